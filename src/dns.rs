@@ -1,0 +1,68 @@
+//! What DNS can say about a key, and a [`Zone`] that says it from a text.
+//!
+//! The core asks for nothing itself: an [`Answer`] is handed to it. Lookups over the network stand in
+//! the rooms below this one.
+
+#[cfg(feature = "resolver")]
+pub mod system;
+mod zone;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use zone::{Zone, ZoneError};
+
+use crate::name::KeyName;
+
+/// The answer to a question for the TXT records at a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// There are TXT records.
+    Records {
+        /// Each record with its strings joined (RFC 6376 §3.6.2.2).
+        txt: Vec<Vec<u8>>,
+        /// How long they may be kept.
+        ttl: Duration,
+        /// Whether DNSSEC proves them; `None` where nobody looked.
+        secure: Option<bool>,
+    },
+    /// The name does not exist (NXDOMAIN).
+    NoName,
+    /// The name exists, but has no TXT record.
+    NoData,
+    /// No answer now; another time there may be one.
+    Temporary(Cause),
+}
+
+/// Why there is no answer now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Nobody answered in time.
+    Timeout,
+    /// The server failed (SERVFAIL).
+    ServerFailure,
+    /// The server refused to answer (REFUSED).
+    Refused,
+    /// The server could not be reached, or its answer could not be read.
+    Network,
+    /// The name was not asked for.
+    NotAsked,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Timeout => "the name servers did not answer in time",
+            Cause::ServerFailure => "the name server failed (SERVFAIL)",
+            Cause::Refused => "the name server refused to answer (REFUSED)",
+            Cause::Network => "the name server could not be reached or understood",
+            Cause::NotAsked => "the name was not asked for",
+        })
+    }
+}
+
+/// Something that answers for TXT records at once: a zone, a map, a cache.
+pub trait LookupTxt {
+    /// The answer for `name`.
+    fn lookup_txt(&self, name: &KeyName) -> Answer;
+}

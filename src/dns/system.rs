@@ -1,0 +1,1 @@
+//! Lookups over the network, through hickory-resolver. Being written.

@@ -1,0 +1,408 @@
+//! The signer, in stages: the header says whether and how the message can be signed; the body comes in
+//! chunks; the end gives the DKIM-Signature fields. All signatures of a message share one body pass.
+
+use std::sync::Arc;
+
+use crate::author::Authors;
+use crate::canon::{self, Canonicalization, Sink as _};
+use crate::hash::{BlockSink, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
+use crate::header::{FieldIndex, FieldName};
+use crate::key::{KeyError, KeyType, SigningKey};
+use crate::message::{Field, Header, HeaderLimits, SplitError, split};
+use crate::name::{Auid, Domain, KeyName, NameError, Selector};
+use crate::signature::{FIELD_NAME, Signature, SignedHeaders, UnixTime};
+
+/// Signs a message whose bytes are all at hand; returns the fields to put before it.
+///
+/// Each field is folded with CRLF and has no final CRLF.
+///
+/// ```
+/// use dkimkit::key::{KeyKind, SigningKey};
+/// use dkimkit::name::{Domain, Selector};
+/// use dkimkit::sign::{SignOptions, SigningIdentity, sign};
+/// use dkimkit::signature::UnixTime;
+/// let key = SigningKey::generate(KeyKind::Ed25519)?;
+/// let identity = SigningIdentity::new(Domain::new("example.com")?, Selector::new("mail")?, key);
+/// let options = SignOptions::new(UnixTime(1_700_000_000));
+/// let fields = sign(b"From: a@example.com\r\n\r\nHi\r\n", vec![identity], &options)?;
+/// assert!(fields[0].starts_with("DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`Signer::new`] and [`BodySigner::finish`], and [`SignError::Split`].
+pub fn sign(
+    message: &[u8],
+    identities: Vec<SigningIdentity>,
+    options: &SignOptions,
+) -> Result<Vec<String>, SignError> {
+    let (header, body) = split(message, HeaderLimits::default())?;
+    let mut signer = Signer::new(&header, identities, options)?;
+    signer.write(body);
+    signer.finish()
+}
+
+/// Who signs, and with which key.
+#[derive(Debug, Clone)]
+pub struct SigningIdentity {
+    /// d=
+    pub domain: Domain,
+    /// s=
+    pub selector: Selector,
+    /// i=, where one is wanted
+    pub identity: Option<Auid>,
+    /// The private key.
+    pub key: Arc<SigningKey>,
+}
+
+impl SigningIdentity {
+    /// A signing identity without i=.
+    pub fn new(
+        domain: Domain,
+        selector: Selector,
+        key: impl Into<Arc<SigningKey>>,
+    ) -> SigningIdentity {
+        SigningIdentity {
+            domain,
+            selector,
+            identity: None,
+            key: key.into(),
+        }
+    }
+}
+
+/// How a message is signed.
+#[derive(Debug, Clone)]
+pub struct SignOptions {
+    /// c=
+    pub canonicalization: Canonicalization,
+    /// The fields that are signed, every instance that is there.
+    pub headers: Vec<FieldName>,
+    /// The fields that are signed once more than they are there, so that none can be added.
+    pub oversign: Vec<FieldName>,
+    /// The fields that are so, but only where at least one is there.
+    pub oversign_present: Vec<FieldName>,
+    /// Whether a domain may sign that is not aligned with From.
+    pub third_party: bool,
+    /// t=
+    pub timestamp: UnixTime,
+    /// x=
+    pub expiration: Option<UnixTime>,
+}
+
+impl SignOptions {
+    /// What is right for most mail: `relaxed/relaxed`, the fields of RFC 6376 §5.4.1 and those that a
+    /// reader is shown or that decide how a message is read, and the most abused of them oversigned.
+    pub fn new(timestamp: UnixTime) -> SignOptions {
+        SignOptions {
+            canonicalization: Canonicalization::RELAXED,
+            headers: names(&SIGNED),
+            oversign: names(&OVERSIGNED),
+            oversign_present: names(&OVERSIGNED_IF_PRESENT),
+            third_party: false,
+            timestamp,
+            expiration: None,
+        }
+    }
+}
+
+const SIGNED: [&str; 27] = [
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Resent-Date",
+    "Resent-From",
+    "Resent-To",
+    "Resent-Cc",
+    "List-Id",
+    "List-Help",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "List-Subscribe",
+    "List-Post",
+    "List-Owner",
+    "List-Archive",
+    "Feedback-ID",
+    "Autocrypt",
+];
+
+const OVERSIGNED: [&str; 4] = ["From", "Subject", "To", "Cc"];
+
+const OVERSIGNED_IF_PRESENT: [&str; 6] = [
+    "Date",
+    "Message-ID",
+    "Reply-To",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "MIME-Version",
+];
+
+/// Fields that change on the way as a matter of course (RFC 6376 §5.4), or that must not be told (Bcc).
+pub const NEVER_SIGNED: [&str; 5] = [
+    "Return-Path",
+    "Received",
+    "Bcc",
+    "Authentication-Results",
+    FIELD_NAME,
+];
+
+fn names(list: &[&str]) -> Vec<FieldName> {
+    list.iter()
+        .map(|name| FieldName::new(name).expect("a field name"))
+        .collect()
+}
+
+/// The signer once it has seen the header: takes the body.
+#[derive(Debug)]
+pub struct Signer {
+    hasher: BodyHasher,
+    body: BodyHashSpec,
+    /// The signed fields in canonical form, as they are hashed for every signature.
+    header: Vec<u8>,
+    unsigned: Vec<(Signature, Arc<SigningKey>)>,
+}
+
+impl Signer {
+    /// Decides whether the message can be signed soundly, and which fields h= names.
+    ///
+    /// Signatures come out in the order of `identities`, RSA before Ed25519.
+    ///
+    /// # Errors
+    /// [`SignError`]: no From field or several, From without a mailbox, a domain that is not aligned with
+    /// every mailbox of From (unless `third_party`), i= outside of d=, a field that is never signed, no
+    /// From among `headers`, x= not later than t=.
+    pub fn new(
+        header: &Header,
+        identities: Vec<SigningIdentity>,
+        options: &SignOptions,
+    ) -> Result<Signer, SignError> {
+        check_message(header)?;
+        check_options(options)?;
+        let authors = Authors::of(header);
+        let index = FieldIndex::new(header);
+        let signed_headers = choose_fields(header, &index, options)?;
+        let mut identities = identities;
+        identities.sort_by_key(|i| i.key.algorithm().key_type() != KeyType::Rsa);
+        let mut unsigned = Vec::new();
+        for identity in identities {
+            check_identity(&identity, &authors, options)?;
+            let signature = Signature {
+                algorithm: identity.key.algorithm(),
+                canonicalization: options.canonicalization,
+                domain: identity.domain,
+                selector: identity.selector,
+                identity: identity.identity,
+                signed_headers: signed_headers.clone(),
+                body_limit: BodyLimit::Whole,
+                timestamp: Some(options.timestamp),
+                expiration: options.expiration,
+                body_hash: Vec::new(),
+                signature: Vec::new(),
+            };
+            unsigned.push((signature, identity.key));
+        }
+        let mut canonical = Vec::new();
+        let picked = index.pick(header, signed_headers.names(), None);
+        for field in picked.into_iter().flatten() {
+            canon::header::field(options.canonicalization.header, field, &mut canonical);
+        }
+        let body = BodyHashSpec {
+            canon: options.canonicalization.body,
+            hash: HashAlgorithm::Sha256,
+            limit: BodyLimit::Whole,
+        };
+        Ok(Signer {
+            hasher: BodyHasher::new([body]),
+            body,
+            header: canonical,
+            unsigned,
+        })
+    }
+
+    /// Takes the next bytes of the body.
+    pub fn write(&mut self, chunk: &[u8]) {
+        self.hasher.write(chunk);
+    }
+
+    /// Ends the body: the fields to put before the message, each folded with CRLF and without a final one.
+    ///
+    /// # Errors
+    /// [`SignError::Key`] where the signing operation fails.
+    pub fn finish(self) -> Result<Vec<String>, SignError> {
+        let digest = self.hasher.finish().get(&self.body).digest;
+        let digest = digest.expect("the whole body has a hash");
+        let mut fields = Vec::new();
+        for (mut signature, key) in self.unsigned {
+            signature.body_hash = digest.as_bytes().to_vec();
+            let digest = header_digest(&self.header, &signature)?;
+            signature.signature = key.sign(&digest)?;
+            fields.push(signature.to_field());
+        }
+        Ok(fields)
+    }
+}
+
+/// The hash over the signed fields and the field itself with an empty b= (RFC 6376 §3.7).
+fn header_digest(canonical: &[u8], signature: &Signature) -> Result<Digest, SignError> {
+    let field = signature.to_field();
+    let field = Header::parse(field.as_bytes(), HeaderLimits::default())?;
+    let mut sink = BlockSink::new(Hasher::new(HashAlgorithm::Sha256));
+    sink.put(canonical);
+    let canon = signature.canonicalization.header;
+    // b= is empty and stands last: there is nothing to leave out.
+    canon::header::signature(canon, field.field(0), 0..0, &mut sink);
+    Ok(sink.into_inner().finish())
+}
+
+fn check_message(header: &Header) -> Result<(), SignError> {
+    let from: Vec<Field<'_>> = header.fields().filter(|f| f.is("From")).collect();
+    match from.len() {
+        1 => {}
+        0 => return Err(SignError::NoFrom),
+        count => return Err(SignError::SeveralFrom { count }),
+    }
+    if Authors::of(header).mailboxes() == 0 {
+        return Err(SignError::NoAuthor);
+    }
+    Ok(())
+}
+
+fn check_options(options: &SignOptions) -> Result<(), SignError> {
+    let lists = [
+        &options.headers,
+        &options.oversign,
+        &options.oversign_present,
+    ];
+    for name in lists.into_iter().flatten() {
+        if NEVER_SIGNED.iter().any(|never| name == *never) {
+            return Err(SignError::NeverSigned { name: name.clone() });
+        }
+    }
+    if let Some(expiration) = options.expiration
+        && expiration <= options.timestamp
+    {
+        return Err(SignError::Expiration);
+    }
+    Ok(())
+}
+
+fn check_identity(
+    identity: &SigningIdentity,
+    authors: &Authors,
+    options: &SignOptions,
+) -> Result<(), SignError> {
+    KeyName::new(&identity.selector, &identity.domain)?;
+    if let Some(auid) = &identity.identity
+        && auid.domain != identity.domain
+        && !auid.domain.is_below(&identity.domain)
+    {
+        return Err(SignError::IdentityNotInDomain {
+            domain: identity.domain.clone(),
+        });
+    }
+    let aligned = |from: &Domain| identity.domain.alignment(from).is_some();
+    let stranger = authors.domains().iter().find(|from| !aligned(from));
+    if options.third_party {
+        return Ok(());
+    }
+    match stranger {
+        Some(from) => Err(SignError::NotAligned {
+            domain: identity.domain.clone(),
+            from: from.clone(),
+        }),
+        None if !authors.all_have_domains() => Err(SignError::AuthorWithoutDomain),
+        None => Ok(()),
+    }
+}
+
+/// The names of h=: every instance of what is signed, and once more what is oversigned.
+fn choose_fields(
+    header: &Header,
+    index: &FieldIndex,
+    options: &SignOptions,
+) -> Result<SignedHeaders, SignError> {
+    let mut chosen: Vec<FieldName> = Vec::new();
+    let all = options
+        .headers
+        .iter()
+        .chain(&options.oversign)
+        .chain(&options.oversign_present);
+    for name in all {
+        if chosen.contains(name) {
+            continue;
+        }
+        let present = index.positions(header, name.as_str()).len();
+        let more = options.oversign.contains(name)
+            || (present > 0 && options.oversign_present.contains(name));
+        chosen.extend(std::iter::repeat_n(
+            name.clone(),
+            present + usize::from(more),
+        ));
+    }
+    SignedHeaders::new(chosen).ok_or(SignError::FromNotSigned)
+}
+
+/// Why a message is not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// The header cannot be read.
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    /// There is no From field.
+    #[error("the message has no From field")]
+    NoFrom,
+    /// There are several From fields.
+    #[error("the message has {count} From fields")]
+    SeveralFrom {
+        /// How many.
+        count: usize,
+    },
+    /// The From field names no mailbox.
+    #[error("the From field names no mailbox")]
+    NoAuthor,
+    /// A mailbox of From has no domain that can be read.
+    #[error("a mailbox of From has no valid domain")]
+    AuthorWithoutDomain,
+    /// d= is not aligned with a domain of From.
+    #[error("the domain {domain} is not aligned with {from} of the From field")]
+    NotAligned {
+        /// d=
+        domain: Domain,
+        /// The domain of From.
+        from: Domain,
+    },
+    /// i= is not in d=.
+    #[error("the identity is neither in {domain} nor below it")]
+    IdentityNotInDomain {
+        /// d=
+        domain: Domain,
+    },
+    /// A field that must not be signed.
+    #[error("{name} is never signed: it changes on the way, or is not there for all")]
+    NeverSigned {
+        /// Its name.
+        name: FieldName,
+    },
+    /// From is not among the fields to sign.
+    #[error("From is not among the fields to sign (RFC 6376, section 5.4)")]
+    FromNotSigned,
+    /// x= is not later than t=.
+    #[error("the signature would expire before it is made")]
+    Expiration,
+    /// Selector and domain together are too long.
+    #[error("the name of the key is too long: {0}")]
+    KeyName(#[from] NameError),
+    /// The key failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}

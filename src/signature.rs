@@ -1,0 +1,705 @@
+//! The DKIM-Signature field: its value read into a [`Signature`], and a `Signature` written as a field.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::canon::Canonicalization;
+use crate::hash::BodyLimit;
+use crate::header::FieldName;
+use crate::key::{Algorithm, decode_base64, encode_base64};
+use crate::name::{Auid, Domain, KeyName, NameError, Selector};
+use crate::tag::{FoldingWriter, TagError, TagList, colon_list, without_wsp};
+
+/// The name of the field.
+pub const FIELD_NAME: &str = "DKIM-Signature";
+
+/// Seconds since 1970-01-01T00:00:00Z, as t= and x= count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime(pub u64);
+
+impl UnixTime {
+    /// Later than any time that a tag can say; RFC 6376 §3.5 lets numbers of more than 12 digits be
+    /// taken for infinite.
+    pub const INFINITE: UnixTime = UnixTime(u64::MAX);
+}
+
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The names of h=; From is always among them (RFC 6376 §5.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHeaders(Vec<FieldName>);
+
+impl SignedHeaders {
+    /// Keeps the names; `None` where From is not among them.
+    pub fn new(names: Vec<FieldName>) -> Option<SignedHeaders> {
+        names
+            .iter()
+            .any(|n| n == "From")
+            .then_some(SignedHeaders(names))
+    }
+
+    /// The names in their order; one that stands twice signs two instances.
+    pub fn names(&self) -> &[FieldName] {
+        &self.0
+    }
+
+    /// How often `name` stands in h=.
+    pub fn count(&self, name: &str) -> usize {
+        self.0.iter().filter(|n| *n == name).count()
+    }
+}
+
+/// The caps that hold while a signature is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignatureLimits {
+    /// Tags of the list.
+    pub tags: usize,
+    /// Names in h=.
+    pub signed_headers: usize,
+}
+
+impl Default for SignatureLimits {
+    /// 100 tags and 1,000 names.
+    fn default() -> Self {
+        SignatureLimits {
+            tags: 100,
+            signed_headers: 1000,
+        }
+    }
+}
+
+/// What a DKIM-Signature field says, all of it checked (RFC 6376 §3.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// a=
+    pub algorithm: Algorithm,
+    /// c=
+    pub canonicalization: Canonicalization,
+    /// d=
+    pub domain: Domain,
+    /// s=
+    pub selector: Selector,
+    /// i=; where it is absent, the identity is `@` and d=.
+    pub identity: Option<Auid>,
+    /// h=
+    pub signed_headers: SignedHeaders,
+    /// l=
+    pub body_limit: BodyLimit,
+    /// t=
+    pub timestamp: Option<UnixTime>,
+    /// x=
+    pub expiration: Option<UnixTime>,
+    /// bh=, decoded
+    pub body_hash: Vec<u8>,
+    /// b=, decoded
+    pub signature: Vec<u8>,
+}
+
+impl Signature {
+    /// Reads the value of a DKIM-Signature field: what follows the colon.
+    ///
+    /// Also returns where the value of b= stands, with the white space around it, for
+    /// [`canon::header::signature`](crate::canon::header::signature).
+    ///
+    /// ```
+    /// use dkimkit::signature::{Signature, SignatureLimits};
+    /// let value = b" v=1; a=rsa-sha256; d=example.com; s=mail; h=from:to; bh=Zm9v; b=YmFy";
+    /// let (signature, b) = Signature::parse(value, SignatureLimits::default()).unwrap();
+    /// assert_eq!(signature.domain.as_str(), "example.com");
+    /// assert_eq!(&value[b], b"YmFy");
+    /// ```
+    ///
+    /// # Errors
+    /// [`Rejected`]: why the signature cannot be verified by anybody, and what could be read of it all
+    /// the same. Unknown tags are passed over (§3.2).
+    pub fn parse(
+        value: &[u8],
+        limits: SignatureLimits,
+    ) -> Result<(Signature, Range<usize>), Box<Rejected>> {
+        let list = match TagList::parse(value, limits.tags) {
+            Ok(list) => list,
+            Err(error) => {
+                let claims = Claims::default();
+                let error = SignatureError::Tags(error);
+                return Err(Box::new(Rejected { error, claims }));
+            }
+        };
+        let read = Reading::of(&list, limits);
+        let claims = read.claims();
+        match read.checked() {
+            Ok(signature) => {
+                let b = list.get("b").expect("b= was read").span.clone();
+                Ok((signature, b))
+            }
+            Err(error) => Err(Box::new(Rejected { error, claims })),
+        }
+    }
+
+    /// The name at which the key is published.
+    ///
+    /// # Errors
+    /// [`NameError`] where selector and domain together are too long.
+    pub fn key_name(&self) -> Result<KeyName, NameError> {
+        KeyName::new(&self.selector, &self.domain)
+    }
+
+    /// The field that says this, folded at 78 columns with CRLF, without a final CRLF.
+    ///
+    /// All that stands before the value of b= is the same whatever [`signature`](Self::signature) holds,
+    /// so that the field may be hashed with none and then written with the one that was made.
+    pub fn to_field(&self) -> String {
+        let mut field = FoldingWriter::new(FIELD_NAME);
+        field.tag("v", ["1"]);
+        field.tag("a", [self.algorithm.as_str()]);
+        field.tag("c", [self.canonicalization.to_string().as_str()]);
+        field.tag("d", [self.domain.as_str()]);
+        field.tag("s", [self.selector.as_str()]);
+        if let Some(identity) = &self.identity {
+            field.tag("i", [encode_identity(identity).as_str()]);
+        }
+        if let Some(UnixTime(t)) = self.timestamp {
+            field.tag("t", [t.to_string().as_str()]);
+        }
+        if let Some(UnixTime(x)) = self.expiration {
+            field.tag("x", [x.to_string().as_str()]);
+        }
+        if let BodyLimit::Octets(l) = self.body_limit {
+            field.tag("l", [l.to_string().as_str()]);
+        }
+        let names = self.signed_headers.names().iter().enumerate();
+        let names: Vec<String> = names
+            .map(|(at, name)| format!("{}{name}", if at == 0 { "" } else { ":" }))
+            .collect();
+        field.tag("h", names.iter().map(String::as_str));
+        field.base64_tag("bh", &encode_base64(&self.body_hash));
+        field.base64_tag("b", &encode_base64(&self.signature));
+        let mut text = field.finish();
+        // The last tag needs no semicolon.
+        text.pop();
+        text
+    }
+}
+
+/// Every tag read for itself, so that a report can show the good ones of a bad signature.
+struct Reading {
+    version: Result<(), SignatureError>,
+    algorithm: Result<Algorithm, SignatureError>,
+    canonicalization: Result<Canonicalization, SignatureError>,
+    domain: Result<Domain, SignatureError>,
+    selector: Result<Selector, SignatureError>,
+    identity: Result<Option<Auid>, SignatureError>,
+    signed_headers: Result<Vec<FieldName>, SignatureError>,
+    body_limit: Result<BodyLimit, SignatureError>,
+    timestamp: Result<Option<UnixTime>, SignatureError>,
+    expiration: Result<Option<UnixTime>, SignatureError>,
+    query_methods: Result<(), SignatureError>,
+    body_hash: Result<Vec<u8>, SignatureError>,
+    signature: Result<Vec<u8>, SignatureError>,
+}
+
+impl Reading {
+    fn of(list: &TagList<'_>, limits: SignatureLimits) -> Reading {
+        let required = |tag: &'static str| match list.get(tag) {
+            None => Err(SignatureError::MissingTag { tag }),
+            Some(found) if found.value.is_empty() => Err(SignatureError::EmptyTag { tag }),
+            Some(found) => Ok(found.value),
+        };
+        let optional = |tag: &str| list.get(tag).map(|t| t.value);
+        Reading {
+            version: required("v").and_then(read_version),
+            algorithm: required("a").and_then(read_algorithm),
+            canonicalization: optional("c")
+                .map_or(Ok(Canonicalization::SIMPLE), read_canonicalization),
+            domain: required("d").and_then(|value| {
+                let text = std::str::from_utf8(value).map_err(|_| NameError::NotUtf8);
+                text.and_then(Domain::new)
+                    .map_err(|error| SignatureError::Domain { error })
+            }),
+            selector: required("s").and_then(|value| {
+                let text = std::str::from_utf8(value).map_err(|_| NameError::NotUtf8);
+                text.and_then(Selector::new)
+                    .map_err(|error| SignatureError::Selector { error })
+            }),
+            identity: optional("i").map(read_identity).transpose(),
+            signed_headers: required("h")
+                .and_then(|value| read_signed_headers(value, limits.signed_headers)),
+            body_limit: optional("l").map_or(Ok(BodyLimit::Whole), |value| {
+                read_number("l", value).map(BodyLimit::Octets)
+            }),
+            timestamp: optional("t").map(|v| read_time("t", v)).transpose(),
+            expiration: optional("x").map(|v| read_time("x", v)).transpose(),
+            query_methods: optional("q").map_or(Ok(()), read_query_methods),
+            body_hash: required("bh").and_then(|value| read_base64("bh", value)),
+            signature: required("b").and_then(|value| read_base64("b", value)),
+        }
+    }
+
+    fn claims(&self) -> Claims {
+        let names = self.signed_headers.as_ref().ok();
+        Claims {
+            algorithm: self.algorithm.as_ref().ok().copied(),
+            canonicalization: self.canonicalization.as_ref().ok().copied(),
+            domain: self.domain.as_ref().ok().cloned(),
+            selector: self.selector.as_ref().ok().cloned(),
+            identity: self.identity.as_ref().ok().cloned().flatten(),
+            signed_headers: names.cloned(),
+            body_limit: self.body_limit.as_ref().ok().copied(),
+            timestamp: self.timestamp.as_ref().ok().copied().flatten(),
+            expiration: self.expiration.as_ref().ok().copied().flatten(),
+            signature: self.signature.as_ref().ok().cloned(),
+        }
+    }
+
+    /// The checks in the order of RFC 6376 §6.1.1.
+    fn checked(self) -> Result<Signature, SignatureError> {
+        self.version?;
+        let signature = Signature {
+            algorithm: self.algorithm?,
+            signature: self.signature?,
+            body_hash: self.body_hash?,
+            domain: self.domain?,
+            selector: self.selector?,
+            signed_headers: SignedHeaders::new(self.signed_headers?)
+                .ok_or(SignatureError::FromNotSigned)?,
+            canonicalization: self.canonicalization?,
+            identity: self.identity?,
+            body_limit: self.body_limit?,
+            timestamp: self.timestamp?,
+            expiration: self.expiration?,
+        };
+        self.query_methods?;
+        signature
+            .key_name()
+            .map_err(|error| SignatureError::Selector { error })?;
+        if let Some(identity) = &signature.identity {
+            let (inner, d) = (&identity.domain, &signature.domain);
+            if inner != d && !inner.is_below(d) {
+                return Err(SignatureError::IdentityNotInDomain);
+            }
+        }
+        // §3.5, x=: it "MUST be greater than" t=.
+        if let (Some(timestamp), Some(expiration)) = (signature.timestamp, signature.expiration)
+            && expiration <= timestamp
+            && expiration != UnixTime::INFINITE
+        {
+            return Err(SignatureError::ExpirationBeforeTimestamp {
+                timestamp,
+                expiration,
+            });
+        }
+        Ok(signature)
+    }
+}
+
+fn read_version(value: &[u8]) -> Result<(), SignatureError> {
+    if value == b"1" {
+        return Ok(());
+    }
+    Err(SignatureError::Version {
+        found: excerpt(value),
+    })
+}
+
+fn read_algorithm(value: &[u8]) -> Result<Algorithm, SignatureError> {
+    let word = std::str::from_utf8(value).ok();
+    word.and_then(Algorithm::from_word)
+        .ok_or_else(|| SignatureError::Algorithm {
+            found: excerpt(value),
+        })
+}
+
+fn read_canonicalization(value: &[u8]) -> Result<Canonicalization, SignatureError> {
+    let word = std::str::from_utf8(value).ok();
+    word.and_then(Canonicalization::from_tag)
+        .ok_or_else(|| SignatureError::Canonicalization {
+            found: excerpt(value),
+        })
+}
+
+fn read_signed_headers(value: &[u8], limit: usize) -> Result<Vec<FieldName>, SignatureError> {
+    let mut names = Vec::new();
+    for item in colon_list(value) {
+        if names.len() == limit {
+            return Err(SignatureError::TooManyHeaders { limit });
+        }
+        let name = std::str::from_utf8(item).ok().and_then(FieldName::new);
+        names.push(name.ok_or_else(|| SignatureError::HeaderName {
+            found: excerpt(item),
+        })?);
+    }
+    Ok(names)
+}
+
+fn read_query_methods(value: &[u8]) -> Result<(), SignatureError> {
+    if colon_list(value).any(|method| method.eq_ignore_ascii_case(b"dns/txt")) {
+        return Ok(());
+    }
+    Err(SignatureError::QueryMethod {
+        found: excerpt(value),
+    })
+}
+
+fn read_base64(tag: &'static str, value: &[u8]) -> Result<Vec<u8>, SignatureError> {
+    let decoded = decode_base64(&without_wsp(value));
+    match decoded {
+        Some(bytes) if !bytes.is_empty() => Ok(bytes),
+        _ => Err(SignatureError::Base64 { tag }),
+    }
+}
+
+/// Reads digits; what does not fit into 64 bits is the largest number.
+fn read_number(tag: &'static str, value: &[u8]) -> Result<u64, SignatureError> {
+    // 76 digits is what the grammar of l= gives at the most.
+    if value.is_empty() || value.len() > 76 || !value.iter().all(u8::is_ascii_digit) {
+        return Err(SignatureError::Number {
+            tag,
+            found: excerpt(value),
+        });
+    }
+    let digit = |n: u64, b: &u8| n.saturating_mul(10).saturating_add(u64::from(b - b'0'));
+    Ok(value.iter().fold(0, digit))
+}
+
+fn read_time(tag: &'static str, value: &[u8]) -> Result<UnixTime, SignatureError> {
+    const TWELVE_DIGITS: u64 = 999_999_999_999;
+    let time = read_number(tag, value)?;
+    Ok(if time > TWELVE_DIGITS {
+        UnixTime::INFINITE
+    } else {
+        UnixTime(time)
+    })
+}
+
+fn read_identity(value: &[u8]) -> Result<Auid, SignatureError> {
+    let decoded = decode_quoted_printable(value);
+    decoded
+        .ok_or(NameError::NoAt)
+        .and_then(|text| Auid::new(&text))
+        .map_err(|error| SignatureError::Identity {
+            found: excerpt(value),
+            error,
+        })
+}
+
+/// Decodes dkim-quoted-printable: white space means nothing, `=XX` is a byte (RFC 6376 §2.11).
+pub(crate) fn decode_quoted_printable(value: &[u8]) -> Option<Vec<u8>> {
+    let value = without_wsp(value);
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value.as_slice();
+    while let Some((&byte, tail)) = rest.split_first() {
+        if byte == b'=' {
+            let (pair, tail) = tail.split_at_checked(2)?;
+            let hex = |b: u8| char::from(b).to_digit(16);
+            let value = hex(pair[0])? * 16 + hex(pair[1])?;
+            out.push(u8::try_from(value).ok()?);
+            rest = tail;
+        } else {
+            out.push(byte);
+            rest = tail;
+        }
+    }
+    Some(out)
+}
+
+/// Encodes as dkim-quoted-printable (RFC 6376 §2.11); UTF-8 stays as it is (RFC 8616 §4).
+pub(crate) fn encode_quoted_printable(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if matches!(c, '\u{21}'..='\u{3a}' | '\u{3c}' | '\u{3e}'..='\u{7e}') || !c.is_ascii() {
+                out.push(c);
+            } else {
+                out.push_str(&format!("={:02X}", u32::from(c)));
+            }
+        }
+        for b in chunk.invalid() {
+            out.push_str(&format!("={b:02X}"));
+        }
+    }
+    out
+}
+
+fn encode_identity(identity: &Auid) -> String {
+    let local = identity.local_part.as_deref().unwrap_or_default();
+    format!("{}@{}", encode_quoted_printable(local), identity.domain)
+}
+
+/// The start of a value from outside, escaped, for an error message.
+fn excerpt(value: &[u8]) -> String {
+    value[..value.len().min(60)].escape_ascii().to_string()
+}
+
+/// What could be read of a signature, whether or not it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// a=
+    pub algorithm: Option<Algorithm>,
+    /// c=, or what its absence means
+    pub canonicalization: Option<Canonicalization>,
+    /// d=
+    pub domain: Option<Domain>,
+    /// s=
+    pub selector: Option<Selector>,
+    /// i=
+    pub identity: Option<Auid>,
+    /// h=
+    pub signed_headers: Option<Vec<FieldName>>,
+    /// l=, or what its absence means
+    pub body_limit: Option<BodyLimit>,
+    /// t=
+    pub timestamp: Option<UnixTime>,
+    /// x=
+    pub expiration: Option<UnixTime>,
+    /// b=, decoded
+    pub signature: Option<Vec<u8>>,
+}
+
+impl From<&Signature> for Claims {
+    fn from(signature: &Signature) -> Claims {
+        Claims {
+            algorithm: Some(signature.algorithm),
+            canonicalization: Some(signature.canonicalization),
+            domain: Some(signature.domain.clone()),
+            selector: Some(signature.selector.clone()),
+            identity: signature.identity.clone(),
+            signed_headers: Some(signature.signed_headers.names().to_vec()),
+            body_limit: Some(signature.body_limit),
+            timestamp: signature.timestamp,
+            expiration: signature.expiration,
+            signature: Some(signature.signature.clone()),
+        }
+    }
+}
+
+/// A DKIM-Signature field that nobody can verify.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub error: SignatureError,
+    /// What could be read of it.
+    pub claims: Claims,
+}
+
+/// Why a DKIM-Signature field cannot be used (RFC 6376 §6.1.1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// It is no tag list.
+    #[error("{0}")]
+    Tags(TagError),
+    /// A required tag is not there.
+    #[error("the tag {tag}= is missing")]
+    MissingTag {
+        /// The tag.
+        tag: &'static str,
+    },
+    /// A required tag has no value.
+    #[error("the tag {tag}= is empty")]
+    EmptyTag {
+        /// The tag.
+        tag: &'static str,
+    },
+    /// v= is not 1.
+    #[error("v={found} is not version 1")]
+    Version {
+        /// The value, escaped.
+        found: String,
+    },
+    /// a= names no algorithm of DKIM.
+    #[error("a={found} is no algorithm of DKIM")]
+    Algorithm {
+        /// The value, escaped.
+        found: String,
+    },
+    /// c= names no canonicalization.
+    #[error("c={found} is no canonicalization of DKIM")]
+    Canonicalization {
+        /// The value, escaped.
+        found: String,
+    },
+    /// d= is no domain name.
+    #[error("d= is not a domain name: {error}")]
+    Domain {
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// s= is no selector.
+    #[error("s= is not a selector: {error}")]
+    Selector {
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// i= is no identity.
+    #[error("i={found} is not an identity: {error}")]
+    Identity {
+        /// The value, escaped.
+        found: String,
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// The domain of i= is neither d= nor below it.
+    #[error("the domain of i= is neither d= nor below it")]
+    IdentityNotInDomain,
+    /// h= holds something that is no field name.
+    #[error("h= holds \"{found}\", which is not a field name")]
+    HeaderName {
+        /// The item, escaped.
+        found: String,
+    },
+    /// h= is longer than the cap.
+    #[error("h= has more than {limit} names")]
+    TooManyHeaders {
+        /// The cap.
+        limit: usize,
+    },
+    /// h= does not name From.
+    #[error("h= does not name From, so the author is not signed")]
+    FromNotSigned,
+    /// l=, t= or x= is no number.
+    #[error("{tag}={found} is not a number")]
+    Number {
+        /// The tag.
+        tag: &'static str,
+        /// The value, escaped.
+        found: String,
+    },
+    /// x= is not later than t=.
+    #[error("x={expiration} is not later than t={timestamp}")]
+    ExpirationBeforeTimestamp {
+        /// t=
+        timestamp: UnixTime,
+        /// x=
+        expiration: UnixTime,
+    },
+    /// q= does not offer dns/txt.
+    #[error("q={found} does not offer dns/txt, the one way to find a key")]
+    QueryMethod {
+        /// The value, escaped.
+        found: String,
+    },
+    /// b= or bh= is not base64.
+    #[error("{tag}= is not base64")]
+    Base64 {
+        /// The tag.
+        tag: &'static str,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Result<Signature, SignatureError> {
+        let parsed = Signature::parse(value.as_bytes(), SignatureLimits::default());
+        parsed.map(|(s, _)| s).map_err(|r| r.error)
+    }
+
+    const GOOD: &str = "v=1; a=rsa-sha256; d=example.com; s=mail; h=from:to; bh=Zm9v; b=YmFy";
+
+    fn with(tags: &str) -> Result<Signature, SignatureError> {
+        parse(&format!("{GOOD}; {tags}"))
+    }
+
+    fn instead(old: &str, new: &str) -> Result<Signature, SignatureError> {
+        assert!(GOOD.contains(old));
+        parse(&GOOD.replace(old, new))
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_rfc() {
+        let signature = parse(GOOD).unwrap();
+        assert_eq!(signature.canonicalization, Canonicalization::SIMPLE);
+        assert_eq!(signature.body_limit, BodyLimit::Whole);
+        assert_eq!(signature.identity, None);
+        assert_eq!((signature.timestamp, signature.expiration), (None, None));
+    }
+
+    #[test]
+    fn what_parses_prints_and_parses_again() {
+        for tags in [
+            "c=relaxed",
+            "c=simple/relaxed; t=1; x=2; l=0",
+            "t=999999999999; l=18446744073709551615",
+            "i=@mail.example.com",
+            "i=a=3Db=20c@example.com; q=dns/foo : dns/txt; unknown=x; z=From:b=3D",
+            "i=j\u{fc}rgen@example.com",
+            "i==FF@example.com",
+        ] {
+            let signature = with(tags).unwrap();
+            let field = signature.to_field();
+            let value = field.strip_prefix("DKIM-Signature:").unwrap();
+            assert_eq!(parse(value).unwrap(), signature, "{field}");
+        }
+        let idn = instead("d=example.com", "d=b\u{fc}cher.example").unwrap();
+        assert_eq!(
+            idn.key_name().unwrap().as_str(),
+            "mail._domainkey.xn--bcher-kva.example."
+        );
+    }
+
+    #[test]
+    fn bad_signatures_are_refused_with_the_cause() {
+        use SignatureError as E;
+        let missing = |tag| Err(E::MissingTag { tag });
+        assert_eq!(instead("v=1; ", ""), missing("v"));
+        assert_eq!(instead("; b=YmFy", ""), missing("b"));
+        assert_eq!(instead("h=from:to", "h="), Err(E::EmptyTag { tag: "h" }));
+        assert_eq!(instead("h=from:to", "h=to"), Err(E::FromNotSigned));
+        let found = String::new();
+        assert_eq!(
+            instead("h=from:to", "h=from:"),
+            Err(E::HeaderName { found })
+        );
+        let found = "1.0".to_owned();
+        assert_eq!(instead("v=1", "v=1.0"), Err(E::Version { found }));
+        let found = "rsa-sha512".to_owned();
+        assert_eq!(
+            instead("rsa-sha256", "rsa-sha512"),
+            Err(E::Algorithm { found })
+        );
+        assert_eq!(instead("YmFy", "Ym!y"), Err(E::Base64 { tag: "b" }));
+        assert_eq!(with("i=@fexample.com"), Err(E::IdentityNotInDomain));
+        assert_eq!(with("i=@com"), Err(E::IdentityNotInDomain));
+        for number in ["", "-1", "1.5", "0x1", "1 2", "\u{661}"] {
+            for tag in ["l", "t", "x"] {
+                let got = with(&format!("{tag}={number}"));
+                assert!(matches!(got, Err(E::Number { .. })), "{tag}={number}");
+            }
+        }
+        let (timestamp, expiration) = (UnixTime(5), UnixTime(5));
+        assert_eq!(
+            with("t=5; x=5"),
+            Err(E::ExpirationBeforeTimestamp {
+                timestamp,
+                expiration
+            })
+        );
+        let found = "http".to_owned();
+        assert_eq!(with("q=http"), Err(E::QueryMethod { found }));
+    }
+
+    #[test]
+    fn numbers_of_any_length_do_not_wrap() {
+        assert_eq!(
+            with("x=9999999999999").unwrap().expiration,
+            Some(UnixTime::INFINITE)
+        );
+        let long = "9".repeat(76);
+        let limit = with(&format!("l={long}")).unwrap().body_limit;
+        assert_eq!(limit, BodyLimit::Octets(u64::MAX));
+        assert!(with(&format!("l=9{long}")).is_err());
+    }
+
+    #[test]
+    fn a_bad_signature_still_tells_what_it_claims() {
+        let value = b"v=1; a=foo; d=example.com; s=mail; h=to; bh=Zm9v; b=YmFy";
+        let rejected = Signature::parse(value, SignatureLimits::default()).unwrap_err();
+        let domain = rejected.claims.domain.unwrap();
+        assert_eq!(domain.as_str(), "example.com");
+        assert_eq!(rejected.claims.algorithm, None);
+        assert_eq!(rejected.claims.signed_headers.unwrap().len(), 1);
+    }
+}

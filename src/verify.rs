@@ -1,0 +1,569 @@
+//! The verifier, in stages: the header says what may be tried and which keys are wanted; the body comes
+//! in chunks; the answers of DNS come at any time and in any order; the end gives the verdicts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::author::Authors;
+use crate::canon;
+use crate::dns::{Answer, Cause, LookupTxt};
+use crate::hash::{BlockSink, BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, Hasher};
+use crate::header::FieldIndex;
+use crate::key::{KeyError, VerifyingKey};
+use crate::message::{Header, SplitError, split};
+use crate::name::{Alignment, KeyName};
+use crate::policy::{Level, MessageFacts, Policy};
+use crate::record::{KeyRecord, RecordError, Service};
+use crate::report::{DomainKeysReport, Failure, KeyFacts, Outcome, Verdict};
+use crate::signature::{Claims, FIELD_NAME, Signature, UnixTime};
+use crate::tag::TagList;
+
+/// Verifies a message whose bytes are all at hand.
+///
+/// `now` is the time at which t= and x= are judged. Line ends are CRLF.
+///
+/// ```
+/// use dkimkit::dns::Zone;
+/// use dkimkit::policy::Policy;
+/// use dkimkit::report::{ResultWord, overall};
+/// use dkimkit::signature::UnixTime;
+/// let message = b"From: a@example.com\r\n\r\nHi\r\n";
+/// let zone = Zone::default();
+/// let verdicts = dkimkit::verify(message, &zone, &Policy::default(), UnixTime(1_700_000_000))?;
+/// assert_eq!(overall(&verdicts), ResultWord::None);
+/// # Ok::<(), dkimkit::message::SplitError>(())
+/// ```
+///
+/// # Errors
+/// [`SplitError`] for a message whose header cannot be read; no signature of it was looked at.
+pub fn verify(
+    message: &[u8],
+    dns: &dyn LookupTxt,
+    policy: &Policy,
+    now: UnixTime,
+) -> Result<Vec<Verdict>, SplitError> {
+    let (header, body) = split(message, policy.limits.header)?;
+    let mut verifier = Verifier::new(header, Arc::new(*policy), now);
+    for name in verifier.wanted().to_vec() {
+        verifier.supply(&name, dns.lookup_txt(&name));
+    }
+    let mut verifier = verifier.start_body();
+    let _ = verifier.write(body);
+    Ok(verifier.finish())
+}
+
+/// The first stage: the header is known, the body is not.
+#[derive(Debug)]
+pub struct Verifier {
+    header: Header,
+    index: FieldIndex,
+    authors: Authors,
+    facts: MessageFacts,
+    items: Vec<Item>,
+    wanted: Vec<KeyName>,
+    shared: Shared,
+}
+
+/// What both stages hold.
+#[derive(Debug)]
+struct Shared {
+    policy: Arc<Policy>,
+    now: UnixTime,
+    keys: HashMap<KeyName, Keys>,
+}
+
+/// A DKIM-Signature field: decided by the header alone, or still to be tried.
+#[derive(Debug)]
+struct Item {
+    index: usize,
+    alignment: Option<Alignment>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Decided(Failure, Box<Claims>),
+    Open(Box<Candidate>),
+}
+
+#[derive(Debug)]
+struct Candidate {
+    signature: Signature,
+    key_name: KeyName,
+    /// Its field in the header, and where in it the value of b= stands.
+    position: usize,
+    b_value: std::ops::Range<usize>,
+}
+
+impl Verifier {
+    /// Decides from the header alone which signatures may be tried and in which order: those aligned with
+    /// From first, equal before ancestor before below, each from the top down.
+    pub fn new(header: Header, policy: Arc<Policy>, now: UnixTime) -> Verifier {
+        let index = FieldIndex::new(&header);
+        let authors = Authors::of(&header);
+        let facts = MessageFacts::new(&header, &index, &authors);
+        let mut items = Vec::new();
+        let positions = index.positions(&header, FIELD_NAME);
+        for (nth, position) in positions.iter().enumerate() {
+            let position = *position as usize;
+            items.push(read_item(&header, &authors, &policy, now, nth, position));
+        }
+        let wanted = choose(&mut items, &policy);
+        let keys = HashMap::new();
+        Verifier {
+            header,
+            index,
+            authors,
+            facts,
+            items,
+            wanted,
+            shared: Shared { policy, now, keys },
+        }
+    }
+
+    /// The names of the keys that are wanted, each once.
+    pub fn wanted(&self) -> &[KeyName] {
+        &self.wanted
+    }
+
+    /// The mailboxes of From.
+    pub fn authors(&self) -> &Authors {
+        &self.authors
+    }
+
+    /// The DomainKey-Signature fields of the header (RFC 4870), which are named and not verified.
+    pub fn domainkeys(&self) -> Vec<DomainKeysReport> {
+        let positions = self.index.positions(&self.header, "DomainKey-Signature");
+        let field = |position: &u32| self.header.field(*position as usize);
+        let tags = self.shared.policy.limits.signature.tags;
+        positions
+            .iter()
+            .map(field)
+            .enumerate()
+            .map(|(index, field)| {
+                let list = TagList::parse(field.value(), tags).ok();
+                let text = |name: &str| {
+                    let tag = list.as_ref()?.get(name)?;
+                    Some(String::from_utf8_lossy(tag.value).into_owned())
+                };
+                DomainKeysReport {
+                    index,
+                    result: "neutral",
+                    reason: "not-evaluated",
+                    domain: text("d"),
+                    selector: text("s"),
+                }
+            })
+            .collect()
+    }
+
+    /// Takes the answer for one of the wanted names. An answer for another name is not kept.
+    pub fn supply(&mut self, name: &KeyName, answer: Answer) {
+        if self.wanted.contains(name) {
+            self.shared.supply(name, answer);
+        }
+    }
+
+    /// Goes on to the body. No answer is needed for that.
+    pub fn start_body(self) -> BodyVerifier {
+        let mut open = Vec::new();
+        let mut decided = Vec::new();
+        for item in self.items {
+            match item.state {
+                State::Decided(failure, claims) => decided.push(Verdict {
+                    index: item.index,
+                    outcome: Outcome::Refused(failure),
+                    claims: *claims,
+                    alignment: item.alignment,
+                    key: None,
+                }),
+                State::Open(candidate) => open.push(Tried {
+                    index: item.index,
+                    alignment: item.alignment,
+                    header_digest: header_digest(&self.header, &self.index, &candidate),
+                    body: BodyHashSpec {
+                        canon: candidate.signature.canonicalization.body,
+                        hash: candidate.signature.algorithm.hash(),
+                        limit: candidate.signature.body_limit,
+                    },
+                    signature: candidate.signature,
+                    key_name: candidate.key_name,
+                }),
+            }
+        }
+        BodyVerifier {
+            hasher: BodyHasher::new(open.iter().map(|t| t.body)),
+            facts: self.facts,
+            open,
+            decided,
+            shared: self.shared,
+        }
+    }
+}
+
+fn read_item(
+    header: &Header,
+    authors: &Authors,
+    policy: &Policy,
+    now: UnixTime,
+    index: usize,
+    position: usize,
+) -> Item {
+    let value = header.field(position).value();
+    let state = match Signature::parse(value, policy.limits.signature) {
+        Err(rejected) => {
+            let claims = Box::new(rejected.claims);
+            State::Decided(Failure::Signature(rejected.error), claims)
+        }
+        Ok((signature, b_value)) => match policy.before_lookup(&signature, now) {
+            Some(failure) => State::Decided(failure, Box::new(Claims::from(&signature))),
+            None => State::Open(Box::new(Candidate {
+                key_name: signature
+                    .key_name()
+                    .expect("a signature that was read has a name for its key"),
+                signature,
+                position,
+                b_value,
+            })),
+        },
+    };
+    let domain = match &state {
+        State::Decided(_, claims) => claims.domain.as_ref(),
+        State::Open(candidate) => Some(&candidate.signature.domain),
+    };
+    let alignment = domain.and_then(|d| authors.alignment(d));
+    Item {
+        index,
+        alignment,
+        state,
+    }
+}
+
+/// Leaves out what is beyond the caps, the least aligned first; returns the keys of the others.
+fn choose(items: &mut [Item], policy: &Policy) -> Vec<KeyName> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|at| items[*at].alignment.map_or(u8::MAX, |a| a as u8));
+    let mut wanted: Vec<KeyName> = Vec::new();
+    let mut tried = 0;
+    for at in order {
+        let State::Open(candidate) = &items[at].state else {
+            continue;
+        };
+        let known = wanted.contains(&candidate.key_name);
+        let room = known || wanted.len() < policy.limits.lookups;
+        if tried == policy.limits.signatures || !room {
+            let claims = Box::new(Claims::from(&candidate.signature));
+            items[at].state = State::Decided(Failure::NotEvaluated, claims);
+            continue;
+        }
+        tried += 1;
+        if !known {
+            wanted.push(candidate.key_name.clone());
+        }
+    }
+    wanted
+}
+
+/// The hash over the signed fields and the signature field itself (RFC 6376 §3.7).
+fn header_digest(header: &Header, index: &FieldIndex, candidate: &Candidate) -> Digest {
+    let signature = &candidate.signature;
+    let canon = signature.canonicalization.header;
+    let names = signature.signed_headers.names();
+    let mut hasher = BlockSink::new(Hasher::new(signature.algorithm.hash()));
+    for field in index
+        .pick(header, names, Some(candidate.position))
+        .into_iter()
+        .flatten()
+    {
+        canon::header::field(canon, field, &mut hasher);
+    }
+    let own = header.field(candidate.position);
+    canon::header::signature(canon, own, candidate.b_value.clone(), &mut hasher);
+    hasher.into_inner().finish()
+}
+
+/// Whether more bytes of the body are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Appetite {
+    /// They are.
+    More,
+    /// No signature that may still pass depends on them; they may come all the same.
+    Done,
+}
+
+/// The second stage: the body comes.
+#[derive(Debug)]
+pub struct BodyVerifier {
+    hasher: BodyHasher,
+    facts: MessageFacts,
+    open: Vec<Tried>,
+    decided: Vec<Verdict>,
+    shared: Shared,
+}
+
+/// A signature that waits for the body and its key.
+#[derive(Debug)]
+struct Tried {
+    index: usize,
+    alignment: Option<Alignment>,
+    signature: Signature,
+    key_name: KeyName,
+    header_digest: Digest,
+    body: BodyHashSpec,
+}
+
+impl BodyVerifier {
+    /// Takes the answer for one of the wanted names. An answer for another name is not kept.
+    pub fn supply(&mut self, name: &KeyName, answer: Answer) {
+        if self.open.iter().any(|t| t.key_name == *name) {
+            self.shared.supply(name, answer);
+        }
+    }
+
+    /// Takes the next bytes of the body.
+    pub fn write(&mut self, chunk: &[u8]) -> Appetite {
+        if self.appetite() == Appetite::Done {
+            return Appetite::Done;
+        }
+        self.hasher.write(chunk);
+        self.appetite()
+    }
+
+    fn appetite(&self) -> Appetite {
+        let strict = self.shared.policy.level == Level::Strict;
+        let wants = |tried: &Tried| {
+            let bounded = tried.body.limit != BodyLimit::Whole;
+            // To say how much lies behind l=, strict reads to the end.
+            let open = !bounded || strict || !self.hasher.is_known(&tried.body);
+            open && self.shared.may_pass(tried)
+        };
+        if self.open.iter().any(wants) {
+            Appetite::More
+        } else {
+            Appetite::Done
+        }
+    }
+
+    /// Ends the body: the verdict on each DKIM-Signature field, from the top down.
+    ///
+    /// A wanted name for which no answer was supplied gives `temperror`.
+    pub fn finish(self) -> Vec<Verdict> {
+        let hashes = self.hasher.finish();
+        let mut verdicts = self.decided;
+        for tried in self.open {
+            let body = hashes.get(&tried.body);
+            let (outcome, key) = self.shared.judge(&tried, body, &self.facts);
+            verdicts.push(Verdict {
+                index: tried.index,
+                claims: Claims::from(&tried.signature),
+                alignment: tried.alignment,
+                outcome: match outcome {
+                    Ok(()) => Outcome::Pass(Box::new(tried.signature)),
+                    Err(failure) => Outcome::Refused(failure),
+                },
+                key,
+            });
+        }
+        verdicts.sort_by_key(|v| v.index);
+        verdicts
+    }
+}
+
+/// What the answer for a name came to.
+#[derive(Debug)]
+enum Keys {
+    None(Failure),
+    /// Each TXT record, read: there may be others beside the key (RFC 6376 §6.1.2).
+    Records(Vec<Published>),
+}
+
+/// One TXT record, read.
+#[derive(Debug)]
+enum Published {
+    Not(Failure),
+    Revoked {
+        testing: bool,
+    },
+    Key {
+        record: KeyRecord,
+        key: Result<VerifyingKey, KeyError>,
+    },
+}
+
+impl Keys {
+    fn read(answer: Answer, policy: &Policy) -> Keys {
+        let txt = match answer {
+            Answer::Records { txt, .. } => txt,
+            Answer::NoName => return Keys::None(Failure::NoName),
+            Answer::NoData => return Keys::None(Failure::NoData),
+            Answer::Temporary(cause) => return Keys::None(Failure::Temporary(cause)),
+        };
+        let read = |text: &Vec<u8>| Published::read(text, policy);
+        let mut keys: Vec<Published> = Vec::new();
+        let mut others = None;
+        for published in txt.iter().map(read) {
+            match published {
+                Published::Not(Failure::Record(RecordError::NotDkim)) => others = Some(published),
+                _ if keys.len() == policy.limits.records => break,
+                _ => keys.push(published),
+            }
+        }
+        keys.extend(others);
+        if keys.is_empty() {
+            return Keys::None(Failure::NoData);
+        }
+        Keys::Records(keys)
+    }
+}
+
+impl Published {
+    fn read(text: &[u8], policy: &Policy) -> Published {
+        let limit = policy.limits.record_bytes;
+        if text.len() > limit {
+            let len = text.len();
+            return Published::Not(Failure::RecordTooLong { len, limit });
+        }
+        match KeyRecord::parse(text, policy.limits.record_tags) {
+            Err(error) => Published::Not(Failure::Record(error)),
+            Ok(record) => match &record.public {
+                None => Published::Revoked {
+                    testing: record.testing,
+                },
+                Some(p) => Published::Key {
+                    key: VerifyingKey::parse(record.key_type, p, policy.rsa_sizes()),
+                    record,
+                },
+            },
+        }
+    }
+
+    fn facts(&self) -> Option<KeyFacts> {
+        match self {
+            Published::Not(_) => None,
+            Published::Revoked { testing } => Some(KeyFacts {
+                bits: None,
+                testing: *testing,
+            }),
+            Published::Key { record, key } => Some(KeyFacts {
+                bits: match key {
+                    Ok(key) => Some(key.bits()),
+                    Err(KeyError::TooSmall { bits, .. } | KeyError::TooLarge { bits, .. }) => {
+                        Some(*bits)
+                    }
+                    Err(_) => None,
+                },
+                testing: record.testing,
+            }),
+        }
+    }
+
+    /// The key, if this signature may use it (RFC 6376 §6.1.2).
+    fn usable(&self, signature: &Signature) -> Result<&VerifyingKey, Failure> {
+        let (record, key) = match self {
+            Published::Not(failure) => return Err(failure.clone()),
+            Published::Revoked { .. } => return Err(Failure::Revoked),
+            Published::Key { record, key } => (record, key),
+        };
+        if record.service == Service::Other {
+            return Err(Failure::Service);
+        }
+        let hash = signature.algorithm.hash();
+        if record.hashes.as_ref().is_some_and(|h| !h.contains(&hash)) {
+            return Err(Failure::HashNotAllowed);
+        }
+        if record.key_type != signature.algorithm.key_type() {
+            return Err(Failure::KeyType);
+        }
+        // RFC 6376 §3.6.1, t=s.
+        let identity = signature.identity.as_ref();
+        if record.strict_identity && identity.is_some_and(|i| i.domain != signature.domain) {
+            return Err(Failure::StrictIdentity);
+        }
+        key.as_ref().map_err(|error| Failure::Key(error.clone()))
+    }
+}
+
+impl Shared {
+    fn supply(&mut self, name: &KeyName, answer: Answer) {
+        let keys = Keys::read(answer, &self.policy);
+        self.keys.insert(name.clone(), keys);
+    }
+
+    /// Whether an answer may still come, or there is a key that the signature may use.
+    fn may_pass(&self, tried: &Tried) -> bool {
+        match self.keys.get(&tried.key_name) {
+            None => true,
+            Some(Keys::None(_)) => false,
+            Some(Keys::Records(records)) => {
+                records.iter().any(|r| r.usable(&tried.signature).is_ok())
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        tried: &Tried,
+        body: BodyHash,
+        facts: &MessageFacts,
+    ) -> (Result<(), Failure>, Option<KeyFacts>) {
+        let records = match self.keys.get(&tried.key_name) {
+            None => return (Err(Failure::Temporary(Cause::NotAsked)), None),
+            Some(Keys::None(failure)) => return (Err(failure.clone()), None),
+            Some(Keys::Records(records)) => records,
+        };
+        let mut worst = None;
+        for record in records {
+            let key = record.facts();
+            match self.judge_with(tried, record, body) {
+                Ok(()) => {
+                    let unsigned = match tried.body.limit {
+                        BodyLimit::Whole => 0,
+                        BodyLimit::Octets(n) => body.canonical_len.saturating_sub(n),
+                    };
+                    let refusal =
+                        self.policy
+                            .after_success(&tried.signature, facts, unsigned, self.now);
+                    return (refusal.map_or(Ok(()), Err), key);
+                }
+                // Of several records, the one that came furthest tells the most.
+                Err(failure) => match &worst {
+                    Some((known, _)) if progress(known) >= progress(&failure) => {}
+                    _ => worst = Some((failure, key)),
+                },
+            }
+        }
+        let (failure, key) = worst.expect("an answer with records has at least one");
+        (Err(failure), key)
+    }
+
+    fn judge_with(&self, tried: &Tried, record: &Published, body: BodyHash) -> Result<(), Failure> {
+        let signature = &tried.signature;
+        let key = record.usable(signature)?;
+        let hash = signature.algorithm.hash();
+        let header_holds = key.verify(&tried.header_digest, hash, &signature.signature);
+        match (body.digest, tried.body.limit) {
+            (None, BodyLimit::Octets(limit)) => Err(Failure::BodyTooShort {
+                limit,
+                len: body.canonical_len,
+            }),
+            (Some(digest), _) if digest.as_bytes() == signature.body_hash => {
+                header_holds.then_some(()).ok_or(Failure::Mismatch)
+            }
+            _ => Err(Failure::BodyHash { header_holds }),
+        }
+    }
+}
+
+/// How far a signature came with one of several records.
+fn progress(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Record(RecordError::NotDkim) => 0,
+        Failure::Record(_) | Failure::RecordTooLong { .. } => 1,
+        Failure::Revoked => 2,
+        Failure::BodyHash { header_holds: true } => 6,
+        Failure::BodyHash { .. } | Failure::Mismatch | Failure::BodyTooShort { .. } => 5,
+        Failure::Key(_) => 4,
+        _ => 3,
+    }
+}

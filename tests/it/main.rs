@@ -1,0 +1,3 @@
+//! The one integration binary: harnesses here, cases as data in `testdata/`.
+
+mod corpus;
