@@ -81,5 +81,10 @@ pub mod sign;
 pub mod verify;
 // Here the core ends.
 
+pub mod authres;
+
+#[cfg(feature = "store")]
+pub mod keystore;
+
 pub use sign::sign;
 pub use verify::verify;

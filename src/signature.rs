@@ -170,12 +170,12 @@ impl Signature {
         if let BodyLimit::Octets(l) = self.body_limit {
             field.tag("l", [l.to_string().as_str()]);
         }
-        let names = self.signed_headers.names().iter().enumerate();
-        let names: Vec<String> = names
-            .map(|(at, name)| format!("{}{name}", if at == 0 { "" } else { ":" }))
-            .collect();
+        let names = self.signed_headers.names();
+        let end = |at: usize| if at + 1 < names.len() { ":" } else { "" };
+        let names = names.iter().enumerate();
+        let names: Vec<String> = names.map(|(at, n)| format!("{n}{}", end(at))).collect();
         field.tag("h", names.iter().map(String::as_str));
-        field.base64_tag("bh", &encode_base64(&self.body_hash));
+        field.tag("bh", [encode_base64(&self.body_hash).as_str()]);
         field.base64_tag("b", &encode_base64(&self.signature));
         let mut text = field.finish();
         // The last tag needs no semicolon.

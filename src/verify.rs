@@ -2,10 +2,11 @@
 //! in chunks; the answers of DNS come at any time and in any order; the end gives the verdicts.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::author::Authors;
-use crate::canon;
+use crate::canon::{self, Sink};
 use crate::dns::{Answer, Cause, LookupTxt};
 use crate::hash::{BlockSink, BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, Hasher};
 use crate::header::FieldIndex;
@@ -92,7 +93,7 @@ struct Candidate {
     key_name: KeyName,
     /// Its field in the header, and where in it the value of b= stands.
     position: usize,
-    b_value: std::ops::Range<usize>,
+    b_value: Range<usize>,
 }
 
 impl Verifier {
@@ -264,22 +265,43 @@ fn choose(items: &mut [Item], policy: &Policy) -> Vec<KeyName> {
     wanted
 }
 
-/// The hash over the signed fields and the signature field itself (RFC 6376 §3.7).
 fn header_digest(header: &Header, index: &FieldIndex, candidate: &Candidate) -> Digest {
     let signature = &candidate.signature;
+    let mut sink = BlockSink::new(Hasher::new(signature.algorithm.hash()));
+    let b_value = candidate.b_value.clone();
+    put_signed_header(
+        header,
+        index,
+        signature,
+        candidate.position,
+        b_value,
+        &mut sink,
+    );
+    sink.into_inner().finish()
+}
+
+/// Puts into `sink` what b= signs: the fields that h= picks, and the signature field itself without the
+/// value of b= (RFC 6376 §3.7).
+///
+/// `position` is that of the signature field in `header`, and `b_value` what [`Signature::parse`] returned.
+pub fn put_signed_header(
+    header: &Header,
+    index: &FieldIndex,
+    signature: &Signature,
+    position: usize,
+    b_value: Range<usize>,
+    sink: &mut dyn Sink,
+) {
     let canon = signature.canonicalization.header;
     let names = signature.signed_headers.names();
-    let mut hasher = BlockSink::new(Hasher::new(signature.algorithm.hash()));
     for field in index
-        .pick(header, names, Some(candidate.position))
+        .pick(header, names, Some(position))
         .into_iter()
         .flatten()
     {
-        canon::header::field(canon, field, &mut hasher);
+        canon::header::field(canon, field, sink);
     }
-    let own = header.field(candidate.position);
-    canon::header::signature(canon, own, candidate.b_value.clone(), &mut hasher);
-    hasher.into_inner().finish()
+    canon::header::signature(canon, header.field(position), b_value, sink);
 }
 
 /// Whether more bytes of the body are wanted.

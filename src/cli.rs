@@ -1,0 +1,103 @@
+//! The command line: what was typed, and the file that carries it out.
+
+mod args;
+mod canonicalize;
+mod demo;
+mod generate;
+mod input;
+mod keys;
+mod output;
+mod record;
+mod shell;
+mod sign;
+mod speech;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use self::args::ColorChoice;
+use self::speech::Trouble;
+
+/// The end of a run. One table for README, man page and code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// Done; for `verify`: every message has a signature that passes.
+    Done = 0,
+    /// The answer is no.
+    No = 1,
+    /// Usage, an input that cannot be opened, an unusable key; nothing was written.
+    Usage = 2,
+    /// Try again (EX_TEMPFAIL).
+    TempFail = 75,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Generate DKIM keys and records, sign messages, verify them.
+#[derive(Debug, Parser)]
+#[command(name = "dkimkit", version, about, max_term_width = 100)]
+#[command(after_help = "Exit codes:
+  0   done; for verify: every message has a signature that passes (and meets --require)
+  1   the answer is no: a message has no passing signature, a check found an error
+  2   usage, an input that cannot be opened, an unusable key; nothing was written
+  75  try again: DNS gave no answer, or the machine is in trouble (disk full, write error)
+
+Examples:
+  dkimkit demo
+  dkimkit generate -d example.com -s mail
+  dkimkit sign -d example.com -s mail < in.eml > out.eml
+  dkimkit verify out.eml")]
+struct Cli {
+    /// Color the results
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "WHEN")]
+    color: ColorChoice,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(alias = "keygen")]
+    Generate(generate::Args),
+    Record(record::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
+    Canonicalize(canonicalize::Args),
+    Keys(keys::Args),
+    Demo(demo::Args),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
+}
+
+/// Parses the command line, runs it, and turns the end into an exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return speech::usage(&error).into(),
+    };
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(trouble) => trouble.tell().into(),
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Trouble> {
+    let color = cli.color;
+    match cli.command {
+        Command::Generate(args) => generate::run(&args),
+        Command::Record(args) => record::run(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => verify::run(&args, color),
+        Command::Canonicalize(args) => canonicalize::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
+    }
+}

@@ -1,0 +1,462 @@
+//! Messages as they come in: files, pipes, directories; line ends; a leading mbox line.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use dkimkit::message::{Header, HeaderLimits, SplitError, Splitter};
+
+use super::args::LineEnds;
+use super::speech::{self, Trouble};
+
+/// A message to read: a file, or standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Stdin,
+    File(PathBuf),
+}
+
+impl Source {
+    fn from_arg(path: &Path) -> Source {
+        if path == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::File(path.to_owned())
+        }
+    }
+
+    /// The sources that these arguments name; none means standard input.
+    pub(super) fn list(paths: &[PathBuf]) -> Vec<Source> {
+        if paths.is_empty() {
+            return vec![Source::Stdin];
+        }
+        paths.iter().map(|p| Source::from_arg(p)).collect()
+    }
+
+    pub(super) fn name(&self) -> String {
+        match self {
+            Source::Stdin => "-".to_owned(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// Opens it. Standard input that is a regular file is read like any file.
+    pub(super) fn open(&self) -> Result<Opened, Trouble> {
+        let file = match self {
+            Source::File(path) => File::open(path),
+            Source::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        };
+        let opened = file.and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = opened.map_err(|e| Trouble::open(&self.name(), &e))?;
+        if metadata.is_dir() {
+            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(Trouble::open(&self.name(), &error));
+        }
+        Ok(Opened {
+            name: self.name(),
+            file,
+            metadata,
+        })
+    }
+}
+
+/// A source that is open.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) name: String,
+    file: File,
+    metadata: Metadata,
+}
+
+impl Opened {
+    /// Whether it can be read a second time.
+    pub(super) fn is_regular(&self) -> bool {
+        self.metadata.is_file()
+    }
+
+    /// Whether `path` names the same file.
+    pub(super) fn is_same_file(&self, path: &Path) -> bool {
+        let other = fs::metadata(path);
+        other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
+    }
+
+    /// Reads what a writer would still write into a pipe, so that it does not fail.
+    pub(super) fn drain(&mut self) {
+        if !self.is_regular() {
+            let _ = io::copy(&mut self.file, &mut io::sink());
+        }
+    }
+}
+
+impl Read for Opened {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+/// Keeps the bytes of a message for a second reading: where they stand, or a copy of them.
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// The file itself, from this offset on, as it was then.
+    File { start: u64, before: Metadata },
+    /// A copy, in memory up to [`SPOOL`] and then in an unlinked file that only its owner can read.
+    Spool(Box<tempfile::SpooledTempFile>),
+}
+
+/// A pipe is kept in memory up to this size.
+const SPOOL: usize = 1 << 20;
+
+impl Kept {
+    pub(super) fn prepare(input: &mut Opened) -> Result<Kept, Trouble> {
+        if !input.is_regular() {
+            let spool = tempfile::spooled_tempfile_in(SPOOL, std::env::temp_dir());
+            return Ok(Kept::Spool(Box::new(spool)));
+        }
+        let position = input.file.stream_position();
+        let start = position.map_err(|e| Trouble::read(&input.name, &e))?;
+        Ok(Kept::File {
+            start,
+            before: input.metadata.clone(),
+        })
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Kept::File { .. } => Ok(()),
+            Kept::Spool(spool) => spool.write_all(bytes),
+        }
+    }
+
+    /// Copies the message to `out`, with `inserted` behind its first `head` bytes.
+    ///
+    /// A file that changed since it was read first is an error: the signature would be of another message.
+    pub(super) fn copy(
+        self,
+        input: &mut Opened,
+        head: u64,
+        inserted: &[u8],
+        out: &mut dyn Write,
+    ) -> Result<(), Trouble> {
+        let name = input.name.clone();
+        let read = |e: io::Error| Trouble::read(&name, &e);
+        let mut bytes: Box<dyn Read> = match self {
+            Kept::File { start, before } => {
+                let changed = || {
+                    Trouble::new(
+                        super::Exit::TempFail,
+                        format!("{name}: the file changed while it was read"),
+                    )
+                };
+                let now = input.file.metadata().map_err(read)?;
+                let stamp = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());
+                if stamp(&now) != stamp(&before) {
+                    return Err(changed());
+                }
+                input.file.seek(SeekFrom::Start(start)).map_err(read)?;
+                Box::new((&mut input.file).take(before.len().saturating_sub(start)))
+            }
+            Kept::Spool(mut spool) => {
+                spool.rewind().map_err(read)?;
+                Box::new(*spool)
+            }
+        };
+        let mut buffer = vec![0; CHUNK];
+        let mut left = head;
+        let mut inserted = Some(inserted);
+        loop {
+            if left == 0
+                && let Some(fields) = inserted.take()
+            {
+                write(out, fields)?;
+            }
+            let room = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+            let room = if left == 0 { CHUNK } else { room };
+            let count = bytes.read(&mut buffer[..room]).map_err(read)?;
+            if count == 0 {
+                return Ok(());
+            }
+            left = left.saturating_sub(count as u64);
+            write(out, &buffer[..count])?;
+        }
+    }
+}
+
+fn write(out: &mut dyn Write, bytes: &[u8]) -> Result<(), Trouble> {
+    out.write_all(bytes)
+        .map_err(|e| Trouble::write("the output", &e))
+}
+
+const CHUNK: usize = 64 << 10;
+
+/// A message that is read: its header, and then its body in chunks, with the line ends that are hashed.
+pub(super) struct Message<'a> {
+    input: &'a mut Opened,
+    kept: Option<&'a mut Kept>,
+    buffer: Vec<u8>,
+    converter: Option<Converter>,
+    /// Bytes of the mbox line at the start, which is never hashed.
+    pub(super) envelope: u64,
+    /// The line end of the first header line.
+    pub(super) line_end: &'static str,
+    ended: bool,
+}
+
+/// How the reading of a header ended.
+pub(super) enum HeaderEnd {
+    /// The header, and the first bytes of the body.
+    Found(Header, Vec<u8>),
+    Refused(SplitError),
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(
+        input: &'a mut Opened,
+        line_ends: LineEnds,
+        kept: Option<&'a mut Kept>,
+    ) -> Message<'a> {
+        Message {
+            input,
+            kept,
+            buffer: Vec::new(),
+            converter: (line_ends == LineEnds::Crlf).then(Converter::default),
+            envelope: 0,
+            line_end: "\r\n",
+            ended: false,
+        }
+    }
+
+    /// Reads up to the end of the header.
+    pub(super) fn header(&mut self, limits: HeaderLimits) -> Result<HeaderEnd, Trouble> {
+        let mut splitter = Splitter::new(limits);
+        let mut chunk = self.first_chunk()?;
+        loop {
+            match splitter.write(&chunk) {
+                Err(error) => return Ok(HeaderEnd::Refused(error)),
+                Ok(Some(body_at)) => {
+                    return Ok(match splitter.finish() {
+                        Ok(header) => HeaderEnd::Found(header, chunk[body_at..].to_vec()),
+                        Err(error) => HeaderEnd::Refused(error),
+                    });
+                }
+                Ok(None) => {}
+            }
+            match self.next()? {
+                Some(next) => chunk = next.to_vec(),
+                None => {
+                    return Ok(match splitter.finish() {
+                        Ok(header) => HeaderEnd::Found(header, Vec::new()),
+                        Err(error) => HeaderEnd::Refused(error),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The next bytes, with the line ends that are hashed; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        let count = self.fill()?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let raw = &self.buffer[..count];
+        Ok(Some(match &mut self.converter {
+            None => raw,
+            Some(converter) => converter.convert(raw),
+        }))
+    }
+
+    /// Warns of bare LFs among CRLFs: another program may have hashed them as they are.
+    pub(super) fn warn_of_mixed_line_ends(&self) {
+        if let Some(converter) = &self.converter
+            && converter.bare > 0
+            && converter.crlf > 0
+        {
+            speech::warning(format!(
+                "{}: {} of the line ends are a bare LF among CRLFs; each was hashed as CRLF",
+                self.input.name, converter.bare
+            ));
+            speech::hint("--line-ends as-is hashes the bytes untouched");
+        }
+    }
+
+    /// The first chunk holds the first two lines where they are of a sane length, so that a leading mbox
+    /// line can be left out and the line end of the header is known.
+    fn first_chunk(&mut self) -> Result<Vec<u8>, Trouble> {
+        let mut start = Vec::new();
+        loop {
+            let lines = start.iter().filter(|b| **b == b'\n').count();
+            if lines >= 2 || start.len() >= CHUNK {
+                break;
+            }
+            let count = self.fill()?;
+            if count == 0 {
+                break;
+            }
+            start.extend_from_slice(&self.buffer[..count]);
+        }
+        let envelope = envelope_len(&start);
+        self.envelope = envelope as u64;
+        let message = &start[envelope..];
+        if let Some(lf) = message.iter().position(|b| *b == b'\n')
+            && (lf == 0 || message[lf - 1] != b'\r')
+        {
+            self.line_end = "\n";
+        }
+        Ok(match &mut self.converter {
+            None => message.to_vec(),
+            Some(converter) => converter.convert(message).to_vec(),
+        })
+    }
+
+    fn fill(&mut self) -> Result<usize, Trouble> {
+        if self.ended {
+            return Ok(0);
+        }
+        self.buffer.resize(CHUNK, 0);
+        let failed = |name: &str, e: io::Error| Trouble::read(name, &e);
+        let count = loop {
+            match self.input.read(&mut self.buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(failed(&self.input.name, e)),
+                Ok(count) => break count,
+            }
+        };
+        if let Some(kept) = &mut self.kept {
+            kept.keep(&self.buffer[..count])
+                .map_err(|e| Trouble::write("the temporary file", &e))?;
+        }
+        self.ended = count == 0;
+        Ok(count)
+    }
+}
+
+/// The length of a leading mbox line: `From ` and no header field of that name.
+fn envelope_len(start: &[u8]) -> usize {
+    let Some(rest) = start.strip_prefix(b"From ") else {
+        return 0;
+    };
+    if rest.trim_ascii_start().starts_with(b":") {
+        return 0;
+    }
+    start
+        .iter()
+        .position(|b| *b == b'\n')
+        .map_or(0, |lf| lf + 1)
+}
+
+/// Makes a bare LF a CRLF, chunk by chunk.
+#[derive(Debug, Default)]
+struct Converter {
+    out: Vec<u8>,
+    after_cr: bool,
+    bare: u64,
+    crlf: u64,
+}
+
+impl Converter {
+    fn convert<'a>(&'a mut self, chunk: &'a [u8]) -> &'a [u8] {
+        self.out.clear();
+        let mut copied = 0;
+        for lf in memchr::memchr_iter(b'\n', chunk) {
+            let after_cr = match lf {
+                0 => self.after_cr,
+                _ => chunk[lf - 1] == b'\r',
+            };
+            if after_cr {
+                self.crlf += 1;
+                continue;
+            }
+            self.bare += 1;
+            self.out.extend_from_slice(&chunk[copied..lf]);
+            self.out.push(b'\r');
+            copied = lf;
+        }
+        if let Some(last) = chunk.last() {
+            self.after_cr = *last == b'\r';
+        }
+        if copied == 0 && self.out.is_empty() {
+            return chunk;
+        }
+        self.out.extend_from_slice(&chunk[copied..]);
+        &self.out
+    }
+}
+
+/// All messages that an argument names: a file itself; of a Maildir what is in `new` and `cur`; of any
+/// other directory every file below it, in order, but those whose name begins with a dot.
+pub(super) fn expand(sources: Vec<Source>) -> (Vec<Source>, Vec<Trouble>) {
+    let mut files = Vec::new();
+    let mut troubles = Vec::new();
+    for source in sources {
+        match source {
+            Source::File(path) if path.is_dir() => walk(&path, &mut files, &mut troubles),
+            source => files.push(source),
+        }
+    }
+    (files, troubles)
+}
+
+fn walk(dir: &Path, files: &mut Vec<Source>, troubles: &mut Vec<Trouble>) {
+    let maildir = ["cur", "new", "tmp"].iter().all(|d| dir.join(d).is_dir());
+    let entries = fs::read_dir(dir).and_then(|list| list.collect::<io::Result<Vec<_>>>());
+    let mut entries = match entries {
+        Ok(entries) => entries,
+        Err(error) => {
+            troubles.push(Trouble::open(&dir.display().to_string(), &error));
+            return;
+        }
+    };
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        // A link to a directory is not followed: it may lead round in a circle.
+        let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
+        if is_dir {
+            if !(maildir && name == "tmp") {
+                walk(&path, files, troubles);
+            }
+        } else if !maildir && path.is_file() {
+            files.push(Source::File(path));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_lf_becomes_crlf_at_every_chunk_size() {
+        let raw = b"a\nb\r\nc\r\r\n\n\r\n\nd\r";
+        let want = b"a\r\nb\r\nc\r\r\n\r\n\r\n\r\nd\r";
+        for step in 1..=raw.len() {
+            let mut converter = Converter::default();
+            let mut out = Vec::new();
+            for chunk in raw.chunks(step) {
+                out.extend_from_slice(converter.convert(chunk));
+            }
+            assert_eq!(out, want, "step {step}");
+            assert_eq!((converter.bare, converter.crlf), (3, 3));
+        }
+    }
+
+    #[test]
+    fn only_a_true_mbox_line_is_left_out() {
+        for (start, len) in [
+            (&b"From a@b Thu Jan  1\nFrom: x\n"[..], 20),
+            (b"From: a\n", 0),
+            (b"From : a\n", 0),
+            (b"From \t: a\n", 0),
+            (b"from a\n", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(envelope_len(start), len);
+        }
+    }
+}

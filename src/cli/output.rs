@@ -1,0 +1,110 @@
+//! Where results go: standard output, or a file that appears whole or not at all.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::speech::Trouble;
+
+/// An output that is begun; nothing is seen of a file before [`finish`](Output::finish).
+pub(super) enum Output {
+    Stdout(BufWriter<io::StdoutLock<'static>>),
+    File {
+        file: Box<BufWriter<tempfile::NamedTempFile>>,
+        path: PathBuf,
+        force: bool,
+    },
+}
+
+impl Output {
+    pub(super) fn stdout() -> Output {
+        Output::Stdout(BufWriter::new(io::stdout().lock()))
+    }
+
+    /// Begins a file beside its final place.
+    pub(super) fn file(path: &Path, force: bool) -> Result<Output, Trouble> {
+        if !force && fs::symlink_metadata(path).is_ok() {
+            return Err(exists(path));
+        }
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        let name = path.display().to_string();
+        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir);
+        let file = file.map_err(|e| Trouble::open(&name, &e))?;
+        Ok(Output::File {
+            file: Box::new(BufWriter::new(file)),
+            path: path.to_owned(),
+            force,
+        })
+    }
+
+    /// Makes sure that all is written, and lets a file appear.
+    pub(super) fn finish(self) -> Result<(), Trouble> {
+        match self {
+            Output::Stdout(mut out) => out
+                .flush()
+                .map_err(|e| Trouble::write("standard output", &e)),
+            Output::File { file, path, force } => {
+                let name = path.display().to_string();
+                let failed = |e: io::Error| Trouble::write(&name, &e);
+                let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
+                let mode = 0o666 & !umask();
+                let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+                file.as_file()
+                    .set_permissions(permissions)
+                    .map_err(failed)?;
+                file.as_file().sync_all().map_err(failed)?;
+                if force {
+                    file.persist(&path).map_err(|e| failed(e.error))?;
+                } else {
+                    file.persist_noclobber(&path).map_err(|e| {
+                        if e.error.kind() == io::ErrorKind::AlreadyExists {
+                            return exists(&path);
+                        }
+                        failed(e.error)
+                    })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Stdout(out) => out.write(bytes),
+            Output::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Output::Stdout(out) => out.flush(),
+            Output::File { file, .. } => file.flush(),
+        }
+    }
+}
+
+/// Writes one result to standard output.
+pub(super) fn print(text: &str) -> Result<(), Trouble> {
+    let mut out = Output::stdout();
+    out.write_all(text.as_bytes())
+        .map_err(|e| Trouble::write("standard output", &e))?;
+    out.finish()
+}
+
+fn exists(path: &Path) -> Trouble {
+    Trouble::usage(format!("{} exists already", path.display()))
+        .hint("--force replaces it, or choose another name")
+}
+
+/// The mask of the process, read without changing it.
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("Umask:"));
+    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0o077)
+}

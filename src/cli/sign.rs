@@ -1,0 +1,344 @@
+//! `dkimkit sign`: the message that came, with DKIM-Signature fields before it.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dkimkit::author::Authors;
+use dkimkit::canon::Canonicalization;
+use dkimkit::header::FieldName;
+use dkimkit::key::SigningKey;
+use dkimkit::keystore::{KeyStore, read_key, unsafe_mode};
+use dkimkit::message::{Header, HeaderLimits};
+use dkimkit::name::{Auid, Domain, Selector};
+use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
+use dkimkit::signature::UnixTime;
+use rayon::prelude::*;
+
+use super::Exit;
+use super::args::{
+    ClockArgs, ReadArgs, StoreArgs, canonicalization, domain, duration, field_names, selector,
+};
+use super::input::{HeaderEnd, Kept, Message, Source, expand};
+use super::output::Output;
+use super::speech::{self, Trouble};
+
+/// Sign a message: it comes out as it came, with DKIM-Signature fields before it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dkimkit sign -d example.com -s mail < in.eml > out.eml
+  dkimkit sign in.eml -o out.eml
+  dkimkit sign -d example.com -s rsa -k rsa.pem -s ed -k ed.pem in.eml > out.eml
+  dkimkit sign --output-dir signed outbox/")]
+pub(super) struct Args {
+    /// The signing domain (d=); that of From if left out
+    #[arg(short, long, value_parser = domain)]
+    domain: Option<Domain>,
+    /// The selector (s=); those that are active in the key store if left out. May be repeated
+    #[arg(short, long, value_parser = selector)]
+    selector: Vec<Selector>,
+    /// A private key file, one for each --selector
+    #[arg(short, long, value_name = "KEY.pem")]
+    key: Vec<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The canonicalization of header and body (c=)
+    #[arg(long, value_name = "HEADER/BODY", default_value = "relaxed/relaxed", value_parser = canonicalization)]
+    canon: Canonicalization,
+    /// The fields to sign, with colons between them, instead of the default ones
+    #[arg(long, value_name = "LIST", value_parser = names)]
+    headers: Option<Names>,
+    /// The fields of which none may be added, or `none`
+    #[arg(long, value_name = "LIST|none", value_parser = names_or_none)]
+    oversign: Option<Names>,
+    /// Sign though the domain is not aligned with From
+    #[arg(long)]
+    third_party: bool,
+    /// Let the signature expire after this time (x=)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    expires: Option<Duration>,
+    /// The identity (i=): @ and a domain, with or without a local part
+    #[arg(long, value_name = "IDENTITY", value_parser = identity)]
+    identity: Option<Auid>,
+    /// Print the DKIM-Signature fields alone
+    #[arg(long)]
+    header_only: bool,
+    /// How many messages to sign at once; the number of cores if left out
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// Write to this file, which appears whole or not at all
+    #[arg(short, long, value_name = "FILE", conflicts_with = "output_dir")]
+    output: Option<PathBuf>,
+    /// Write each message to a file of its own name in this directory
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// Replace existing output files
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    clock: ClockArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Messages or directories; - or none is standard input
+    messages: Vec<PathBuf>,
+}
+
+/// Field names; a type of its own, since a bare `Vec` means repetition to clap.
+#[derive(Debug, Clone)]
+struct Names(Vec<FieldName>);
+
+fn names(text: &str) -> Result<Names, String> {
+    field_names(text).map(Names)
+}
+
+fn names_or_none(text: &str) -> Result<Names, String> {
+    match text {
+        "none" => Ok(Names(Vec::new())),
+        text => names(text),
+    }
+}
+
+fn identity(text: &str) -> Result<Auid, String> {
+    Auid::new(text.as_bytes()).map_err(|e| e.to_string())
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    let (sources, troubles) = expand(Source::list(&args.messages));
+    for trouble in &troubles {
+        trouble.tell();
+    }
+    let plan = Plan::new(args)?;
+    if args.output_dir.is_none() && !args.header_only && sources.len() > 1 {
+        return Err(
+            Trouble::usage("several messages cannot go to one output").hint("--output-dir DIR")
+        );
+    }
+    check_names(args, &sources)?;
+    let sign = |source: &Source| match plan.sign(source) {
+        Ok(()) => Exit::Done,
+        Err(trouble) => trouble.about(&source.name()).tell(),
+    };
+    let exits: Vec<Exit> = match args.jobs.map(std::num::NonZeroUsize::get) {
+        _ if sources.len() <= 1 || args.header_only => sources.iter().map(sign).collect(),
+        Some(1) => sources.iter().map(sign).collect(),
+        jobs => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0));
+            let pool = pool.build().map_err(|e| Trouble::new(Exit::TempFail, e))?;
+            pool.install(|| sources.par_iter().map(sign).collect())
+        }
+    };
+    let any = |exit| exits.contains(&exit);
+    Ok(if any(Exit::Usage) || !troubles.is_empty() {
+        Exit::Usage
+    } else if any(Exit::TempFail) {
+        Exit::TempFail
+    } else {
+        Exit::Done
+    })
+}
+
+/// With --output-dir, two messages of the same name would replace one another.
+fn check_names(args: &Args, sources: &[Source]) -> Result<(), Trouble> {
+    if args.output_dir.is_none() {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    for source in sources {
+        let Source::File(path) = source else {
+            return Err(
+                Trouble::usage("standard input has no name to use in --output-dir")
+                    .hint("-o FILE names the output"),
+            );
+        };
+        if let Some(name) = path.file_name()
+            && !seen.insert(name)
+        {
+            return Err(Trouble::usage(format!(
+                "two of the messages are called {}",
+                name.display()
+            ))
+            .hint("sign them in two runs, each with an --output-dir of its own"));
+        }
+    }
+    Ok(())
+}
+
+/// What is the same for all messages of a run.
+struct Plan<'a> {
+    args: &'a Args,
+    store: KeyStore,
+    options: SignOptions,
+    /// Keys named by -k.
+    given: Vec<(Selector, Arc<SigningKey>)>,
+    /// Keys of the store, read once for each domain.
+    cache: Mutex<HashMap<Domain, Vec<SigningIdentity>>>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(args: &'a Args) -> Result<Plan<'a>, Trouble> {
+        let now = args.clock.now();
+        let mut options = SignOptions::new(now);
+        options.canonicalization = args.canon;
+        options.third_party = args.third_party;
+        options.expiration = args
+            .expires
+            .map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
+        if let Some(Names(names)) = &args.headers {
+            options.headers.clone_from(names);
+            // What is not to be signed is not oversigned either, unless --oversign says so.
+            options.oversign.retain(|n| names.contains(n));
+            options.oversign_present.retain(|n| names.contains(n));
+        }
+        if let Some(Names(names)) = &args.oversign {
+            options.oversign.clone_from(names);
+            options.oversign_present.clear();
+        }
+        if !args.key.is_empty() && args.key.len() != args.selector.len() {
+            return Err(Trouble::usage(format!(
+                "{} times -k, but {} times -s",
+                args.key.len(),
+                args.selector.len()
+            ))
+            .hint("each key file goes with a selector: -s rsa -k rsa.pem -s ed -k ed.pem"));
+        }
+        let mut given = Vec::new();
+        for (selector, path) in args.selector.iter().zip(&args.key) {
+            given.push((selector.clone(), Arc::new(load(path)?)));
+        }
+        Ok(Plan {
+            args,
+            store: args.store.store(),
+            options,
+            given,
+            cache: Mutex::default(),
+        })
+    }
+
+    fn sign(&self, source: &Source) -> Result<(), Trouble> {
+        let args = self.args;
+        let mut input = source.open()?;
+        let destination = self.destination(source);
+        if let Some(path) = &destination
+            && input.is_same_file(path)
+        {
+            return Err(Trouble::usage("the output would replace the input")
+                .hint("choose another name; the input is never changed"));
+        }
+        let mut kept = match args.header_only {
+            true => None,
+            false => Some(Kept::prepare(&mut input)?),
+        };
+        let mut message = Message::new(&mut input, args.read.line_ends, kept.as_mut());
+        let (header, first) = match message.header(HeaderLimits::default())? {
+            HeaderEnd::Found(header, first) => (header, first),
+            HeaderEnd::Refused(error) => return Err(error.into()),
+        };
+        let identities = self.identities(&header)?;
+        let mut signer = Signer::new(&header, identities, &self.options)?;
+        signer.write(&first);
+        while let Some(chunk) = message.next()? {
+            signer.write(chunk);
+        }
+        message.warn_of_mixed_line_ends();
+        let (envelope, line_end) = (message.envelope, message.line_end);
+        warn_of_missing_fields(&header, &source.name());
+        let mut fields = String::new();
+        for field in signer.finish()? {
+            fields.push_str(&field.replace("\r\n", line_end));
+            fields.push_str(line_end);
+        }
+        let mut out = match &destination {
+            Some(path) => Output::file(path, args.force)?,
+            None => Output::stdout(),
+        };
+        match kept {
+            Some(kept) => kept.copy(&mut input, envelope, fields.as_bytes(), &mut out)?,
+            None => out
+                .write_all(fields.as_bytes())
+                .map_err(|e| Trouble::write("the output", &e))?,
+        }
+        out.finish()
+    }
+
+    fn destination(&self, source: &Source) -> Option<PathBuf> {
+        match (&self.args.output_dir, source) {
+            (Some(dir), Source::File(path)) => path.file_name().map(|name| dir.join(name)),
+            _ => self.args.output.clone(),
+        }
+    }
+
+    /// Who signs this message.
+    fn identities(&self, header: &Header) -> Result<Vec<SigningIdentity>, Trouble> {
+        let domain = match &self.args.domain {
+            Some(domain) => domain.clone(),
+            None => domain_of_from(header)?,
+        };
+        let with = |selector: &Selector, key: Arc<SigningKey>| SigningIdentity {
+            identity: self.args.identity.clone(),
+            ..SigningIdentity::new(domain.clone(), selector.clone(), key)
+        };
+        if !self.given.is_empty() {
+            let given = self.given.iter();
+            return Ok(given.map(|(s, key)| with(s, key.clone())).collect());
+        }
+        let mut cache = self
+            .cache
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = cache.get(&domain) {
+            return Ok(known.clone());
+        }
+        let selectors = match self.args.selector.as_slice() {
+            [] => self.store.active(&domain)?,
+            named => named.to_vec(),
+        };
+        let mut identities = Vec::new();
+        for selector in selectors {
+            let key = load(&self.store.pem_path(&domain, &selector))?;
+            identities.push(with(&selector, Arc::new(key)));
+        }
+        cache.insert(domain, identities.clone());
+        Ok(identities)
+    }
+}
+
+/// Reads a key, and says so if others could have done the same.
+fn load(path: &Path) -> Result<SigningKey, Trouble> {
+    let key = read_key(path)?;
+    if let Some(mode) = unsafe_mode(path) {
+        let name = path.display();
+        speech::warning(format!(
+            "{name} has mode {mode:04o}: others than its owner could read or replace the key"
+        ));
+        speech::hint(format!("chmod 600 {name}"));
+    }
+    Ok(key)
+}
+
+fn domain_of_from(header: &Header) -> Result<Domain, Trouble> {
+    let authors = Authors::of(header);
+    match (authors.fields(), authors.domains()) {
+        (0 | 1, [domain]) => Ok(domain.clone()),
+        (0 | 1, [_, _, ..]) => {
+            Err(Trouble::usage("From names several domains")
+                .hint("-d DOMAIN says which of them signs"))
+        }
+        (0, _) => Err(dkimkit::sign::SignError::NoFrom.into()),
+        (1, []) => Err(dkimkit::sign::SignError::NoAuthor.into()),
+        (count, _) => Err(dkimkit::sign::SignError::SeveralFrom { count }.into()),
+    }
+}
+
+/// RFC 5322 §3.6 requires Date and wants Message-ID; a relay that adds one breaks no signature, but the
+/// field it adds is unsigned.
+fn warn_of_missing_fields(header: &Header, name: &str) {
+    for wanted in ["Date", "Message-ID"] {
+        if !header.fields().any(|f| f.is(wanted)) {
+            speech::warning(format!(
+                "{name}: the message has no {wanted} field, so that one added later is not signed"
+            ));
+        }
+    }
+}

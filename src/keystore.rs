@@ -1,0 +1,718 @@
+//! The key store on disk: `<domain>/<selector>.pem`, its record beside it, and which selector is in use.
+//!
+//! A key file is created whole, for its owner alone, and never overwritten. The states of a domain's
+//! selectors stand in one readable file, `selectors`, a line each:
+//!
+//! ```text
+//! mail active 2026-11-21T11:05:00Z
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use mail_parser::DateTime;
+use zeroize::Zeroizing;
+
+use crate::dns::{Answer, LookupTxt as _, Zone, ZoneError};
+use crate::key::{KeyError, SigningKey};
+use crate::name::{Domain, KeyName, NameError, Selector};
+use crate::record::{KeyRecord, RecordError};
+use crate::signature::UnixTime;
+
+/// What a selector is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Not in use yet: its record is to be published first.
+    Pending,
+    /// Signs.
+    Active,
+    /// Signs no longer; its record stays for mail that is on its way.
+    Retired,
+    /// Withdrawn: its record says so.
+    Revoked,
+}
+
+impl KeyState {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyState::Pending => "pending",
+            KeyState::Active => "active",
+            KeyState::Retired => "retired",
+            KeyState::Revoked => "revoked",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<KeyState> {
+        use KeyState::{Active, Pending, Retired, Revoked};
+        [Pending, Active, Retired, Revoked]
+            .into_iter()
+            .find(|s| s.as_str() == word)
+    }
+}
+
+/// A selector of a domain, with its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The selector.
+    pub selector: Selector,
+    /// Its state.
+    pub state: KeyState,
+    /// Since when; `None` where no file says so.
+    pub since: Option<UnixTime>,
+}
+
+/// A directory of keys.
+#[derive(Debug, Clone)]
+pub struct KeyStore {
+    dir: PathBuf,
+}
+
+/// The files that a new key was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The private key.
+    pub pem: PathBuf,
+    /// The record.
+    pub txt: PathBuf,
+    /// The state that it got.
+    pub state: KeyState,
+    /// What the old files are called now, if there were any.
+    pub renamed: Vec<PathBuf>,
+}
+
+/// How a new key is put into the store.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Placing<'a> {
+    /// Make it active at once.
+    pub activate: bool,
+    /// Rename an old pair of the same selector out of the way.
+    pub force: bool,
+    /// Let this group read the private key.
+    pub group: Option<&'a str>,
+}
+
+impl KeyStore {
+    /// The store in `dir`, which need not exist yet.
+    pub fn new(dir: impl Into<PathBuf>) -> KeyStore {
+        KeyStore { dir: dir.into() }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the private key of a selector stands.
+    pub fn pem_path(&self, domain: &Domain, selector: &Selector) -> PathBuf {
+        self.file(domain, selector, "pem")
+    }
+
+    /// Where the record of a selector stands.
+    pub fn txt_path(&self, domain: &Domain, selector: &Selector) -> PathBuf {
+        self.file(domain, selector, "txt")
+    }
+
+    fn file(&self, domain: &Domain, selector: &Selector, extension: &str) -> PathBuf {
+        let name = format!("{}.{extension}", selector.as_str().to_lowercase());
+        self.domain_dir(domain).join(name)
+    }
+
+    fn domain_dir(&self, domain: &Domain) -> PathBuf {
+        // A checked name has neither a slash nor an empty label, so that it cannot leave the store.
+        self.dir.join(domain.as_ascii())
+    }
+
+    /// Writes a new key with its record (a line of a zone file) and notes its state: the first key of a
+    /// domain is active, every later one pending.
+    ///
+    /// ```
+    /// use dkimkit::key::{KeyKind, SigningKey};
+    /// use dkimkit::keystore::{KeyStore, Placing};
+    /// use dkimkit::name::{Domain, Selector};
+    /// use dkimkit::record::KeyRecord;
+    /// use dkimkit::signature::UnixTime;
+    /// let dir = tempfile::tempdir()?;
+    /// let store = KeyStore::new(dir.path());
+    /// let (domain, selector) = (Domain::new("example.com")?, Selector::new("mail")?);
+    /// let key = SigningKey::generate(KeyKind::Ed25519)?;
+    /// let record = KeyRecord::new(key.algorithm().key_type(), key.public_bytes());
+    /// store.add(&domain, &selector, &key, &record, Placing::default(), UnixTime(1_700_000_000))?;
+    /// assert_eq!(store.active(&domain)?, [selector]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] where the selector has a key or a record already and `force` is not set; then
+    /// nothing was changed.
+    pub fn add(
+        &self,
+        domain: &Domain,
+        selector: &Selector,
+        key: &SigningKey,
+        record: &KeyRecord,
+        placing: Placing<'_>,
+        now: UnixTime,
+    ) -> Result<Stored, StoreError> {
+        let name = KeyName::new(selector, domain)?;
+        let group = placing.group.map(find_group).transpose()?;
+        let dir = self.domain_dir(domain);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(if group.is_some() { 0o750 } else { 0o700 })
+            .create(&dir)
+            .map_err(at(&dir))?;
+        let _lock = lock(&dir)?;
+        let (pem, txt) = (
+            self.pem_path(domain, selector),
+            self.txt_path(domain, selector),
+        );
+        let mut renamed = Vec::new();
+        for path in [&pem, &txt] {
+            if fs::symlink_metadata(path).is_err() {
+                continue;
+            }
+            if !placing.force {
+                return Err(StoreError::Exists { path: path.clone() });
+            }
+            renamed.push(set_aside(path, now)?);
+        }
+        let mode = if group.is_some() { 0o640 } else { 0o600 };
+        let text = key.to_pkcs8_pem()?;
+        create(&pem, text.as_bytes(), mode, group)?;
+        let line = zone_line(&name, &record.to_string());
+        create(&txt, line.as_bytes(), 0o644, None)?;
+        let mut states = self.read_states(domain)?;
+        let others = self.selectors(domain)?.len() > 1;
+        if states.is_empty() && others {
+            // The key that was alone until now was active without a file that said so.
+            for other in self.selectors(domain)? {
+                if other != *selector {
+                    states.insert(other.as_str().to_owned(), (KeyState::Active, now));
+                }
+            }
+        }
+        let state = if placing.activate || !others {
+            KeyState::Active
+        } else {
+            KeyState::Pending
+        };
+        states.insert(selector.as_str().to_lowercase(), (state, now));
+        self.write_states(domain, &states)?;
+        Ok(Stored {
+            pem,
+            txt,
+            state,
+            renamed,
+        })
+    }
+
+    /// Reads the private key of a selector.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the file cannot be read, [`StoreError::Key`] where it holds no key.
+    pub fn key(&self, domain: &Domain, selector: &Selector) -> Result<SigningKey, StoreError> {
+        read_key(&self.pem_path(domain, selector))
+    }
+
+    /// The record of a selector, as its file says, held against the private key.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherKey`] where the record is not that of the key, [`StoreError::Record`] where the
+    /// file holds no key record.
+    pub fn record(&self, domain: &Domain, selector: &Selector) -> Result<KeyRecord, StoreError> {
+        let key = self.key(domain, selector)?;
+        let path = self.txt_path(domain, selector);
+        if !path.exists() {
+            let kind = key.algorithm().key_type();
+            return Ok(KeyRecord::new(kind, key.public_bytes()));
+        }
+        let name = KeyName::new(selector, domain)?;
+        let Answer::Records { txt, .. } = read_zone(&path)?.lookup_txt(&name) else {
+            return Err(StoreError::NoRecord { path, name });
+        };
+        let record = KeyRecord::parse(&txt[0], 100).map_err(|error| StoreError::Record {
+            path: path.clone(),
+            error,
+        })?;
+        if record.public.as_ref() != Some(&key.public_bytes()) {
+            return Err(StoreError::OtherKey { path });
+        }
+        Ok(record)
+    }
+
+    /// The domains that have a directory in the store, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the store cannot be read; one that does not exist is empty.
+    pub fn domains(&self) -> Result<Vec<Domain>, StoreError> {
+        let mut domains = Vec::new();
+        for name in names_in(&self.dir)? {
+            if self.dir.join(&name).is_dir()
+                && let Ok(domain) = Domain::new(&name)
+            {
+                domains.push(domain);
+            }
+        }
+        Ok(domains)
+    }
+
+    /// The selectors of a domain, with their states, in order.
+    ///
+    /// Without a file that says so, a single key is active; of several, all are pending.
+    ///
+    /// # Errors
+    /// [`StoreError::States`] where the file cannot be understood.
+    pub fn entries(&self, domain: &Domain) -> Result<Vec<Entry>, StoreError> {
+        let states = self.read_states(domain)?;
+        let selectors = self.selectors(domain)?;
+        let alone = states.is_empty() && selectors.len() == 1;
+        let entry = |selector: Selector| {
+            let known = states.get(&selector.as_str().to_lowercase());
+            let (state, since) = match known {
+                Some((state, since)) => (*state, Some(*since)),
+                None if alone => (KeyState::Active, None),
+                None => (KeyState::Pending, None),
+            };
+            Entry {
+                selector,
+                state,
+                since,
+            }
+        };
+        Ok(selectors.into_iter().map(entry).collect())
+    }
+
+    /// The selectors that sign for a domain.
+    ///
+    /// # Errors
+    /// [`StoreError::NoKeys`] for a domain without keys, [`StoreError::Undecided`] where several keys lie
+    /// there and no file says which is active, [`StoreError::NoneActive`] where none is.
+    pub fn active(&self, domain: &Domain) -> Result<Vec<Selector>, StoreError> {
+        let entries = self.entries(domain)?;
+        let list = || entries.iter().map(|e| e.selector.to_string()).collect();
+        if entries.is_empty() {
+            return Err(StoreError::NoKeys {
+                domain: domain.clone(),
+            });
+        }
+        let active = entries.iter().filter(|e| e.state == KeyState::Active);
+        let active: Vec<Selector> = active.map(|e| e.selector.clone()).collect();
+        if !active.is_empty() {
+            return Ok(active);
+        }
+        let domain = domain.clone();
+        Err(if entries.iter().all(|e| e.since.is_none()) {
+            StoreError::Undecided {
+                domain,
+                selectors: list(),
+            }
+        } else {
+            StoreError::NoneActive {
+                domain,
+                selectors: list(),
+            }
+        })
+    }
+
+    /// Gives a selector another state; returns the one that it had.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`] where there is no key of that name.
+    pub fn set_state(
+        &self,
+        domain: &Domain,
+        selector: &Selector,
+        state: KeyState,
+        now: UnixTime,
+    ) -> Result<KeyState, StoreError> {
+        let dir = self.domain_dir(domain);
+        if !self.pem_path(domain, selector).is_file() {
+            return Err(StoreError::NoSuchKey {
+                path: self.pem_path(domain, selector),
+            });
+        }
+        let _lock = lock(&dir)?;
+        let entries = self.entries(domain)?;
+        let mut states = BTreeMap::new();
+        let mut before = KeyState::Pending;
+        for entry in entries {
+            let mut now_it_is = (entry.state, entry.since.unwrap_or(now));
+            if entry.selector == *selector {
+                before = entry.state;
+                if before != state {
+                    now_it_is = (state, now);
+                }
+            }
+            states.insert(entry.selector.as_str().to_lowercase(), now_it_is);
+        }
+        self.write_states(domain, &states)?;
+        Ok(before)
+    }
+
+    /// The records of all keys that are not revoked, as they are to be published.
+    ///
+    /// # Errors
+    /// [`StoreError`] for a record file that cannot be read.
+    pub fn zone(&self) -> Result<Zone, StoreError> {
+        let mut zone = Zone::default();
+        for domain in self.domains()? {
+            for entry in self.entries(&domain)? {
+                if entry.state == KeyState::Revoked {
+                    continue;
+                }
+                let path = self.txt_path(&domain, &entry.selector);
+                if path.exists() {
+                    zone.merge(read_zone(&path)?);
+                } else {
+                    let name = KeyName::new(&entry.selector, &domain)?;
+                    let record = self.record(&domain, &entry.selector)?;
+                    zone.insert_txt(name.as_str(), record.to_string().into_bytes());
+                }
+            }
+        }
+        Ok(zone)
+    }
+
+    fn selectors(&self, domain: &Domain) -> Result<Vec<Selector>, StoreError> {
+        let names = names_in(&self.domain_dir(domain))?;
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".pem"));
+        Ok(stems.filter_map(|stem| Selector::new(stem).ok()).collect())
+    }
+
+    fn states_path(&self, domain: &Domain) -> PathBuf {
+        self.domain_dir(domain).join("selectors")
+    }
+
+    fn read_states(&self, domain: &Domain) -> Result<States, StoreError> {
+        let path = self.states_path(domain);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(States::new()),
+            Err(error) => return Err(at(&path)(error)),
+        };
+        let mut states = States::new();
+        for (number, line) in text.lines().enumerate() {
+            let mut words = line.split_whitespace();
+            let Some(selector) = words.next().filter(|w| !w.starts_with('#')) else {
+                continue;
+            };
+            let state = words.next().and_then(KeyState::from_word);
+            let since = words.next().and_then(read_time);
+            let (Some(state), Some(since), None) = (state, since, words.next()) else {
+                let line = number + 1;
+                return Err(StoreError::States { path, line });
+            };
+            states.insert(selector.to_lowercase(), (state, since));
+        }
+        Ok(states)
+    }
+
+    fn write_states(&self, domain: &Domain, states: &States) -> Result<(), StoreError> {
+        let mut text = format!("# The selectors of {domain}: name, state, since when\n");
+        for (selector, (state, since)) in states {
+            text.push_str(&format!(
+                "{selector} {} {}\n",
+                state.as_str(),
+                write_time(*since)
+            ));
+        }
+        let path = self.states_path(domain);
+        let mut file = temporary(&path)?;
+        file.write_all(text.as_bytes()).map_err(at(&path))?;
+        file.as_file().sync_all().map_err(at(&path))?;
+        fs::set_permissions(file.path(), Permissions::from_mode(0o644)).map_err(at(&path))?;
+        file.persist(&path).map_err(|e| at(&path)(e.error))?;
+        Ok(())
+    }
+}
+
+type States = BTreeMap<String, (KeyState, UnixTime)>;
+
+/// Reads a private key from a file.
+///
+/// # Errors
+/// [`StoreError::Io`] and [`StoreError::Key`], with the path.
+pub fn read_key(path: &Path) -> Result<SigningKey, StoreError> {
+    let bytes = Zeroizing::new(read_capped(path)?);
+    SigningKey::read(&bytes).map_err(|error| StoreError::Key {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// No key file, record or state file is longer.
+const MAX_FILE: u64 = 1 << 20;
+
+fn read_capped(path: &Path) -> Result<Vec<u8>, StoreError> {
+    use io::Read as _;
+    let file = File::open(path).map_err(at(path))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_FILE).read_to_end(&mut bytes);
+    read.map_err(at(path))?;
+    Ok(bytes)
+}
+
+fn read_zone(path: &Path) -> Result<Zone, StoreError> {
+    let bytes = read_capped(path)?;
+    Zone::parse(&String::from_utf8_lossy(&bytes)).map_err(|error| StoreError::Zone {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// What is wrong with the mode of a private key file: the mode, if others may read it, or the group or
+/// others write it. A group that reads it (0640) is fine.
+pub fn unsafe_mode(path: &Path) -> Option<u32> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o026 != 0).then_some(mode)
+}
+
+/// A record as a line of a zone file: strings of at most 255 bytes, quoted (RFC 1035 §3.3.14).
+pub fn zone_line(name: &KeyName, record: &str) -> String {
+    let strings: Vec<String> = record_strings(record)
+        .iter()
+        .map(|s| format!("\"{}\"", quote(s)))
+        .collect();
+    format!("{} IN TXT {}\n", name.as_str(), strings.join(" "))
+}
+
+/// A record cut into strings of at most 255 bytes, never within a character.
+pub fn record_strings(record: &str) -> Vec<&str> {
+    let mut strings = Vec::new();
+    let mut rest = record;
+    while !rest.is_empty() {
+        let (head, tail) = rest.split_at(rest.floor_char_boundary(255));
+        strings.push(head);
+        rest = tail;
+    }
+    strings
+}
+
+fn quote(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A time as RFC 3339 in UTC.
+pub fn write_time(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
+    DateTime::from_timestamp(seconds).to_rfc3339()
+}
+
+/// Reads a time: Unix seconds, or RFC 3339.
+pub fn read_time(text: &str) -> Option<UnixTime> {
+    if let Ok(seconds) = text.parse() {
+        return Some(UnixTime(seconds));
+    }
+    let time = DateTime::parse_rfc3339(text).filter(DateTime::is_valid)?;
+    u64::try_from(time.to_timestamp()).ok().map(UnixTime)
+}
+
+/// The names in a directory, in order; one that does not exist has none.
+fn names_in(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(at(dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(at(dir))?.file_name();
+        names.extend(name.into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// One process at a time changes a domain; the lock ends with the file that is returned.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let file = File::open(dir).map_err(at(dir))?;
+    file.lock().map_err(at(dir))?;
+    Ok(file)
+}
+
+fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, StoreError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(dir)
+        .map_err(at(path))
+}
+
+/// Writes a file that appears whole and only where there is none (tempfile makes it 0600 from the start).
+fn create(path: &Path, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<(), StoreError> {
+    let mut file = temporary(path)?;
+    file.write_all(bytes).map_err(at(path))?;
+    if group.is_some() {
+        std::os::unix::fs::fchown(file.as_file(), None, group).map_err(at(path))?;
+    }
+    let permissions = Permissions::from_mode(mode);
+    file.as_file()
+        .set_permissions(permissions)
+        .map_err(at(path))?;
+    file.as_file().sync_all().map_err(at(path))?;
+    file.persist_noclobber(path).map_err(|e| {
+        if e.error.kind() == io::ErrorKind::AlreadyExists {
+            return StoreError::Exists {
+                path: path.to_owned(),
+            };
+        }
+        at(path)(e.error)
+    })?;
+    Ok(())
+}
+
+/// Renames a file to `….old-UNIXTIME`, or to the next later time that is free.
+fn set_aside(path: &Path, now: UnixTime) -> Result<PathBuf, StoreError> {
+    for time in now.0.. {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".old-{time}"));
+        let old = PathBuf::from(name);
+        if fs::symlink_metadata(&old).is_ok() {
+            continue;
+        }
+        fs::rename(path, &old).map_err(at(path))?;
+        return Ok(old);
+    }
+    unreachable!("some name is free")
+}
+
+fn find_group(name: &str) -> Result<u32, StoreError> {
+    let group = nix::unistd::Group::from_name(name).ok().flatten();
+    group
+        .map(|g| g.gid.as_raw())
+        .ok_or_else(|| StoreError::NoGroup { name: name.into() })
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |error| StoreError::Io {
+        path: path.clone(),
+        kind: error.kind(),
+        error: plain(&error),
+    }
+}
+
+/// The text of an error of the system, without its number and in lower case.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_lowercase()
+}
+
+/// Why the key store cannot do what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("{}: {error}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The kind of error.
+        kind: io::ErrorKind,
+        /// The error in words.
+        error: String,
+    },
+    /// There is a key of that name.
+    #[error("{} exists already", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no key of that name.
+    #[error("{} does not exist", .path.display())]
+    NoSuchKey {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The file holds no private key that can be used.
+    #[error("{}: {error}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: KeyError,
+    },
+    /// The file holds no records.
+    #[error("{}: {error}", .path.display())]
+    Zone {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: ZoneError,
+    },
+    /// The file holds no record of this key.
+    #[error("{} holds no TXT record for {name}", .path.display())]
+    NoRecord {
+        /// The file.
+        path: PathBuf,
+        /// The name of the key.
+        name: KeyName,
+    },
+    /// The file holds a broken key record.
+    #[error("{}: {error}", .path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: RecordError,
+    },
+    /// The record is that of another key.
+    #[error("p= in {} is not that of the private key beside it", .path.display())]
+    OtherKey {
+        /// The file of the record.
+        path: PathBuf,
+    },
+    /// The file of states cannot be understood.
+    #[error("{}: line {line} is not `selector state time`", .path.display())]
+    States {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// The domain has no keys.
+    #[error("there is no key for {domain}")]
+    NoKeys {
+        /// The domain.
+        domain: Domain,
+    },
+    /// Several keys, and nothing says which is active.
+    #[error("several keys lie there for {domain}, and none is marked active: {}", .selectors.join(", "))]
+    Undecided {
+        /// The domain.
+        domain: Domain,
+        /// The selectors.
+        selectors: Vec<String>,
+    },
+    /// No key is active.
+    #[error("no key of {domain} is active: {}", .selectors.join(", "))]
+    NoneActive {
+        /// The domain.
+        domain: Domain,
+        /// The selectors.
+        selectors: Vec<String>,
+    },
+    /// There is no such group.
+    #[error("there is no group {name}")]
+    NoGroup {
+        /// Its name.
+        name: String,
+    },
+    /// Selector and domain together are too long.
+    #[error("the name of the key is too long: {0}")]
+    Name(#[from] NameError),
+    /// The key cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] KeyError),
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
