@@ -1,8 +1,10 @@
 //! What became of a signature: the verdict, the reason, and what to do about it.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::ser::Formatter;
 
 use crate::dns::Cause;
 use crate::hash::BodyLimit;
@@ -527,6 +529,45 @@ impl MessageReport {
             signatures: Vec::new(),
             domainkeys: Vec::new(),
         }
+    }
+}
+
+impl MessageReport {
+    /// The report as one line of JSON, without a line end.
+    ///
+    /// ```
+    /// use dkimkit::message::SplitError;
+    /// use dkimkit::report::MessageReport;
+    /// let report = MessageReport::unreadable("a.eml".to_owned(), SplitError::NoHeader);
+    /// assert!(report.to_json().starts_with(r#"{"file": "a.eml", "message": null, "result": "permerror","#));
+    /// ```
+    pub fn to_json(&self) -> String {
+        spaced_json(self)
+    }
+}
+
+/// JSON on one line, with a space behind each colon and comma, so that people can read and grep it too.
+pub fn spaced_json(value: &impl Serialize) -> String {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced);
+    let done = value.serialize(&mut serializer);
+    done.expect("what we report has string keys, and a vector takes every byte");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dkimkit::keystore::{Entry, KeyState, KeyStore, write_time};
 use dkimkit::name::{Domain, Selector};
+use dkimkit::report::spaced_json;
 use dkimkit::signature::UnixTime;
 use serde_json::json;
 
@@ -142,7 +143,7 @@ fn json_line(row: &Row) -> String {
         "bits": key.map(|k| k.1),
         "error": row.key.as_ref().err(),
     });
-    format!("{value}\n")
+    format!("{}\n", spaced_json(&value))
 }
 
 fn table(rows: &[Row], now: UnixTime) -> String {

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use dkimkit::keystore::{read_key, record_strings, zone_line};
 use dkimkit::name::KeyName;
 use dkimkit::record::KeyRecord;
+use dkimkit::report::spaced_json;
 use serde_json::json;
 
 use super::args::{KeyArgs, StoreArgs};
@@ -66,7 +67,7 @@ pub(super) fn render(name: &KeyName, record: &str, form: Form) -> String {
             let entry = json!({"TXT": [record], "strings": [record_strings(record)]});
             let mut object = serde_json::Map::new();
             object.insert(name.as_str().to_owned(), entry);
-            format!("{}\n", serde_json::Value::Object(object))
+            format!("{}\n", spaced_json(&object))
         }
     }
 }

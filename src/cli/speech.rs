@@ -45,7 +45,8 @@ impl Trouble {
 
     /// Puts the name of an input or output before the message.
     pub(super) fn about(mut self, name: &str) -> Trouble {
-        if !self.message.is_empty() {
+        let name = if name == "-" { "standard input" } else { name };
+        if !self.message.is_empty() && !self.message.starts_with(&format!("{name}: ")) {
             self.message = format!("{name}: {}", self.message);
         }
         self
@@ -53,6 +54,7 @@ impl Trouble {
 
     /// A file that cannot be opened.
     pub(super) fn open(name: &str, error: &io::Error) -> Trouble {
+        let name = if name == "-" { "standard input" } else { name };
         Trouble::usage(format!("{name}: {}", plain(error)))
     }
 

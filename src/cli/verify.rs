@@ -378,9 +378,10 @@ impl Style {
 
     fn render(&self, checked: &Checked, require: &Require) -> String {
         match (self, checked) {
-            (Style::Json, Checked::Verified { report, .. }) => json(report),
+            (Style::Json, Checked::Verified { report, .. }) => format!("{}\n", report.to_json()),
             (Style::Json, Checked::Unreadable { file, error }) => {
-                json(&MessageReport::unreadable(file.clone(), *error))
+                let report = MessageReport::unreadable(file.clone(), *error);
+                format!("{}\n", report.to_json())
             }
             (Style::AuthRes(id), Checked::Verified { verdicts, .. }) => {
                 format!("{}\n", authres::field(id, verdicts).replace("\r\n", "\n"))
@@ -404,11 +405,6 @@ impl Style {
             }
         }
     }
-}
-
-fn json(report: &MessageReport) -> String {
-    let line = serde_json::to_string(report).expect("a report is strings and numbers");
-    format!("{line}\n")
 }
 
 /// A line for the message, then a line a signature.

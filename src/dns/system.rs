@@ -4,35 +4,36 @@
 //! truncation. Which server is asked when, what an answer means and how long it is kept stands here:
 //! hickory's `Resolver` takes an endless chain of CNAMEs for an empty answer, and lets the first server
 //! that fails speak for the others.
+//!
+//! Against forged answers stand a random port and a random number for each question, and sockets that
+//! hear one server alone. The case of names is not randomised: some servers do not give it back.
 
-use std::collections::{HashMap, HashSet};
+mod cache;
+mod said;
+mod sockets;
+
+use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
-use hickory_resolver::net::runtime::{
-    DnsUdpSocket, RuntimeProvider, TokioHandle, TokioRuntimeProvider, TokioTime,
-};
-use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
-use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _};
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{
-    DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
+    DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode,
 };
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::io::{Interest, ReadBuf};
-use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use self::cache::{Cache, FAILURE_KEPT, NOTHING_KEPT, RECORDS_KEPT};
+use self::said::{MAX_CNAMES, Said};
+use self::sockets::Sockets;
 use super::{Answer, Cause};
 use crate::name::KeyName;
 
@@ -151,6 +152,9 @@ impl Resolver {
             .filter(|(_, (_, answer))| answer.is_none())
             .map(|(at, (name, _))| (at, name.clone()))
             .collect();
+        if missing.is_empty() {
+            return filled(answers);
+        }
         let lookup = Arc::new(Lookup::new(self.shared.clone()));
         let mut waiting = missing.into_iter();
         let mut running = JoinSet::new();
@@ -225,10 +229,6 @@ const MAX_SERVERS: usize = 3;
 const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How many names are asked for at the same time.
 const MAX_RUNNING: usize = 32;
-/// As in a [`Zone`](super::Zone).
-const MAX_CNAMES: usize = 8;
-/// How many records of an answer are kept; RFC 6376 §3.6.2.2 allows one.
-const MAX_RECORDS: usize = 32;
 
 /// One call of `lookup_all`. Its sockets do not outlive it, and so belong to one runtime.
 struct Lookup {
@@ -244,7 +244,7 @@ struct Lookup {
 #[derive(Clone)]
 struct Attempt {
     server: usize,
-    pool: NameServerPool<Provider>,
+    pool: NameServerPool<Sockets>,
 }
 
 impl Lookup {
@@ -407,272 +407,13 @@ impl Attempt {
     }
 }
 
-/// What an answer says about the name that was asked for.
-enum Said {
-    Txt {
-        txt: Vec<Vec<u8>>,
-        /// How many CNAMEs led there.
-        hops: usize,
-        /// The lowest on the way, in seconds.
-        ttl: u32,
-    },
-    /// The name is another name for `target`, about which the answer says no more.
-    Alias { target: Name, hops: usize, ttl: u32 },
-    Nothing {
-        exists: bool,
-        /// In seconds.
-        negative_ttl: Option<u32>,
-    },
-}
-
-impl Said {
-    fn read(query: &Query, result: Result<DnsResponse, NetError>) -> Result<Said, Cause> {
-        let response = match result {
-            Ok(response) => response,
-            Err(NetError::Timeout) => return Err(Cause::Timeout),
-            Err(NetError::Dns(DnsError::NoRecordsFound(nothing))) => {
-                return Said::read_nothing(query, &nothing);
-            }
-            Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused))) => {
-                return Err(Cause::Refused);
-            }
-            Err(NetError::Dns(DnsError::ResponseCode(_))) => return Err(Cause::ServerFailure),
-            Err(_) => return Err(Cause::Network),
-        };
-        // Over TCP, hickory compares the number of the question, and not the question.
-        if response.queries != [query.clone()] {
-            return Err(Cause::Network);
-        }
-        match response.metadata.response_code {
-            ResponseCode::NoError => Said::read_answers(query, &response),
-            // RFC 6604 §2.1: the code is about the last name of a chain.
-            ResponseCode::NXDomain => {
-                let chain = response.answers.iter().map(|record| record.ttl).min();
-                let negative = response.negative_ttl();
-                Ok(Said::Nothing {
-                    exists: false,
-                    negative_ttl: negative.map(|ttl| ttl.min(chain.unwrap_or(ttl))),
-                })
-            }
-            _ => Err(Cause::ServerFailure),
-        }
-    }
-
-    /// Follows the CNAMEs within the answer section, in whatever order they stand.
-    fn read_answers(query: &Query, message: &Message) -> Result<Said, Cause> {
-        let mut name = query.name();
-        let mut hops = 0;
-        let mut ttl = u32::MAX;
-        loop {
-            let own = message.answers.iter().filter(|record| record.name == *name);
-            let mut txt = Vec::new();
-            let mut target = None;
-            for record in own {
-                match &record.data {
-                    RData::TXT(strings) if txt.len() < MAX_RECORDS => {
-                        // RFC 6376 §3.6.2.2: the strings of a record are joined without anything between.
-                        txt.push(strings.txt_data.concat());
-                        ttl = ttl.min(record.ttl);
-                    }
-                    RData::CNAME(cname) => {
-                        target = Some(&cname.0);
-                        ttl = ttl.min(record.ttl);
-                    }
-                    _ => {}
-                }
-            }
-            match target {
-                _ if !txt.is_empty() => return Ok(Said::Txt { txt, hops, ttl }),
-                Some(_) if hops == MAX_CNAMES => return Err(Cause::ServerFailure),
-                Some(target) => {
-                    hops += 1;
-                    name = target;
-                }
-                None if hops > 0 => {
-                    let target = name.clone();
-                    return Ok(Said::Alias { target, hops, ttl });
-                }
-                None => {
-                    return Ok(Said::Nothing {
-                        exists: true,
-                        negative_ttl: None,
-                    });
-                }
-            }
-        }
-    }
-
-    fn read_nothing(query: &Query, nothing: &NoRecords) -> Result<Said, Cause> {
-        if *nothing.query != *query {
-            return Err(Cause::Network);
-        }
-        let exists = match nothing.response_code {
-            ResponseCode::NXDomain => false,
-            // RFC 2308 §2.2: name servers without a SOA are a referral. This server does not resolve.
-            ResponseCode::NoError if nothing.ns.is_some() && nothing.soa.is_none() => {
-                return Err(Cause::ServerFailure);
-            }
-            ResponseCode::NoError => true,
-            _ => return Err(Cause::ServerFailure),
-        };
-        Ok(Said::Nothing {
-            exists,
-            negative_ttl: nothing.negative_ttl,
-        })
-    }
-}
-
-fn pool(server: SocketAddr, context: &Arc<PoolContext>) -> NameServerPool<Provider> {
+fn pool(server: SocketAddr, context: &Arc<PoolContext>) -> NameServerPool<Sockets> {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();
         connection
     });
     let config = NameServerConfig::new(server.ip(), true, connections.into());
-    let tokio = TokioRuntimeProvider::new();
-    NameServerPool::from_config([config], context.clone(), Provider { tokio, server })
-}
-
-/// Tokio, with connected UDP sockets: a port where nobody listens is known at once, and not when the time
-/// is over.
-#[derive(Clone)]
-struct Provider {
-    tokio: TokioRuntimeProvider,
-    /// With the zone of a link-local address, which hickory forgets.
-    server: SocketAddr,
-}
-
-impl RuntimeProvider for Provider {
-    type Handle = TokioHandle;
-    type Timer = TokioTime;
-    type Udp = ConnectedUdp;
-    type Tcp = <TokioRuntimeProvider as RuntimeProvider>::Tcp;
-
-    fn create_handle(&self) -> TokioHandle {
-        self.tokio.create_handle()
-    }
-
-    fn connect_tcp(
-        &self,
-        _: SocketAddr,
-        local: Option<SocketAddr>,
-        timeout: Option<Duration>,
-    ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Tcp>>>> {
-        self.tokio.connect_tcp(self.server, local, timeout)
-    }
-
-    fn bind_udp(
-        &self,
-        local: SocketAddr,
-        _: SocketAddr,
-    ) -> Pin<Box<dyn Send + Future<Output = io::Result<ConnectedUdp>>>> {
-        let server = self.server;
-        Box::pin(async move {
-            let socket = UdpSocket::bind(local).await?;
-            socket.connect(server).await?;
-            Ok(ConnectedUdp { socket, server })
-        })
-    }
-}
-
-type Received<'f> = Pin<Box<dyn Future<Output = io::Result<(usize, SocketAddr)>> + Send + 'f>>;
-
-struct ConnectedUdp {
-    socket: UdpSocket,
-    server: SocketAddr,
-}
-
-impl DnsUdpSocket for ConnectedUdp {
-    type Time = TokioTime;
-
-    fn poll_recv_from(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        let mut buf = ReadBuf::new(buf);
-        ready!(self.socket.poll_recv(cx, &mut buf))?;
-        Poll::Ready(Ok((buf.filled().len(), self.server)))
-    }
-
-    /// Tokio's own reading is woken by a datagram alone, not by the word that nobody listens.
-    fn recv_from<'s, 'b, 'f>(&'s self, buf: &'b mut [u8]) -> Received<'f>
-    where
-        's: 'f,
-        'b: 'f,
-    {
-        Box::pin(async move {
-            let either = Interest::READABLE | Interest::ERROR;
-            let read = || match self.socket.take_error()? {
-                Some(error) => Err(error),
-                None => self.socket.try_recv(&mut *buf),
-            };
-            let len = self.socket.async_io(either, read).await?;
-            Ok((len, self.server))
-        })
-    }
-
-    fn poll_send_to(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-        _: SocketAddr,
-    ) -> Poll<io::Result<usize>> {
-        self.socket.poll_send(cx, buf)
-    }
-}
-
-/// What is remembered, by name.
-#[derive(Default)]
-struct Cache {
-    answers: HashMap<KeyName, Kept>,
-}
-
-struct Kept {
-    answer: Answer,
-    since: Instant,
-    until: Instant,
-}
-
-const RECORDS_KEPT: Duration = Duration::from_secs(24 * 3600);
-/// RFC 2308 §5: one to three hours are sensible.
-const NOTHING_KEPT: Duration = Duration::from_secs(3600);
-/// RFC 9520 §3.2: at least a second, at most five minutes.
-const FAILURE_KEPT: Duration = Duration::from_secs(30);
-/// Together these bound the memory to 16 MiB.
-const MAX_KEPT: usize = 1024;
-const MAX_KEPT_OCTETS: usize = 16 * 1024;
-
-impl Cache {
-    fn get(&self, name: &KeyName, now: Instant) -> Option<Answer> {
-        let kept = self.answers.get(name).filter(|kept| now < kept.until)?;
-        let mut answer = kept.answer.clone();
-        if let Answer::Records { ttl, .. } = &mut answer {
-            *ttl = ttl.saturating_sub(now - kept.since);
-        }
-        Some(answer)
-    }
-
-    fn put(&mut self, name: KeyName, answer: &Answer, keep: Duration, now: Instant) {
-        let octets = match answer {
-            Answer::Records { txt, .. } => txt.iter().map(Vec::len).sum(),
-            _ => 0,
-        };
-        if keep.is_zero() || octets > MAX_KEPT_OCTETS {
-            return;
-        }
-        if self.answers.len() >= MAX_KEPT {
-            self.answers.retain(|_, kept| now < kept.until);
-        }
-        if self.answers.len() >= MAX_KEPT {
-            self.answers.clear();
-        }
-        let kept = Kept {
-            answer: answer.clone(),
-            since: now,
-            until: now + keep,
-        };
-        self.answers.insert(name, kept);
-    }
+    NameServerPool::from_config([config], context.clone(), Sockets::to(server))
 }
 
 /// Why there is no resolver.
@@ -702,4 +443,93 @@ pub enum ResolverError {
         /// What it says.
         error: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::thread;
+
+    use hickory_resolver::proto::op::Message;
+    use hickory_resolver::proto::rr::rdata::TXT;
+    use hickory_resolver::proto::rr::{RData, Record};
+
+    use super::*;
+    use crate::name::{Domain, Selector};
+
+    fn unbound() -> SocketAddr {
+        UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+    }
+
+    /// A server that answers every question with `code`, and with a record where that is no failure.
+    fn server(code: ResponseCode) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+                let mut message = Message::from_vec(&buffer[..len]).unwrap().into_response();
+                message.metadata.response_code = code;
+                if code == ResponseCode::NoError {
+                    let txt = RData::TXT(TXT::from_bytes(vec![b"x"]));
+                    let name = message.queries[0].name().clone();
+                    message.add_answer(Record::from_rdata(name, 300, txt));
+                }
+                socket.send_to(&message.to_vec().unwrap(), from).unwrap();
+            }
+        });
+        addr
+    }
+
+    fn resolver(servers: &[SocketAddr]) -> Resolver {
+        Resolver::new(servers.to_vec(), Duration::from_secs(4)).unwrap()
+    }
+
+    fn ask(resolver: &Resolver, selector: &str) -> Answer {
+        let domain = Domain::new("example.com").unwrap();
+        let name = KeyName::new(&Selector::new(selector).unwrap(), &domain).unwrap();
+        resolver.lookup_all_blocking(&[name]).remove(0).1
+    }
+
+    #[test]
+    fn a_silent_server_leaves_time_for_the_next_and_then_comes_last() {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let good = server(ResponseCode::NoError);
+        let resolver = resolver(&[silent.local_addr().unwrap(), good]);
+        let began = Instant::now();
+        assert!(matches!(ask(&resolver, "a"), Answer::Records { .. }));
+        assert!(began.elapsed() < Duration::from_secs(2));
+        let began = Instant::now();
+        assert!(matches!(ask(&resolver, "b"), Answer::Records { .. }));
+        assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    #[test]
+    fn a_server_that_fails_does_not_speak_for_the_others() {
+        let good = server(ResponseCode::NoError);
+        for bad in [
+            server(ResponseCode::ServFail),
+            server(ResponseCode::Refused),
+            unbound(),
+        ] {
+            let resolver = resolver(&[bad, good]);
+            let began = Instant::now();
+            assert!(matches!(ask(&resolver, "a"), Answer::Records { .. }));
+            assert!(began.elapsed() < Duration::from_millis(900));
+        }
+    }
+
+    #[test]
+    fn of_several_failures_the_one_that_tells_most_is_told() {
+        let failing = server(ResponseCode::ServFail);
+        for servers in [[failing, unbound()], [unbound(), failing]] {
+            let answer = ask(&resolver(&servers), "a");
+            assert_eq!(answer, Answer::Temporary(Cause::ServerFailure));
+        }
+        let error = Resolver::new(Vec::new(), Duration::MAX).unwrap_err();
+        assert_eq!(error, ResolverError::NoServer);
+    }
 }

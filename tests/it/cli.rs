@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! # a comment
+//! needs PROGRAM      where there is none, the script is skipped, loudly; in CI that fails
 //! file NAME          the following lines, up to one that says `end`, are written to NAME
 //! $ COMMAND          run by sh; below stands what it prints, standard error behind standard output
 //! ? N                behind the output: the exit code, where it is not 0
@@ -43,7 +44,14 @@ fn run(script: &Path) -> Result<(), String> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         updated.push_str(&format!("{line}\n"));
-        if let Some(name) = line.strip_prefix("file ") {
+        if let Some(program) = line.strip_prefix("needs ") {
+            if !execute(dir.path(), &format!("command -v {program} > out")).is_empty() {
+                let script = script.file_name().unwrap().display();
+                eprintln!("SKIPPED: {script} needs {program}, which is not installed");
+                assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped");
+                return Ok(());
+            }
+        } else if let Some(name) = line.strip_prefix("file ") {
             let mut content = String::new();
             for line in lines.by_ref() {
                 updated.push_str(&format!("{line}\n"));

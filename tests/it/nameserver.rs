@@ -1,7 +1,7 @@
 //! A DNS server for tests on 127.0.0.1, over UDP and TCP at one port, that answers by a script and counts
 //! what it was asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -169,7 +169,8 @@ pub(crate) struct NameServer {
 
 struct Shared {
     script: Script,
-    asked: Mutex<HashMap<(String, Transport), usize>>,
+    /// The numbers of the questions.
+    asked: Mutex<HashMap<(String, Transport), HashSet<u16>>>,
     /// How many names were invented.
     invented: AtomicUsize,
     stop: AtomicBool,
@@ -204,16 +205,20 @@ impl NameServer {
         self.addr
     }
 
-    /// How often it was asked for `name`, which is in lower case and ends with a dot.
+    /// How often it was asked for `name`, which is in lower case and ends with a dot. A question that is
+    /// repeated because the datagram may be lost counts once.
     pub(crate) fn asked(&self, name: impl AsRef<str>, transport: Transport) -> usize {
         let asked = self.shared.asked.lock().unwrap();
         let key = (name.as_ref().to_owned(), transport);
-        asked.get(&key).copied().unwrap_or(0)
+        asked.get(&key).map_or(0, HashSet::len)
     }
 
     /// How often it was asked, for whatever name.
     pub(crate) fn asked_in_all(&self) -> usize {
-        self.shared.asked.lock().unwrap().values().sum()
+        {
+            let asked = self.shared.asked.lock().unwrap();
+            asked.values().map(HashSet::len).sum()
+        }
     }
 }
 
@@ -333,12 +338,10 @@ impl Shared {
         assert_eq!(query.query_type(), RecordType::TXT);
         let name = query.name().to_lowercase().to_ascii();
         let reply = self.script.reply(&name);
-        *self
-            .asked
-            .lock()
-            .unwrap()
-            .entry((name, transport))
-            .or_default() += 1;
+        let mut asked = self.asked.lock().unwrap();
+        let numbers = asked.entry((name, transport)).or_default();
+        numbers.insert(request.metadata.id);
+        drop(asked);
         self.play(&reply, request, transport)
     }
 
