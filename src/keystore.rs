@@ -14,14 +14,14 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use mail_parser::DateTime;
 use zeroize::Zeroizing;
 
 use crate::dns::{Answer, LookupTxt as _, Zone, ZoneError};
 use crate::key::{KeyError, SigningKey};
 use crate::name::{Domain, KeyName, NameError, Selector};
+use crate::publish::zone_line;
 use crate::record::{KeyRecord, RecordError};
-use crate::signature::UnixTime;
+use crate::time::UnixTime;
 
 /// What a selector is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl KeyStore {
     /// use dkimkit::keystore::{KeyStore, Placing};
     /// use dkimkit::name::{Domain, Selector};
     /// use dkimkit::record::KeyRecord;
-    /// use dkimkit::signature::UnixTime;
+    /// use dkimkit::time::UnixTime;
     /// let dir = tempfile::tempdir()?;
     /// let store = KeyStore::new(dir.path());
     /// let (domain, selector) = (Domain::new("example.com")?, Selector::new("mail")?);
@@ -402,7 +402,7 @@ impl KeyStore {
                 continue;
             };
             let state = words.next().and_then(KeyState::from_word);
-            let since = words.next().and_then(read_time);
+            let since = words.next().and_then(UnixTime::read);
             let (Some(state), Some(since), None) = (state, since, words.next()) else {
                 let line = number + 1;
                 return Err(StoreError::States { path, line });
@@ -418,7 +418,7 @@ impl KeyStore {
             text.push_str(&format!(
                 "{selector} {} {}\n",
                 state.as_str(),
-                write_time(*since)
+                since.to_rfc3339()
             ));
         }
         let path = self.states_path(domain);
@@ -470,46 +470,6 @@ fn read_zone(path: &Path) -> Result<Zone, StoreError> {
 pub fn unsafe_mode(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & 0o026 != 0).then_some(mode)
-}
-
-/// A record as a line of a zone file: strings of at most 255 bytes, quoted (RFC 1035 §3.3.14).
-pub fn zone_line(name: &KeyName, record: &str) -> String {
-    let strings: Vec<String> = record_strings(record)
-        .iter()
-        .map(|s| format!("\"{}\"", quote(s)))
-        .collect();
-    format!("{} IN TXT {}\n", name.as_str(), strings.join(" "))
-}
-
-/// A record cut into strings of at most 255 bytes, never within a character.
-pub fn record_strings(record: &str) -> Vec<&str> {
-    let mut strings = Vec::new();
-    let mut rest = record;
-    while !rest.is_empty() {
-        let (head, tail) = rest.split_at(rest.floor_char_boundary(255));
-        strings.push(head);
-        rest = tail;
-    }
-    strings
-}
-
-fn quote(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
-}
-
-/// A time as RFC 3339 in UTC.
-pub fn write_time(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
-    DateTime::from_timestamp(seconds).to_rfc3339()
-}
-
-/// Reads a time: Unix seconds, or RFC 3339.
-pub fn read_time(text: &str) -> Option<UnixTime> {
-    if let Ok(seconds) = text.parse() {
-        return Some(UnixTime(seconds));
-    }
-    let time = DateTime::parse_rfc3339(text).filter(DateTime::is_valid)?;
-    u64::try_from(time.to_timestamp()).ok().map(UnixTime)
 }
 
 /// The names in a directory, in order; one that does not exist has none.

@@ -31,7 +31,7 @@
 //! use dkimkit::record::KeyRecord;
 //! use dkimkit::report::{ResultWord, overall};
 //! use dkimkit::sign::{SignOptions, SigningIdentity};
-//! use dkimkit::signature::UnixTime;
+//! use dkimkit::time::UnixTime;
 //!
 //! let now = UnixTime(1_700_000_000);
 //! let key = SigningKey::generate(KeyKind::Rsa(1024))?;
@@ -60,6 +60,8 @@ pub mod hash;
 
 pub mod tag;
 
+pub mod time;
+
 pub mod name;
 
 pub mod author;
@@ -82,6 +84,8 @@ pub mod verify;
 // Here the core ends.
 
 pub mod authres;
+
+pub mod publish;
 
 #[cfg(feature = "store")]
 pub mod keystore;

@@ -5,7 +5,8 @@ use crate::header::FieldIndex;
 use crate::key::{Algorithm, RsaSizes};
 use crate::message::{Header, HeaderLimits};
 use crate::report::Failure;
-use crate::signature::{Signature, SignatureLimits, UnixTime};
+use crate::signature::{Signature, SignatureLimits};
+use crate::time::UnixTime;
 
 /// How strict a verifier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

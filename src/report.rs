@@ -12,8 +12,9 @@ use crate::key::KeyError;
 use crate::message::SplitError;
 use crate::name::{Alignment, Domain};
 use crate::record::RecordError;
-use crate::signature::{Claims, Signature, SignatureError, UnixTime};
+use crate::signature::{Claims, Signature, SignatureError};
 use crate::tag::TagError;
+use crate::time::UnixTime;
 
 /// A result of RFC 8601 §2.7.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -10,7 +10,8 @@ use crate::header::{FieldIndex, FieldName};
 use crate::key::{KeyError, KeyType, SigningKey};
 use crate::message::{Field, Header, HeaderLimits, SplitError, split};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
-use crate::signature::{FIELD_NAME, Signature, SignedHeaders, UnixTime};
+use crate::signature::{FIELD_NAME, Signature, SignedHeaders};
+use crate::time::UnixTime;
 
 /// Signs a message whose bytes are all at hand; returns the fields to put before it.
 ///
@@ -20,7 +21,7 @@ use crate::signature::{FIELD_NAME, Signature, SignedHeaders, UnixTime};
 /// use dkimkit::key::{KeyKind, SigningKey};
 /// use dkimkit::name::{Domain, Selector};
 /// use dkimkit::sign::{SignOptions, SigningIdentity, sign};
-/// use dkimkit::signature::UnixTime;
+/// use dkimkit::time::UnixTime;
 /// let key = SigningKey::generate(KeyKind::Ed25519)?;
 /// let identity = SigningIdentity::new(Domain::new("example.com")?, Selector::new("mail")?, key);
 /// let options = SignOptions::new(UnixTime(1_700_000_000));

@@ -1,6 +1,5 @@
 //! The DKIM-Signature field: its value read into a [`Signature`], and a `Signature` written as a field.
 
-use std::fmt;
 use std::ops::Range;
 
 use crate::canon::Canonicalization;
@@ -9,25 +8,10 @@ use crate::header::FieldName;
 use crate::key::{Algorithm, decode_base64, encode_base64};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
 use crate::tag::{FoldingWriter, TagError, TagList, colon_list, without_wsp};
+use crate::time::UnixTime;
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "DKIM-Signature";
-
-/// Seconds since 1970-01-01T00:00:00Z, as t= and x= count them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnixTime(pub u64);
-
-impl UnixTime {
-    /// Later than any time that a tag can say; RFC 6376 §3.5 lets numbers of more than 12 digits be
-    /// taken for infinite.
-    pub const INFINITE: UnixTime = UnixTime(u64::MAX);
-}
-
-impl fmt::Display for UnixTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The names of h=; From is always among them (RFC 6376 §5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,7 +31,7 @@ impl<'a> TagList<'a> {
     /// use dkimkit::tag::TagList;
     /// let list = TagList::parse(b"v=1; b = Zm9v\r\n Zm8=;", 16)?;
     /// assert_eq!(list.get("b").unwrap().value, b"Zm9v\r\n Zm8=");
-    /// assert_eq!(list.get("b").unwrap().span, 8..21);
+    /// assert_eq!(list.get("b").unwrap().span, 8..20);
     /// # Ok::<(), dkimkit::tag::TagError>(())
     /// ```
     ///

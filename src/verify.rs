@@ -16,8 +16,9 @@ use crate::name::{Alignment, KeyName};
 use crate::policy::{Level, MessageFacts, Policy};
 use crate::record::{KeyRecord, RecordError, Service};
 use crate::report::{DomainKeysReport, Failure, KeyFacts, Outcome, Verdict};
-use crate::signature::{Claims, FIELD_NAME, Signature, UnixTime};
+use crate::signature::{Claims, FIELD_NAME, Signature};
 use crate::tag::TagList;
+use crate::time::UnixTime;
 
 /// Verifies a message whose bytes are all at hand.
 ///
@@ -27,7 +28,7 @@ use crate::tag::TagList;
 /// use dkimkit::dns::Zone;
 /// use dkimkit::policy::Policy;
 /// use dkimkit::report::{ResultWord, overall};
-/// use dkimkit::signature::UnixTime;
+/// use dkimkit::time::UnixTime;
 /// let message = b"From: a@example.com\r\n\r\nHi\r\n";
 /// let zone = Zone::default();
 /// let verdicts = dkimkit::verify(message, &zone, &Policy::default(), UnixTime(1_700_000_000))?;

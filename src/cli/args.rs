@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use dkimkit::canon::Canonicalization;
 use dkimkit::header::FieldName;
-use dkimkit::keystore::{KeyStore, read_time};
+use dkimkit::keystore::KeyStore;
 use dkimkit::name::{Domain, Selector};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 
 /// When to color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -91,7 +91,7 @@ pub(super) struct KeyArgs {
 }
 
 pub(super) fn time(text: &str) -> Result<UnixTime, String> {
-    read_time(text).ok_or_else(|| "neither Unix seconds nor RFC 3339".to_owned())
+    UnixTime::read(text).ok_or_else(|| "neither Unix seconds nor RFC 3339".to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -3,10 +3,10 @@
 use clap::ValueEnum;
 use dkimkit::hash::HashAlgorithm;
 use dkimkit::key::{KeyKind, SigningKey};
-use dkimkit::keystore::{KeyState, Placing, write_time};
+use dkimkit::keystore::{KeyState, Placing};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::record::{KeyRecord, Service};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 
 use super::args::{ClockArgs, StoreArgs, domain, selector};
 use super::record::{Form, render};
@@ -159,7 +159,8 @@ fn describe(args: &Args, key: &SigningKey) -> KeyRecord {
 
 /// `dk20261121`, with `-ed` for Ed25519, so that both may stand side by side.
 fn default_selector(now: UnixTime, kind: Kind) -> Result<Selector, Trouble> {
-    let date: String = write_time(now)
+    let date: String = now
+        .to_rfc3339()
         .chars()
         .take(10)
         .filter(|c| *c != '-')

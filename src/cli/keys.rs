@@ -1,9 +1,9 @@
 //! `dkimkit keys`: what is in the key store, and which of it signs.
 
-use dkimkit::keystore::{Entry, KeyState, KeyStore, write_time};
+use dkimkit::keystore::{Entry, KeyState, KeyStore};
 use dkimkit::name::{Domain, Selector};
 use dkimkit::report::spaced_json;
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 use serde_json::json;
 
 use super::args::{ClockArgs, StoreArgs, domain, selector};
@@ -155,7 +155,10 @@ fn table(rows: &[Row], now: UnixTime) -> String {
         let since = match row.entry.since {
             Some(since) => {
                 let days = now.0.saturating_sub(since.0) / 86_400;
-                format!("{} ({days} days)", &write_time(since)[..10])
+                format!(
+                    "{} ({days} days)",
+                    since.to_rfc3339().split('T').next().unwrap_or_default()
+                )
             }
             None => "-".to_owned(),
         };

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use dkimkit::keystore::{read_key, record_strings, zone_line};
+use dkimkit::keystore::read_key;
 use dkimkit::name::KeyName;
+use dkimkit::publish::{json_object, zone_line};
 use dkimkit::record::KeyRecord;
-use dkimkit::report::spaced_json;
-use serde_json::json;
 
 use super::args::{KeyArgs, StoreArgs};
 use super::speech::Trouble;
@@ -63,11 +62,6 @@ pub(super) fn render(name: &KeyName, record: &str, form: Form) -> String {
     match form {
         Form::Zone => zone_line(name, record),
         Form::Value => format!("{record}\n"),
-        Form::Json => {
-            let entry = json!({"TXT": [record], "strings": [record_strings(record)]});
-            let mut object = serde_json::Map::new();
-            object.insert(name.as_str().to_owned(), entry);
-            format!("{}\n", spaced_json(&object))
-        }
+        Form::Json => format!("{}\n", json_object(name, record)),
     }
 }

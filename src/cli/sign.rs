@@ -14,7 +14,7 @@ use dkimkit::keystore::{KeyStore, read_key, unsafe_mode};
 use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::name::{Auid, Domain, Selector};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 use rayon::prelude::*;
 
 use super::Exit;

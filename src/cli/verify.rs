@@ -17,7 +17,7 @@ use dkimkit::message::SplitError;
 use dkimkit::name::{Domain, KeyName};
 use dkimkit::policy::{Level, Policy};
 use dkimkit::report::{Failure, MessageReport, ResultWord, Verdict, overall};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 use dkimkit::verify::{Appetite, Verifier};
 use rayon::prelude::*;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dkimkit::dns::Zone;
 use dkimkit::policy::{Level, Policy};
 use dkimkit::report::overall;
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 use serde_json::Value;
 
 /// Cases in which we hold that the manifest is wrong: id, signature, policy, our word, and why. A listed

@@ -14,7 +14,7 @@ use dkimkit::policy::Policy;
 use dkimkit::record::KeyRecord;
 use dkimkit::report::{ResultWord, overall};
 use dkimkit::sign::{SignOptions, SigningIdentity};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 use dkimkit::verify::Verifier;
 use hickory_proto::op::ResponseCode;
 

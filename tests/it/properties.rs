@@ -11,7 +11,7 @@ use dkimkit::policy::{Level, Policy};
 use dkimkit::record::KeyRecord;
 use dkimkit::report::{ResultWord, Verdict, overall};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
-use dkimkit::signature::UnixTime;
+use dkimkit::time::UnixTime;
 
 use crate::random::Random;
 

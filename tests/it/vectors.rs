@@ -22,7 +22,8 @@ use dkimkit::message::Splitter;
 use dkimkit::policy::{Level, Policy};
 use dkimkit::record::KeyRecord;
 use dkimkit::report::{Failure, Verdict};
-use dkimkit::signature::{Signature, SignatureLimits, UnixTime};
+use dkimkit::signature::{Signature, SignatureLimits};
+use dkimkit::time::UnixTime;
 use dkimkit::verify::Verifier;
 use serde_json::json;
 

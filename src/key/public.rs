@@ -1,0 +1,152 @@
+//! Public keys: read from p=, and verifying with them.
+
+use std::fmt;
+
+use aws_lc_rs::digest as aws_digest;
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, RsaPublicKeyComponents};
+use rsa::pkcs1::der::Decode as _;
+use rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
+use rsa::traits::PublicKeyParts as _;
+use rsa::{BigUint, RsaPublicKey};
+
+use super::{
+    KeyError, KeyType, RSA_OID, RsaSizes, bit_length, check_exponent, check_size, pkcs1v15,
+    rsa_spki,
+};
+use crate::hash::{Digest, HashAlgorithm};
+
+/// A public key, parsed once and ready to verify.
+pub struct VerifyingKey(Public);
+
+enum Public {
+    /// From 1024 bits.
+    Rsa {
+        sha256: ParsedPublicKey,
+        number: RsaPublicKey,
+    },
+    /// Below 1024 bits, which AWS-LC does not verify with.
+    SmallRsa { number: RsaPublicKey },
+    Ed25519 {
+        parsed: ParsedPublicKey,
+        raw: [u8; 32],
+    },
+}
+
+/// AWS-LC does not verify with smaller RSA keys.
+const AWS_MIN_VERIFY: usize = 1024;
+
+impl VerifyingKey {
+    /// Reads the decoded bytes of p= as a key of this type.
+    ///
+    /// An RSA key is a SubjectPublicKeyInfo or a bare RSAPublicKey (RFC 6376 §3.6.1 and erratum 3017); an
+    /// Ed25519 key is its 32 bytes (RFC 8463 §4).
+    ///
+    /// ```
+    /// use dkimkit::key::{KeyKind, KeyType, RsaSizes, SigningKey, VerifyingKey};
+    /// let public = SigningKey::generate(KeyKind::Ed25519).unwrap().public_bytes();
+    /// let key = VerifyingKey::parse(KeyType::Ed25519, &public, RsaSizes::default()).unwrap();
+    /// assert_eq!(key.bits(), 256);
+    /// ```
+    ///
+    /// # Errors
+    /// [`KeyError`] for bytes that are no key, an RSA key whose size is not among `sizes`, or one with an
+    /// exponent that no sound key has.
+    pub fn parse(kind: KeyType, p: &[u8], sizes: RsaSizes) -> Result<VerifyingKey, KeyError> {
+        match kind {
+            KeyType::Rsa => VerifyingKey::rsa(p, sizes),
+            KeyType::Ed25519 => VerifyingKey::ed25519(p),
+        }
+    }
+
+    fn rsa(der: &[u8], sizes: RsaSizes) -> Result<VerifyingKey, KeyError> {
+        let pkcs1 = match SubjectPublicKeyInfoRef::from_der(der) {
+            Ok(spki) if spki.algorithm.oid != RSA_OID => return Err(KeyError::OtherAlgorithm),
+            Ok(spki) => spki
+                .subject_public_key
+                .as_bytes()
+                .ok_or(KeyError::Malformed)?,
+            Err(_) => der,
+        };
+        let key = rsa::pkcs1::RsaPublicKey::from_der(pkcs1).map_err(|_| KeyError::Malformed)?;
+        let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+        let bits = bit_length(n);
+        check_size(bits, sizes)?;
+        check_exponent(e)?;
+        if n.last().is_none_or(|b| b % 2 == 0) {
+            return Err(KeyError::Malformed);
+        }
+        let (modulus, exponent) = (BigUint::from_bytes_be(n), BigUint::from_bytes_be(e));
+        let number = RsaPublicKey::new_with_max_size(modulus, exponent, sizes.max)
+            .map_err(|_| KeyError::Malformed)?;
+        if bits < AWS_MIN_VERIFY {
+            return Ok(VerifyingKey(Public::SmallRsa { number }));
+        }
+        let sha256 = RsaPublicKeyComponents { n, e }
+            .to_parsed_public_key(&aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY)
+            .map_err(|_| KeyError::Malformed)?;
+        Ok(VerifyingKey(Public::Rsa { sha256, number }))
+    }
+
+    fn ed25519(p: &[u8]) -> Result<VerifyingKey, KeyError> {
+        let raw: [u8; 32] = p
+            .try_into()
+            .map_err(|_| KeyError::Ed25519Length { len: p.len() })?;
+        let parsed = ParsedPublicKey::new(&aws::ED25519, raw).map_err(|_| KeyError::Malformed)?;
+        Ok(VerifyingKey(Public::Ed25519 { parsed, raw }))
+    }
+
+    /// The type of the key.
+    pub fn key_type(&self) -> KeyType {
+        match self.0 {
+            Public::Rsa { .. } | Public::SmallRsa { .. } => KeyType::Rsa,
+            Public::Ed25519 { .. } => KeyType::Ed25519,
+        }
+    }
+
+    /// The size in bits: of the modulus, or 256.
+    pub fn bits(&self) -> usize {
+        match &self.0 {
+            Public::Rsa { number, .. } | Public::SmallRsa { number } => number.n().bits(),
+            Public::Ed25519 { .. } => 256,
+        }
+    }
+
+    /// Whether `signature` is one of this key over `digest`.
+    pub fn verify(&self, digest: &Digest, hash: HashAlgorithm, signature: &[u8]) -> bool {
+        match (&self.0, hash) {
+            (Public::Rsa { sha256, .. }, HashAlgorithm::Sha256) => {
+                let digest =
+                    aws_digest::Digest::import_less_safe(digest.as_bytes(), &aws_digest::SHA256);
+                digest.is_ok_and(|digest| sha256.verify_digest_sig(&digest, signature).is_ok())
+            }
+            (Public::Rsa { number, .. } | Public::SmallRsa { number }, _) => number
+                .verify(pkcs1v15(hash), digest.as_bytes(), signature)
+                .is_ok(),
+            // RFC 8463 §3: the message that PureEdDSA signs is the digest.
+            (Public::Ed25519 { parsed, .. }, _) => {
+                parsed.verify_sig(digest.as_bytes(), signature).is_ok()
+            }
+        }
+    }
+
+    /// The bytes of p= that we would publish for this key: SubjectPublicKeyInfo, or the 32 bytes.
+    pub fn public_bytes(&self) -> Vec<u8> {
+        match &self.0 {
+            Public::Rsa { number, .. } | Public::SmallRsa { number } => {
+                rsa_spki(&number.n().to_bytes_be(), &number.e().to_bytes_be())
+            }
+            Public::Ed25519 { raw, .. } => raw.to_vec(),
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "VerifyingKey({}, {} bits)",
+            self.key_type().as_str(),
+            self.bits()
+        )
+    }
+}
