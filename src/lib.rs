@@ -92,3 +92,8 @@ pub mod keystore;
 
 pub use sign::sign;
 pub use verify::verify;
+
+/// The examples of the README are compiled and run with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

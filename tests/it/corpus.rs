@@ -6,8 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dkimkit::dns::Zone;
+use dkimkit::message::SplitError;
 use dkimkit::policy::{Level, Policy};
-use dkimkit::report::overall;
+use dkimkit::report::{Verdict, overall};
 use dkimkit::time::UnixTime;
 use serde_json::Value;
 
@@ -76,6 +77,14 @@ fn every_solid_case_of_the_corpus_gets_a_verdict_that_it_accepts() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn verdicts(dir: &Path, case: &Value, level: Level) -> Result<Vec<Verdict>, SplitError> {
+    let path = |name: &str| dir.join(case[name].as_str().unwrap());
+    let message = as_read(&fs::read(path("file")).unwrap());
+    let zone = Zone::parse(&fs::read_to_string(path("dns")).unwrap()).unwrap();
+    let now = UnixTime(case["now"].as_u64().unwrap_or(1_700_000_000));
+    dkimkit::verify(&message, &zone, &Policy::new(level), now)
+}
+
 fn check(
     dir: &Path,
     case: &Value,
@@ -86,10 +95,7 @@ fn check(
     wrong: &mut Vec<String>,
 ) {
     let text = |name: &str| case[name].as_str().unwrap_or_default();
-    let message = as_read(&fs::read(dir.join(text("file"))).unwrap());
-    let zone = Zone::parse(&fs::read_to_string(dir.join(text("dns"))).unwrap()).unwrap();
-    let now = UnixTime(case["now"].as_u64().unwrap_or(1_700_000_000));
-    let verdicts = dkimkit::verify(&message, &zone, &Policy::new(level), now);
+    let verdicts = verdicts(dir, case, level);
     let score = scores
         .entry(format!("{policy} {}", text("source")))
         .or_default();
@@ -142,4 +148,45 @@ fn check(
             );
         }
     }
+}
+
+/// The same through the program, which reads the files itself: line ends, mbox lines, zones and all.
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_gives_the_verdicts_of_the_library() {
+    let Some(dir) = corpus() else {
+        return;
+    };
+    let manifest = fs::read_to_string(dir.join("dkim/manifest.jsonl")).unwrap();
+    let mut wrong = Vec::new();
+    for line in manifest.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| case[name].as_str().unwrap_or_default();
+        let now = case["now"].as_u64().unwrap_or(1_700_000_000);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_dkimkit"))
+            .args(["verify", "--json", "--policy", "rfc"])
+            .args(["--now", &now.to_string(), "--records"])
+            .arg(dir.join(text("dns")))
+            .arg(dir.join(text("file")))
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let library = verdicts(&dir, &case, Level::Rfc);
+        let library = library.map_or(vec!["permerror"], |v| {
+            v.iter().map(|v| v.result().as_str()).collect()
+        });
+        let program: Vec<&str> = match report["signatures"].as_array().unwrap().as_slice() {
+            [] if report["result"] == "permerror" => vec!["permerror"],
+            list => list.iter().map(|s| s["result"].as_str().unwrap()).collect(),
+        };
+        let exit = match report["result"].as_str().unwrap() {
+            "pass" => 0,
+            "temperror" => 75,
+            _ => 1,
+        };
+        if library != program || output.status.code() != Some(exit) {
+            wrong.push(format!("{}: {program:?}, not {library:?}", text("id")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

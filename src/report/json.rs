@@ -1,0 +1,193 @@
+//! Reports as JSON, in the form of `verify --json`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use super::{Failure, Verdict, overall};
+use crate::hash::BodyLimit;
+use crate::message::SplitError;
+use crate::name::Domain;
+
+/// The report on a message, in the form of `verify --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MessageReport {
+    /// The file that it came from.
+    pub file: String,
+    /// Its number in an mbox, counted from 1.
+    pub message: Option<u64>,
+    /// The word of RFC 8601.
+    pub result: &'static str,
+    /// Why it does not pass.
+    pub reason: Option<&'static str>,
+    /// The domains of From, each once.
+    pub from_domains: Vec<String>,
+    /// Its signatures, from the top down.
+    pub signatures: Vec<SignatureReport>,
+    /// Its DomainKey-Signature fields, which are history and prove nothing (RFC 4870).
+    pub domainkeys: Vec<DomainKeysReport>,
+}
+
+impl MessageReport {
+    /// The report on a message that was verified.
+    pub fn new(file: String, from_domains: &[Domain], verdicts: &[Verdict]) -> MessageReport {
+        let result = overall(verdicts);
+        let decisive = verdicts.iter().find(|v| v.result() == result);
+        let reason = match decisive {
+            None => Some("no-signature"),
+            Some(verdict) => verdict.failure().map(Failure::reason),
+        };
+        MessageReport {
+            file,
+            message: None,
+            result: result.as_str(),
+            reason,
+            from_domains: from_domains
+                .iter()
+                .map(|d| d.as_ascii().to_owned())
+                .collect(),
+            signatures: verdicts.iter().map(SignatureReport::new).collect(),
+            domainkeys: Vec::new(),
+        }
+    }
+
+    /// The report on a message that could not be cut into header and body.
+    pub fn unreadable(file: String, error: SplitError) -> MessageReport {
+        let failure = Failure::Message(error);
+        MessageReport {
+            file,
+            message: None,
+            result: failure.result().as_str(),
+            reason: Some(failure.reason()),
+            from_domains: Vec::new(),
+            signatures: Vec::new(),
+            domainkeys: Vec::new(),
+        }
+    }
+}
+
+impl MessageReport {
+    /// The report as one line of JSON, without a line end.
+    ///
+    /// ```
+    /// use dkimkit::message::SplitError;
+    /// use dkimkit::report::MessageReport;
+    /// let report = MessageReport::unreadable("a.eml".to_owned(), SplitError::NoHeader);
+    /// assert!(report.to_json().starts_with(r#"{"file": "a.eml", "message": null, "result": "permerror","#));
+    /// ```
+    pub fn to_json(&self) -> String {
+        spaced_json(self)
+    }
+}
+
+/// JSON on one line, with a space behind each colon and comma, so that people can read and grep it too.
+pub fn spaced_json(value: &impl Serialize) -> String {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Spaced);
+    let done = value.serialize(&mut serializer);
+    done.expect("what we report has string keys, and a vector takes every byte");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+}
+
+/// The report on a signature, in the form of `verify --json`; what is not known is null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SignatureReport {
+    /// Which DKIM-Signature field it is, counted from 0 at the top.
+    pub index: usize,
+    /// The word of RFC 8601.
+    pub result: &'static str,
+    /// Why it does not pass.
+    pub reason: Option<&'static str>,
+    /// The same in words.
+    pub detail: String,
+    /// Whether d= is aligned with a domain of From.
+    pub aligned: bool,
+    /// d=
+    pub domain: Option<String>,
+    /// s=
+    pub selector: Option<String>,
+    /// a=
+    pub algorithm: Option<&'static str>,
+    /// The size of the key in bits.
+    pub key_bits: Option<usize>,
+    /// c=
+    pub canonicalization: Option<String>,
+    /// i=, or `@` and d=
+    pub identity: Option<String>,
+    /// h=, in lower case
+    pub signed_fields: Option<Vec<String>>,
+    /// t=
+    pub timestamp: Option<u64>,
+    /// x=
+    pub expires: Option<u64>,
+    /// l=
+    pub body_length: Option<u64>,
+    /// t=y of the key record
+    pub testing: bool,
+}
+
+impl SignatureReport {
+    fn new(verdict: &Verdict) -> SignatureReport {
+        let claims = &verdict.claims;
+        let domain = claims.domain.as_ref().map(|d| d.as_str().to_owned());
+        let identity = match &claims.identity {
+            Some(identity) => Some(identity.to_string()),
+            None => domain.as_ref().map(|d| format!("@{d}")),
+        };
+        let names = claims.signed_headers.as_ref();
+        SignatureReport {
+            index: verdict.index,
+            result: verdict.result().as_str(),
+            reason: verdict.failure().map(Failure::reason),
+            detail: verdict.detail(),
+            aligned: verdict.alignment.is_some(),
+            domain,
+            selector: claims.selector.as_ref().map(|s| s.as_str().to_owned()),
+            algorithm: claims.algorithm.map(|a| a.as_str()),
+            key_bits: verdict.key.and_then(|k| k.bits),
+            canonicalization: claims.canonicalization.map(|c| c.to_string()),
+            identity,
+            signed_fields: names
+                .map(|n| n.iter().map(|n| n.as_str().to_ascii_lowercase()).collect()),
+            timestamp: claims.timestamp.map(|t| t.0),
+            expires: claims.expiration.map(|t| t.0),
+            body_length: match claims.body_limit {
+                Some(BodyLimit::Octets(n)) => Some(n),
+                Some(BodyLimit::Whole) | None => None,
+            },
+            testing: verdict.key.is_some_and(|k| k.testing),
+        }
+    }
+}
+
+/// A DomainKey-Signature field (RFC 4870), which is named and not verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DomainKeysReport {
+    /// Which DomainKey-Signature field it is, counted from 0 at the top.
+    pub index: usize,
+    /// Always `neutral`.
+    pub result: &'static str,
+    /// Always `not-evaluated`.
+    pub reason: &'static str,
+    /// d=
+    pub domain: Option<String>,
+    /// s=
+    pub selector: Option<String>,
+}
