@@ -31,7 +31,7 @@ use crate::time::UnixTime;
 /// ```
 ///
 /// # Errors
-/// Those of [`Signer::new`] and [`BodySigner::finish`], and [`SignError::Split`].
+/// Those of [`Signer::new`] and [`Signer::finish`], and [`SignError::Split`].
 pub fn sign(
     message: &[u8],
     identities: Vec<SigningIdentity>,

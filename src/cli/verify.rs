@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use dkimkit::authres::{self, AuthservId};
-use dkimkit::dns::system::Resolver;
+use dkimkit::dns::system::{Resolver, ResolverError};
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::keystore::KeyStore;
 use dkimkit::message::SplitError;
@@ -288,7 +288,15 @@ impl Job {
                             None => Resolver::system(*timeout),
                         };
                         let made = made.map_err(|e| {
-                            Trouble::new(Exit::TempFail, e)
+                            let exit = match e {
+                                ResolverError::System { .. } | ResolverError::Setup { .. } => {
+                                    Exit::TempFail
+                                }
+                                ResolverError::NoServer
+                                | ResolverError::NoPort { .. }
+                                | ResolverError::NoTime => Exit::Usage,
+                            };
+                            Trouble::new(exit, e)
                                 .hint("--nameserver ADDR names a name server")
                                 .hint("--records FILE takes the keys from a file")
                         })?;

@@ -508,3 +508,62 @@ fn a_message_is_verified_with_the_keys_of_a_server_each_asked_for_once() {
     assert_eq!(server.asked(key("mail").as_str(), Transport::Udp), 1);
     assert_eq!(server.asked(key("gone").as_str(), Transport::Udp), 1);
 }
+
+/// What `dkimkit verify --nameserver` says of a signed message where the name of its key gets this reply;
+/// in place of a record, a CNAME to the true one.
+#[cfg(feature = "cli")]
+fn program(reply: Reply) -> (Option<i32>, String) {
+    let key = SigningKey::generate(KeyKind::Ed25519).unwrap();
+    let record = KeyRecord::new(key.algorithm().key_type(), key.public_bytes()).to_string();
+    let reply = match reply {
+        Reply::Txt { .. } => Reply::Cname("elsewhere.example.net.".into()),
+        reply => reply,
+    };
+    let script = Script::new()
+        .on(self::key("s").as_str(), reply)
+        .on("elsewhere.example.net.", Reply::txt(record));
+    let server = NameServer::start(script);
+    let domain = Domain::new("example.com").unwrap();
+    let identity = SigningIdentity::new(domain, Selector::new("s").unwrap(), key);
+    let message = b"From: a@example.com\r\n\r\nHi\r\n";
+    let options = SignOptions::new(UnixTime(1_700_000_000));
+    let fields = dkimkit::sign(message, vec![identity], &options).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let signed = [fields[0].as_bytes(), b"\r\n", message].concat();
+    std::fs::write(file.path(), signed).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dkimkit"))
+        .args(["verify", "--json", "--timeout", "1s", "--nameserver"])
+        .arg(server.addr().to_string())
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let word = |name: &str| report[name].as_str().unwrap_or("-").to_owned();
+    (
+        output.status.code(),
+        format!("{} {}", word("result"), word("reason")),
+    )
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_asks_the_server_that_it_is_given() {
+    for (reply, exit, words) in [
+        (Reply::txt("the key"), 0, "pass -"),
+        (Reply::NoName, 1, "permerror key-not-found"),
+        (Reply::NoData, 1, "permerror key-not-found"),
+        (
+            Reply::Code(ResponseCode::ServFail),
+            75,
+            "temperror dns-server-failure",
+        ),
+        (
+            Reply::Code(ResponseCode::Refused),
+            75,
+            "temperror dns-refused",
+        ),
+        (Reply::Silence, 75, "temperror dns-timeout"),
+    ] {
+        assert_eq!(program(reply), (Some(exit), words.to_owned()));
+    }
+}
