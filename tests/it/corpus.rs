@@ -49,8 +49,7 @@ struct Score {
 #[test]
 fn every_solid_case_of_the_corpus_gets_a_verdict_that_it_accepts() {
     let Some(dir) = corpus() else {
-        eprintln!("SKIPPED: no corpus beside the project; set DKIMKIT_CORPUS to run this suite");
-        assert!(std::env::var_os("CI").is_none(), "in CI nothing is skipped");
+        crate::skipped("no corpus beside the project; set DKIMKIT_CORPUS to run this suite");
         return;
     };
     let mut scores: BTreeMap<String, Score> = BTreeMap::new();
