@@ -16,7 +16,7 @@ use serde_json::Value;
 /// case must still diverge.
 const LEDGER: &[(&str, u64, &str, &str, &str)] = &[];
 
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let dir = std::env::var_os("DKIMKIT_CORPUS").map_or(beside, PathBuf::from);
     dir.join("dkim/manifest.jsonl").is_file().then_some(dir)
@@ -24,7 +24,7 @@ fn corpus() -> Option<PathBuf> {
 
 /// What the command line does to a file that does not say otherwise: a bare LF is read as CRLF, and a
 /// leading mbox line is left out.
-fn as_read(file: &[u8]) -> Vec<u8> {
+pub(crate) fn as_read(file: &[u8]) -> Vec<u8> {
     let envelope = file
         .starts_with(b"From ")
         .then(|| file.iter().position(|b| *b == b'\n'));

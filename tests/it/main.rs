@@ -9,6 +9,8 @@ mod dns;
 mod nameserver;
 mod properties;
 mod random;
+#[cfg(feature = "resolver")]
+mod second_opinion;
 mod vectors;
 
 /// Says loudly that a suite is skipped, past the capture of the test harness; in CI nothing is.
