@@ -5,6 +5,8 @@ mod cli;
 mod corpus;
 #[cfg(feature = "resolver")]
 mod dns;
+#[cfg(feature = "cli")]
+mod faults;
 #[cfg(feature = "resolver")]
 mod nameserver;
 mod properties;
