@@ -83,6 +83,8 @@ pub struct Stored {
     pub state: KeyState,
     /// What the old files are called now, if there were any.
     pub renamed: Vec<PathBuf>,
+    /// Directories that were there before and that the group cannot enter.
+    pub closed_to_group: Vec<PathBuf>,
 }
 
 /// How a new key is put into the store.
@@ -161,11 +163,22 @@ impl KeyStore {
         let name = KeyName::new(selector, domain)?;
         let group = placing.group.map(find_group).transpose()?;
         let dir = self.domain_dir(domain);
+        let new: Vec<&Path> = [self.dir.as_path(), &dir]
+            .into_iter()
+            .filter(|dir| !dir.exists())
+            .collect();
         fs::DirBuilder::new()
             .recursive(true)
-            .mode(if group.is_some() { 0o750 } else { 0o700 })
+            .mode(0o700)
             .create(&dir)
             .map_err(at(&dir))?;
+        if group.is_some() {
+            // A group that may read the key must get to it.
+            for dir in new {
+                std::os::unix::fs::chown(dir, None, group).map_err(at(dir))?;
+                fs::set_permissions(dir, Permissions::from_mode(0o750)).map_err(at(dir))?;
+            }
+        }
         let _lock = lock(&dir)?;
         let (pem, txt) = (
             self.pem_path(domain, selector),
@@ -203,11 +216,14 @@ impl KeyStore {
         };
         states.insert(selector.as_str().to_lowercase(), (state, now));
         self.write_states(domain, &states)?;
+        let closed = |dir: &&PathBuf| group.is_some_and(|gid| !is_open_to(dir, gid));
+        let closed_to_group = [&self.dir, &dir].into_iter().filter(closed).cloned();
         Ok(Stored {
             pem,
             txt,
             state,
             renamed,
+            closed_to_group: closed_to_group.collect(),
         })
     }
 
@@ -546,6 +562,13 @@ fn find_group(name: &str) -> Result<u32, StoreError> {
     group
         .map(|g| g.gid.as_raw())
         .ok_or_else(|| StoreError::NoGroup { name: name.into() })
+}
+
+/// Whether members of a group can enter a directory.
+fn is_open_to(dir: &Path, group: u32) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(dir);
+    metadata.is_ok_and(|m| m.mode() & 0o001 != 0 || (m.gid() == group && m.mode() & 0o010 != 0))
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> StoreError {

@@ -124,6 +124,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         speech::note(format!("the old file is now {}", old.display()));
     }
     speech::note(format!("private key written to {}", stored.pem.display()));
+    if let (false, Some(group)) = (stored.closed_to_group.is_empty(), &args.group) {
+        for dir in &stored.closed_to_group {
+            let dir = dir.display();
+            speech::warning(format!("the group {group} cannot enter {dir}"));
+            speech::hint(format!("chgrp {group} {dir} && chmod g+x {dir}"));
+        }
+    }
     if kind == KeyKind::Rsa(1024) {
         speech::warning(
             "1024 bits can be factored with effort, and some receivers count them less",
