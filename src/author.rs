@@ -73,10 +73,27 @@ impl Authors {
         &self.domains
     }
 
-    /// The closest relation of `domain` to any domain of From.
+    /// How `domain` is aligned with From: related to the domain of every mailbox, of which the most distant
+    /// relation counts. `None` where one of them is a stranger or has no domain: a signature must not vouch
+    /// for an author beside its own.
+    ///
+    /// ```
+    /// use dkimkit::author::Authors;
+    /// use dkimkit::message::{Header, HeaderLimits};
+    /// use dkimkit::name::Domain;
+    /// let header = b"From: ceo@bank.example, eve@evil.example\r\n";
+    /// let authors = Authors::of(&Header::parse(header, HeaderLimits::default())?);
+    /// assert_eq!(authors.alignment(&Domain::new("evil.example").unwrap()), None);
+    /// # Ok::<(), dkimkit::message::SplitError>(())
+    /// ```
     pub fn alignment(&self, domain: &Domain) -> Option<Alignment> {
+        if self.without_domain {
+            return None;
+        }
         let relations = self.domains.iter().map(|from| domain.alignment(from));
-        relations.flatten().min()
+        relations
+            .max_by_key(|r| r.map_or(u8::MAX, |a| a as u8))
+            .flatten()
     }
 }
 

@@ -159,7 +159,8 @@ impl Verifier {
             .collect()
     }
 
-    /// Takes the answer for one of the wanted names. An answer for another name is not kept.
+    /// Takes the answer for one of the wanted names. An answer for another name, or a second one, is not
+    /// kept.
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.wanted.contains(name) {
             self.shared.supply(name, answer);
@@ -337,7 +338,8 @@ struct Tried {
 }
 
 impl BodyVerifier {
-    /// Takes the answer for one of the wanted names. An answer for another name is not kept.
+    /// Takes the answer for one of the wanted names. An answer for another name, or a second one, is not
+    /// kept.
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.open.iter().any(|t| t.key_name == *name) {
             self.shared.supply(name, answer);
@@ -509,8 +511,11 @@ impl Published {
 
 impl Shared {
     fn supply(&mut self, name: &KeyName, answer: Answer) {
-        let keys = Keys::read(answer, &self.policy);
-        self.keys.insert(name.clone(), keys);
+        // The first answer stands: the body may have been left unread because of it.
+        if !self.keys.contains_key(name) {
+            let keys = Keys::read(answer, &self.policy);
+            self.keys.insert(name.clone(), keys);
+        }
     }
 
     /// Whether an answer may still come, or there is a key that the signature may use.
