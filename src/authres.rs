@@ -4,7 +4,7 @@
 //! quoted; what cannot be quoted is left out.
 
 use crate::key::encode_base64;
-use crate::report::{Failure, ResultWord, Verdict};
+use crate::report::{Failure, ResultWord, Verdict, is_harmful};
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "Authentication-Results";
@@ -80,7 +80,7 @@ fn result(verdict: &Verdict) -> String {
         words.extend(identity.map(|i| format!("header.i={i}")));
     }
     if let Some(selector) = &claims.selector {
-        words.push(format!("header.s={}", token_or_quoted(selector.as_str())));
+        words.push(format!("header.s={}", token_or_quoted(selector.as_ascii())));
     }
     if let Some(algorithm) = claims.algorithm {
         words.push(format!("header.a={}", algorithm.as_str()));
@@ -113,7 +113,7 @@ fn identity_value(local: &[u8], domain: &str) -> Option<String> {
     if atom {
         return Some(format!("{local}@{domain}"));
     }
-    (!local.chars().any(char::is_control)).then(|| format!("{}@{domain}", quoted(local)))
+    (!local.chars().any(is_harmful)).then(|| format!("{}@{domain}", quoted(local)))
 }
 
 fn token_or_quoted(text: &str) -> String {

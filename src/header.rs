@@ -61,6 +61,74 @@ impl fmt::Display for FieldName {
     }
 }
 
+/// A list of field names, as h= has it, in one piece of memory: a header may hold very many of them.
+#[derive(Clone)]
+pub struct FieldNames {
+    /// The names with a colon between any two, which no name holds.
+    joined: Arc<str>,
+    len: usize,
+}
+
+impl FieldNames {
+    /// The names in their order.
+    ///
+    /// ```
+    /// use dkimkit::header::{FieldName, FieldNames};
+    /// let names: FieldNames = ["From", "To"].into_iter().filter_map(FieldName::new).collect();
+    /// assert_eq!(names.iter().collect::<Vec<_>>(), ["From", "To"]);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.joined.split(':').take(self.len)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How often `name` stands among them; letter case does not count.
+    pub fn count(&self, name: &str) -> usize {
+        self.iter().filter(|n| n.eq_ignore_ascii_case(name)).count()
+    }
+}
+
+impl FromIterator<FieldName> for FieldNames {
+    fn from_iter<I: IntoIterator<Item = FieldName>>(names: I) -> FieldNames {
+        let mut joined = String::new();
+        let mut len = 0;
+        for name in names {
+            if len > 0 {
+                joined.push(':');
+            }
+            joined.push_str(name.as_str());
+            len += 1;
+        }
+        FieldNames {
+            joined: joined.into(),
+            len,
+        }
+    }
+}
+
+impl PartialEq for FieldNames {
+    fn eq(&self, other: &Self) -> bool {
+        self.joined.eq_ignore_ascii_case(&other.joined)
+    }
+}
+
+impl Eq for FieldNames {}
+
+impl fmt::Debug for FieldNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.joined, f)
+    }
+}
+
 /// The fields of a header ordered by name, built once and asked once for each signature.
 #[derive(Debug)]
 pub struct FieldIndex {
@@ -90,10 +158,11 @@ impl FieldIndex {
     /// (RFC 6376 §5.4).
     ///
     /// ```
-    /// use dkimkit::header::{FieldIndex, FieldName};
+    /// use dkimkit::header::{FieldIndex, FieldName, FieldNames};
     /// use dkimkit::message::{Header, HeaderLimits};
     /// let header = Header::parse(b"To: 1\r\nFrom: 2\r\nTo: 3\r\n", HeaderLimits::default())?;
-    /// let names = ["to", "From", "TO", "to"].map(|n| FieldName::new(n).unwrap());
+    /// let names = ["to", "From", "TO", "to"].into_iter().filter_map(FieldName::new);
+    /// let names: FieldNames = names.collect();
     /// let picked = FieldIndex::new(&header).pick(&header, &names, None);
     /// let positions: Vec<_> = picked.iter().map(|f| f.map(|f| f.position())).collect();
     /// assert_eq!(positions, [Some(2), Some(1), Some(0), None]);
@@ -102,7 +171,7 @@ impl FieldIndex {
     pub fn pick<'h>(
         &self,
         header: &'h Header,
-        names: &[FieldName],
+        names: &FieldNames,
         own: Option<usize>,
     ) -> Vec<Option<Field<'h>>> {
         // The number of instances already taken stands at the first place of each name.
@@ -110,7 +179,7 @@ impl FieldIndex {
         names
             .iter()
             .map(|name| {
-                let range = self.range(header, name.as_str());
+                let range = self.range(header, name);
                 let instances = &self.order[range.clone()];
                 loop {
                     let used = taken.get_mut(range.start)?;
@@ -152,7 +221,7 @@ mod tests {
 
     fn picked(header: &str, names: &[&str], own: Option<usize>) -> Vec<Option<usize>> {
         let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
-        let names: Vec<_> = names.iter().map(|n| FieldName::new(n).unwrap()).collect();
+        let names: FieldNames = names.iter().map(|n| FieldName::new(n).unwrap()).collect();
         FieldIndex::new(&header)
             .pick(&header, &names, own)
             .iter()

@@ -255,6 +255,9 @@ pub enum KeyError {
         /// Its length in bytes.
         len: usize,
     },
+    /// An Ed25519 key with which one signature holds for every message.
+    #[error("the Ed25519 key is a point of small order")]
+    SmallOrder,
     /// A private key under a passphrase.
     #[error("the private key is encrypted")]
     Encrypted,
@@ -361,6 +364,26 @@ mod tests {
         }
         for bits in [1024, 1025, 1031, 2047, 4096, 8192] {
             assert_eq!(refuse(bits, &[1, 0, 1]), Ok(bits));
+        }
+    }
+
+    #[test]
+    fn keys_of_small_order_are_refused() {
+        let order_8 = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+        let other_order_8 = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a";
+        let zeros = "00".repeat(31);
+        let ones = "ff".repeat(30);
+        let mut keys = vec![order_8.to_owned(), other_order_8.to_owned()];
+        keys.extend(["00", "01"].map(|low| format!("{low}{zeros}")));
+        keys.extend(["ec", "ed", "ee"].map(|low| format!("{low}{ones}7f")));
+        for hex in keys {
+            let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
+            let mut key: Vec<u8> = (0..32).map(byte).collect();
+            for sign in [0, 0x80] {
+                key[31] = key[31] & 0x7f | sign;
+                let parsed = VerifyingKey::parse(KeyType::Ed25519, &key, RsaSizes::default());
+                assert_eq!(parsed.unwrap_err(), KeyError::SmallOrder, "{hex}");
+            }
         }
     }
 

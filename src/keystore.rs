@@ -14,10 +14,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::dns::{Answer, LookupTxt as _, Zone, ZoneError};
-use crate::key::{KeyError, SigningKey};
+use crate::key::{KeyError, RsaSizes, SigningKey, VerifyingKey};
 use crate::name::{Domain, KeyName, NameError, Selector};
 use crate::publish::zone_line;
 use crate::record::{KeyRecord, RecordError};
@@ -120,7 +121,7 @@ impl KeyStore {
     }
 
     fn file(&self, domain: &Domain, selector: &Selector, extension: &str) -> PathBuf {
-        let name = format!("{}.{extension}", selector.as_str().to_lowercase());
+        let name = format!("{}.{extension}", selector.as_ascii());
         self.domain_dir(domain).join(name)
     }
 
@@ -184,38 +185,45 @@ impl KeyStore {
             self.pem_path(domain, selector),
             self.txt_path(domain, selector),
         );
-        let mut renamed = Vec::new();
         for path in [&pem, &txt] {
-            if fs::symlink_metadata(path).is_err() {
-                continue;
-            }
-            if !placing.force {
+            if !placing.force && fs::symlink_metadata(path).is_ok() {
                 return Err(StoreError::Exists { path: path.clone() });
             }
-            renamed.push(set_aside(path, now)?);
         }
-        let mode = if group.is_some() { 0o640 } else { 0o600 };
-        let text = key.to_pkcs8_pem()?;
-        create(&pem, text.as_bytes(), mode, group)?;
-        let line = zone_line(&name, &record.to_string());
-        create(&txt, line.as_bytes(), 0o644, None)?;
         let mut states = self.read_states(domain)?;
-        let others = self.selectors(domain)?.len() > 1;
-        if states.is_empty() && others {
-            // The key that was alone until now was active without a file that said so.
-            for other in self.selectors(domain)? {
-                if other != *selector {
-                    states.insert(other.as_str().to_owned(), (KeyState::Active, now));
-                }
-            }
+        let entries = self.entries(domain)?;
+        for entry in &entries {
+            // A key that was alone until now was active without a file that said so.
+            let state = (entry.state, entry.since.unwrap_or(now));
+            let name = entry.selector.as_ascii().to_owned();
+            states.entry(name).or_insert(state);
         }
-        let state = if placing.activate || !others {
+        let first = entries.is_empty();
+        let state = if placing.activate || first {
             KeyState::Active
         } else {
             KeyState::Pending
         };
-        states.insert(selector.as_str().to_lowercase(), (state, now));
-        self.write_states(domain, &states)?;
+        states.insert(selector.as_ascii().to_owned(), (state, now));
+
+        // All is written before anything appears, so that a full disk leaves the store as it was.
+        let mode = if group.is_some() { 0o640 } else { 0o600 };
+        let text = key.to_pkcs8_pem()?;
+        let new_pem = prepare(&pem, text.as_bytes(), mode, group)?;
+        let line = zone_line(&name, &record.to_string());
+        let new_txt = prepare(&txt, line.as_bytes(), 0o644, None)?;
+        let new_states = self.prepare_states(domain, &states)?;
+        let mut renamed = Vec::new();
+        for path in [&pem, &txt] {
+            renamed.extend(keep_aside(path, now)?);
+        }
+        place(new_pem, &pem, placing.force)?;
+        place(new_txt, &txt, placing.force)?;
+        place(new_states, &self.states_path(domain), true)?;
+        File::open(&dir)
+            .and_then(|d| d.sync_all())
+            .map_err(at(&dir))?;
+
         let closed = |dir: &&PathBuf| group.is_some_and(|gid| !is_open_to(dir, gid));
         let closed_to_group = [&self.dir, &dir].into_iter().filter(closed).cloned();
         Ok(Stored {
@@ -235,17 +243,18 @@ impl KeyStore {
         read_key(&self.pem_path(domain, selector))
     }
 
-    /// The record of a selector, as its file says, held against the private key.
+    /// The record of a selector, word for word as its file says it, held against the private key; made from
+    /// the key where there is no file.
     ///
     /// # Errors
     /// [`StoreError::OtherKey`] where the record is not that of the key, [`StoreError::Record`] where the
     /// file holds no key record.
-    pub fn record(&self, domain: &Domain, selector: &Selector) -> Result<KeyRecord, StoreError> {
+    pub fn record(&self, domain: &Domain, selector: &Selector) -> Result<String, StoreError> {
         let key = self.key(domain, selector)?;
+        let kind = key.algorithm().key_type();
         let path = self.txt_path(domain, selector);
         if !path.exists() {
-            let kind = key.algorithm().key_type();
-            return Ok(KeyRecord::new(kind, key.public_bytes()));
+            return Ok(KeyRecord::new(kind, key.public_bytes()).to_string());
         }
         let name = KeyName::new(selector, domain)?;
         let Answer::Records { txt, .. } = read_zone(&path)?.lookup_txt(&name) else {
@@ -255,10 +264,15 @@ impl KeyStore {
             path: path.clone(),
             error,
         })?;
-        if record.public.as_ref() != Some(&key.public_bytes()) {
+        // The two forms of an RSA key in p= are the same key (erratum 3017).
+        let same = record.public.is_some_and(|p| {
+            let public = VerifyingKey::parse(record.key_type, &p, RsaSizes::default());
+            public.is_ok_and(|public| public.public_bytes() == key.public_bytes())
+        });
+        if !same || record.key_type != kind {
             return Err(StoreError::OtherKey { path });
         }
-        Ok(record)
+        Ok(String::from_utf8_lossy(&txt[0]).into_owned())
     }
 
     /// The domains that have a directory in the store, in order.
@@ -288,7 +302,7 @@ impl KeyStore {
         let selectors = self.selectors(domain)?;
         let alone = states.is_empty() && selectors.len() == 1;
         let entry = |selector: Selector| {
-            let known = states.get(&selector.as_str().to_lowercase());
+            let known = states.get(selector.as_ascii());
             let (state, since) = match known {
                 Some((state, since)) => (*state, Some(*since)),
                 None if alone => (KeyState::Active, None),
@@ -353,44 +367,63 @@ impl KeyStore {
             });
         }
         let _lock = lock(&dir)?;
-        let entries = self.entries(domain)?;
-        let mut states = BTreeMap::new();
+        let mut states = self.read_states(domain)?;
         let mut before = KeyState::Pending;
-        for entry in entries {
-            let mut now_it_is = (entry.state, entry.since.unwrap_or(now));
+        for entry in self.entries(domain)? {
+            let since = entry.since.unwrap_or(now);
+            let name = entry.selector.as_ascii().to_owned();
+            let mut new = (entry.state, since);
             if entry.selector == *selector {
                 before = entry.state;
                 if before != state {
-                    now_it_is = (state, now);
+                    new = (state, now);
                 }
             }
-            states.insert(entry.selector.as_str().to_lowercase(), now_it_is);
+            states.insert(name, new);
         }
         self.write_states(domain, &states)?;
         Ok(before)
     }
 
-    /// The records of all keys that are not revoked, as they are to be published.
+    /// The records of all keys that are not revoked, as they are to be published; and what is wrong with
+    /// those that cannot be read, which are left out.
     ///
     /// # Errors
-    /// [`StoreError`] for a record file that cannot be read.
-    pub fn zone(&self) -> Result<Zone, StoreError> {
+    /// [`StoreError::Io`] where the store itself cannot be read.
+    pub fn zone(&self) -> Result<(Zone, Vec<StoreError>), StoreError> {
         let mut zone = Zone::default();
+        let mut broken = Vec::new();
         for domain in self.domains()? {
-            for entry in self.entries(&domain)? {
+            let entries = match self.entries(&domain) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    broken.push(error);
+                    continue;
+                }
+            };
+            for entry in entries {
                 if entry.state == KeyState::Revoked {
                     continue;
                 }
-                let path = self.txt_path(&domain, &entry.selector);
-                if path.exists() {
-                    zone.merge(read_zone(&path)?);
-                } else {
-                    let name = KeyName::new(&entry.selector, &domain)?;
-                    let record = self.record(&domain, &entry.selector)?;
-                    zone.insert_txt(name.as_str(), record.to_string().into_bytes());
+                match self.published(&domain, &entry.selector) {
+                    Ok(records) => zone.merge(records),
+                    Err(error) => broken.push(error),
                 }
             }
         }
+        Ok((zone, broken))
+    }
+
+    /// What the record file of a selector says, or what is made from the key where there is none.
+    fn published(&self, domain: &Domain, selector: &Selector) -> Result<Zone, StoreError> {
+        let path = self.txt_path(domain, selector);
+        if path.exists() {
+            return read_zone(&path);
+        }
+        let name = KeyName::new(selector, domain)?;
+        let record = self.record(domain, selector)?;
+        let mut zone = Zone::default();
+        zone.insert_txt(name.as_str(), record.into_bytes());
         Ok(zone)
     }
 
@@ -429,21 +462,21 @@ impl KeyStore {
     }
 
     fn write_states(&self, domain: &Domain, states: &States) -> Result<(), StoreError> {
+        let file = self.prepare_states(domain, states)?;
+        place(file, &self.states_path(domain), true)
+    }
+
+    fn prepare_states(
+        &self,
+        domain: &Domain,
+        states: &States,
+    ) -> Result<NamedTempFile, StoreError> {
         let mut text = format!("# The selectors of {domain}: name, state, since when\n");
         for (selector, (state, since)) in states {
-            text.push_str(&format!(
-                "{selector} {} {}\n",
-                state.as_str(),
-                since.to_rfc3339()
-            ));
+            let since = since.to_rfc3339();
+            text.push_str(&format!("{selector} {state} {since}\n"));
         }
-        let path = self.states_path(domain);
-        let mut file = temporary(&path)?;
-        file.write_all(text.as_bytes()).map_err(at(&path))?;
-        file.as_file().sync_all().map_err(at(&path))?;
-        fs::set_permissions(file.path(), Permissions::from_mode(0o644)).map_err(at(&path))?;
-        file.persist(&path).map_err(|e| at(&path)(e.error))?;
-        Ok(())
+        prepare(&self.states_path(domain), text.as_bytes(), 0o644, None)
     }
 }
 
@@ -467,7 +500,9 @@ const MAX_FILE: u64 = 1 << 20;
 fn read_capped(path: &Path) -> Result<Vec<u8>, StoreError> {
     use io::Read as _;
     let file = File::open(path).map_err(at(path))?;
-    let mut bytes = Vec::new();
+    // With room from the start, so that no copy of a secret stays behind where it grew.
+    let len = file.metadata().map_or(0, |m| m.len().min(MAX_FILE));
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
     let read = file.take(MAX_FILE).read_to_end(&mut bytes);
     read.map_err(at(path))?;
     Ok(bytes)
@@ -511,17 +546,16 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, StoreError> {
+/// Writes a file beside its place, under another name (tempfile makes it 0600 from the start).
+fn prepare(
+    path: &Path,
+    bytes: &[u8],
+    mode: u32,
+    group: Option<u32>,
+) -> Result<NamedTempFile, StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    tempfile::Builder::new()
-        .prefix(".new-")
-        .tempfile_in(dir)
-        .map_err(at(path))
-}
-
-/// Writes a file that appears whole and only where there is none (tempfile makes it 0600 from the start).
-fn create(path: &Path, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<(), StoreError> {
-    let mut file = temporary(path)?;
+    let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir);
+    let mut file = file.map_err(at(path))?;
     file.write_all(bytes).map_err(at(path))?;
     if group.is_some() {
         std::os::unix::fs::fchown(file.as_file(), None, group).map_err(at(path))?;
@@ -531,30 +565,39 @@ fn create(path: &Path, bytes: &[u8], mode: u32, group: Option<u32>) -> Result<()
         .set_permissions(permissions)
         .map_err(at(path))?;
     file.as_file().sync_all().map_err(at(path))?;
-    file.persist_noclobber(path).map_err(|e| {
-        if e.error.kind() == io::ErrorKind::AlreadyExists {
-            return StoreError::Exists {
-                path: path.to_owned(),
-            };
-        }
-        at(path)(e.error)
-    })?;
-    Ok(())
+    Ok(file)
 }
 
-/// Renames a file to `….old-UNIXTIME`, or to the next later time that is free.
-fn set_aside(path: &Path, now: UnixTime) -> Result<PathBuf, StoreError> {
+/// Lets a prepared file appear, whole; where there is one only if it may be replaced.
+fn place(file: NamedTempFile, path: &Path, replace: bool) -> Result<(), StoreError> {
+    let placed = match replace {
+        true => file.persist(path),
+        false => file.persist_noclobber(path),
+    };
+    match placed {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Err(StoreError::Exists {
+            path: path.to_owned(),
+        }),
+        Err(e) => Err(at(path)(e.error)),
+    }
+}
+
+/// Gives a file, if there is one, the further name `….old-UNIXTIME`, or the next later one that is free; so it
+/// is never without a name until the new one takes its place.
+fn keep_aside(path: &Path, now: UnixTime) -> Result<Option<PathBuf>, StoreError> {
     for time in now.0.. {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".old-{time}"));
         let old = PathBuf::from(name);
-        if fs::symlink_metadata(&old).is_ok() {
-            continue;
+        match fs::hard_link(path, &old) {
+            Ok(()) => return Ok(Some(old)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(at(&old)(e)),
         }
-        fs::rename(path, &old).map_err(at(path))?;
-        return Ok(old);
     }
-    unreachable!("some name is free")
+    Ok(None)
 }
 
 fn find_group(name: &str) -> Result<u32, StoreError> {

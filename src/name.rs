@@ -106,6 +106,11 @@ impl Selector {
     pub fn as_str(&self) -> &str {
         &self.0.written
     }
+
+    /// The selector in lower case and in A-labels.
+    pub fn as_ascii(&self) -> &str {
+        &self.0.ascii
+    }
 }
 
 /// The name at which a key is published: `<selector>._domainkey.<domain>.` (RFC 6376 §3.6.2.1).

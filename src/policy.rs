@@ -91,7 +91,7 @@ impl Policy {
         }
         // RFC 6376 §5.4.2 and §8.15: an added instance is not covered, and readers show the first.
         for (name, present) in facts.instances() {
-            let signed = signature.signed_headers.count(name);
+            let signed = signature.signed_headers.names().count(name);
             let covered = name == "From" || signed > 0;
             if covered && present > signed {
                 return Some(Failure::UnsignedField {

@@ -6,7 +6,7 @@ mod json;
 use std::fmt;
 
 pub use failure::{Failure, REASONS};
-pub use json::{DomainKeysReport, MessageReport, SignatureReport, spaced_json};
+pub use json::{DomainKeysReport, MessageReport, SignatureReport, is_harmful, spaced_json};
 
 use crate::hash::BodyLimit;
 use crate::name::Alignment;

@@ -10,7 +10,7 @@ use crate::header::{FieldIndex, FieldName};
 use crate::key::{KeyError, KeyType, SigningKey};
 use crate::message::{Field, Header, HeaderLimits, SplitError, split};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
-use crate::signature::{FIELD_NAME, Signature, SignedHeaders};
+use crate::signature::{FIELD_NAME, Signature, SignatureLimits, SignedHeaders};
 use crate::time::UnixTime;
 
 /// Signs a message whose bytes are all at hand; returns the fields to put before it.
@@ -190,6 +190,9 @@ impl Signer {
         check_message(header)?;
         check_options(options)?;
         let authors = Authors::of(header);
+        if authors.mailboxes() == 0 && authors.all_have_domains() {
+            return Err(SignError::NoAuthor);
+        }
         let index = FieldIndex::new(header);
         let signed_headers = choose_fields(header, &index, options)?;
         let mut identities = identities;
@@ -272,9 +275,6 @@ fn check_message(header: &Header) -> Result<(), SignError> {
         0 => return Err(SignError::NoFrom),
         count => return Err(SignError::SeveralFrom { count }),
     }
-    if Authors::of(header).mailboxes() == 0 {
-        return Err(SignError::NoAuthor);
-    }
     Ok(())
 }
 
@@ -321,7 +321,7 @@ fn check_identity(
             domain: identity.domain.clone(),
             from: from.clone(),
         }),
-        None if !authors.all_have_domains() => Err(SignError::AuthorWithoutDomain),
+        None if !authors.all_have_domains() => Err(SignError::AuthorUnreadable),
         None => Ok(()),
     }
 }
@@ -350,7 +350,11 @@ fn choose_fields(
             present + usize::from(more),
         ));
     }
-    SignedHeaders::new(chosen).ok_or(SignError::FromNotSigned)
+    let limit = SignatureLimits::default().signed_headers;
+    if chosen.len() > limit {
+        return Err(SignError::TooManyFields { limit });
+    }
+    SignedHeaders::new(chosen.into_iter().collect()).ok_or(SignError::FromNotSigned)
 }
 
 /// Why a message is not signed.
@@ -371,9 +375,9 @@ pub enum SignError {
     /// The From field names no mailbox.
     #[error("the From field names no mailbox")]
     NoAuthor,
-    /// A mailbox of From has no domain that can be read.
-    #[error("a mailbox of From has no valid domain")]
-    AuthorWithoutDomain,
+    /// The From field is not a list of mailboxes, each with a domain (RFC 5322 §3.4).
+    #[error("the From field is not a list of mailboxes that can be read in one way only")]
+    AuthorUnreadable,
     /// d= is not aligned with a domain of From.
     #[error("the domain {domain} is not aligned with {from} of the From field")]
     NotAligned {
@@ -397,6 +401,12 @@ pub enum SignError {
     /// From is not among the fields to sign.
     #[error("From is not among the fields to sign (RFC 6376, section 5.4)")]
     FromNotSigned,
+    /// There are more instances of fields to sign than a verifier reads in h=.
+    #[error("more than {limit} instances of fields are to be signed")]
+    TooManyFields {
+        /// The cap.
+        limit: usize,
+    },
     /// x= is not later than t=.
     #[error("the signature would expire before it is made")]
     Expiration,

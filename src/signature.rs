@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::canon::Canonicalization;
 use crate::hash::BodyLimit;
-use crate::header::FieldName;
+use crate::header::{FieldName, FieldNames};
 use crate::key::{Algorithm, decode_base64, encode_base64};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
 use crate::tag::{FoldingWriter, TagError, TagList, colon_list, without_wsp};
@@ -15,25 +15,17 @@ pub const FIELD_NAME: &str = "DKIM-Signature";
 
 /// The names of h=; From is always among them (RFC 6376 §5.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedHeaders(Vec<FieldName>);
+pub struct SignedHeaders(FieldNames);
 
 impl SignedHeaders {
     /// Keeps the names; `None` where From is not among them.
-    pub fn new(names: Vec<FieldName>) -> Option<SignedHeaders> {
-        names
-            .iter()
-            .any(|n| n == "From")
-            .then_some(SignedHeaders(names))
+    pub fn new(names: FieldNames) -> Option<SignedHeaders> {
+        (names.count("From") > 0).then_some(SignedHeaders(names))
     }
 
     /// The names in their order; one that stands twice signs two instances.
-    pub fn names(&self) -> &[FieldName] {
+    pub fn names(&self) -> &FieldNames {
         &self.0
-    }
-
-    /// How often `name` stands in h=.
-    pub fn count(&self, name: &str) -> usize {
-        self.0.iter().filter(|n| *n == name).count()
     }
 }
 
@@ -133,6 +125,9 @@ impl Signature {
 
     /// The field that says this, folded at 78 columns with CRLF, without a final CRLF.
     ///
+    /// Names are written as A-labels and everything else in ASCII: an internationalized header (RFC 8616 §4)
+    /// may hold them in UTF-8, but any verifier reads this form.
+    ///
     /// All that stands before the value of b= is the same whatever [`signature`](Self::signature) holds,
     /// so that the field may be hashed with none and then written with the one that was made.
     pub fn to_field(&self) -> String {
@@ -140,8 +135,8 @@ impl Signature {
         field.tag("v", ["1"]);
         field.tag("a", [self.algorithm.as_str()]);
         field.tag("c", [self.canonicalization.to_string().as_str()]);
-        field.tag("d", [self.domain.as_str()]);
-        field.tag("s", [self.selector.as_str()]);
+        field.tag("d", [self.domain.as_ascii()]);
+        field.tag("s", [self.selector.as_ascii()]);
         if let Some(identity) = &self.identity {
             field.tag("i", [encode_identity(identity).as_str()]);
         }
@@ -156,8 +151,8 @@ impl Signature {
         }
         let names = self.signed_headers.names();
         let end = |at: usize| if at + 1 < names.len() { ":" } else { "" };
-        let names = names.iter().enumerate();
-        let names: Vec<String> = names.map(|(at, n)| format!("{n}{}", end(at))).collect();
+        let pieces = names.iter().enumerate();
+        let names: Vec<String> = pieces.map(|(at, n)| format!("{n}{}", end(at))).collect();
         field.tag("h", names.iter().map(String::as_str));
         field.tag("bh", [encode_base64(&self.body_hash).as_str()]);
         field.base64_tag("b", &encode_base64(&self.signature));
@@ -176,7 +171,7 @@ struct Reading {
     domain: Result<Domain, SignatureError>,
     selector: Result<Selector, SignatureError>,
     identity: Result<Option<Auid>, SignatureError>,
-    signed_headers: Result<Vec<FieldName>, SignatureError>,
+    signed_headers: Result<FieldNames, SignatureError>,
     body_limit: Result<BodyLimit, SignatureError>,
     timestamp: Result<Option<UnixTime>, SignatureError>,
     expiration: Result<Option<UnixTime>, SignatureError>,
@@ -304,7 +299,7 @@ fn read_canonicalization(value: &[u8]) -> Result<Canonicalization, SignatureErro
         })
 }
 
-fn read_signed_headers(value: &[u8], limit: usize) -> Result<Vec<FieldName>, SignatureError> {
+fn read_signed_headers(value: &[u8], limit: usize) -> Result<FieldNames, SignatureError> {
     let mut names = Vec::new();
     for item in colon_list(value) {
         if names.len() == limit {
@@ -315,7 +310,7 @@ fn read_signed_headers(value: &[u8], limit: usize) -> Result<Vec<FieldName>, Sig
             found: excerpt(item),
         })?);
     }
-    Ok(names)
+    Ok(names.into_iter().collect())
 }
 
 fn read_query_methods(value: &[u8]) -> Result<(), SignatureError> {
@@ -389,19 +384,13 @@ pub(crate) fn decode_quoted_printable(value: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Encodes as dkim-quoted-printable (RFC 6376 §2.11); UTF-8 stays as it is (RFC 8616 §4).
+/// Encodes as dkim-quoted-printable (RFC 6376 §2.11), in ASCII.
 pub(crate) fn encode_quoted_printable(bytes: &[u8]) -> String {
     let mut out = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if matches!(c, '\u{21}'..='\u{3a}' | '\u{3c}' | '\u{3e}'..='\u{7e}') || !c.is_ascii() {
-                out.push(c);
-            } else {
-                out.push_str(&format!("={:02X}", u32::from(c)));
-            }
-        }
-        for b in chunk.invalid() {
-            out.push_str(&format!("={b:02X}"));
+    for &byte in bytes {
+        match byte {
+            b'!'..=b':' | b'<' | b'>'..=b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("={byte:02X}")),
         }
     }
     out
@@ -409,7 +398,11 @@ pub(crate) fn encode_quoted_printable(bytes: &[u8]) -> String {
 
 fn encode_identity(identity: &Auid) -> String {
     let local = identity.local_part.as_deref().unwrap_or_default();
-    format!("{}@{}", encode_quoted_printable(local), identity.domain)
+    format!(
+        "{}@{}",
+        encode_quoted_printable(local),
+        identity.domain.as_ascii()
+    )
 }
 
 /// The start of a value from outside, escaped, for an error message.
@@ -431,7 +424,7 @@ pub struct Claims {
     /// i=
     pub identity: Option<Auid>,
     /// h=
-    pub signed_headers: Option<Vec<FieldName>>,
+    pub signed_headers: Option<FieldNames>,
     /// l=, or what its absence means
     pub body_limit: Option<BodyLimit>,
     /// t=
@@ -450,7 +443,7 @@ impl From<&Signature> for Claims {
             domain: Some(signature.domain.clone()),
             selector: Some(signature.selector.clone()),
             identity: signature.identity.clone(),
-            signed_headers: Some(signature.signed_headers.names().to_vec()),
+            signed_headers: Some(signature.signed_headers.names().clone()),
             body_limit: Some(signature.body_limit),
             timestamp: signature.timestamp,
             expiration: signature.expiration,

@@ -159,8 +159,8 @@ impl Verifier {
             .collect()
     }
 
-    /// Takes the answer for one of the wanted names. An answer for another name, or a second one, is not
-    /// kept.
+    /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
+    /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.wanted.contains(name) {
             self.shared.supply(name, answer);
@@ -338,8 +338,8 @@ struct Tried {
 }
 
 impl BodyVerifier {
-    /// Takes the answer for one of the wanted names. An answer for another name, or a second one, is not
-    /// kept.
+    /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
+    /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.open.iter().any(|t| t.key_name == *name) {
             self.shared.supply(name, answer);
@@ -511,8 +511,10 @@ impl Published {
 
 impl Shared {
     fn supply(&mut self, name: &KeyName, answer: Answer) {
-        // The first answer stands: the body may have been left unread because of it.
-        if !self.keys.contains_key(name) {
+        // The first answer stands, because the body may have been left unread for it; only a temporary
+        // failure, for which nothing is left unread, gives way to a later answer.
+        let known = self.keys.get(name);
+        if matches!(known, None | Some(Keys::None(Failure::Temporary(_)))) {
             let keys = Keys::read(answer, &self.policy);
             self.keys.insert(name.clone(), keys);
         }
@@ -521,7 +523,7 @@ impl Shared {
     /// Whether an answer may still come, or there is a key that the signature may use.
     fn may_pass(&self, tried: &Tried) -> bool {
         match self.keys.get(&tried.key_name) {
-            None => true,
+            None | Some(Keys::None(Failure::Temporary(_))) => true,
             Some(Keys::None(_)) => false,
             Some(Keys::Records(records)) => {
                 records.iter().any(|r| r.usable(&tried.signature).is_ok())

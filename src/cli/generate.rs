@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use dkimkit::hash::HashAlgorithm;
 use dkimkit::key::{KeyKind, SigningKey};
-use dkimkit::keystore::{KeyState, Placing};
+use dkimkit::keystore::{KeyState, Placing, StoreError};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::record::{KeyRecord, Service};
 use dkimkit::time::UnixTime;
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
             store.txt_path(&args.domain, &selector),
         ] {
             if path.exists() {
-                return Err(dkimkit::keystore::StoreError::Exists { path }.into());
+                return Err(StoreError::Exists { path }.into());
             }
         }
     }
@@ -118,12 +118,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         group: args.group.as_deref(),
     };
     let stored = store.add(&args.domain, &selector, &key, &record, placing, now)?;
-    output::print(&render(&name, &record.to_string(), args.format))?;
-
     for old in &stored.renamed {
         speech::note(format!("the old file is now {}", old.display()));
     }
     speech::note(format!("private key written to {}", stored.pem.display()));
+    output::print(&render(&name, &record.to_string(), args.format))?;
+
     if let (false, Some(group)) = (stored.closed_to_group.is_empty(), &args.group) {
         for dir in &stored.closed_to_group {
             let dir = dir.display();
@@ -147,6 +147,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
                 "{selector} is pending: publish the record, then let the key sign"
             ));
             speech::hint(format!("dkimkit keys activate {domain} {selector}"));
+            if let Err(StoreError::NoneActive { .. }) = store.active(domain) {
+                speech::warning(format!(
+                    "no key of {domain} is active: nothing signs for it now"
+                ));
+            }
         }
     }
     Ok(Exit::Done)

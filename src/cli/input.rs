@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use dkimkit::message::{Header, HeaderLimits, SplitError, Splitter};
@@ -82,11 +82,20 @@ impl Opened {
         other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
     }
 
-    /// Reads what a writer would still write into a pipe, so that it does not fail.
+    /// Reads some of what a writer would still write into a pipe, so that it does not fail; not for ever.
     pub(super) fn drain(&mut self) {
-        if !self.is_regular() {
-            let _ = io::copy(&mut self.file, &mut io::sink());
+        let kind = self.metadata.file_type();
+        if kind.is_fifo() || kind.is_socket() {
+            let _ = io::copy(&mut (&mut self.file).take(DRAINED), &mut io::sink());
         }
+    }
+
+    /// Whether standard output is this very file.
+    pub(super) fn is_stdout(&self) -> bool {
+        let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        let other = stdout.and_then(|file| file.metadata());
+        self.is_regular()
+            && other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
     }
 }
 
@@ -104,6 +113,9 @@ pub(super) enum Kept {
     /// A copy, in memory up to [`SPOOL`] and then in an unlinked file that only its owner can read.
     Spool(Box<tempfile::SpooledTempFile>),
 }
+
+/// So much is read of a pipe whose verdict is known.
+const DRAINED: u64 = 64 << 20;
 
 /// A pipe is kept in memory up to this size.
 const SPOOL: usize = 1 << 20;
@@ -141,45 +153,72 @@ impl Kept {
     ) -> Result<(), Trouble> {
         let name = input.name.clone();
         let read = |e: io::Error| Trouble::read(&name, &e);
-        let mut bytes: Box<dyn Read> = match self {
+        match self {
             Kept::File { start, before } => {
                 let changed = || {
-                    Trouble::new(
-                        super::Exit::TempFail,
-                        format!("{name}: the file changed while it was read"),
+                    let message = format!("{name}: the file changed while it was read");
+                    Err(Trouble::new(super::Exit::TempFail, message))
+                };
+                let stamp = |m: &Metadata| {
+                    (
+                        m.len(),
+                        m.mtime(),
+                        m.mtime_nsec(),
+                        m.ctime(),
+                        m.ctime_nsec(),
                     )
                 };
-                let now = input.file.metadata().map_err(read)?;
-                let stamp = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());
-                if stamp(&now) != stamp(&before) {
-                    return Err(changed());
+                if stamp(&input.file.metadata().map_err(read)?) != stamp(&before) {
+                    return changed();
                 }
                 input.file.seek(SeekFrom::Start(start)).map_err(read)?;
-                Box::new((&mut input.file).take(before.len().saturating_sub(start)))
+                let length = before.len().saturating_sub(start);
+                let mut bytes = (&mut input.file).take(length);
+                let copied = splice(&mut bytes, &name, head, inserted, out)?;
+                // What was copied is what was signed only if nobody wrote in the meantime.
+                let after = input.file.metadata().map_err(read)?;
+                if copied != length || stamp(&after) != stamp(&before) {
+                    return changed();
+                }
+                Ok(())
             }
             Kept::Spool(mut spool) => {
                 spool.rewind().map_err(read)?;
-                Box::new(*spool)
+                splice(&mut spool, &name, head, inserted, out).map(|_| ())
             }
-        };
-        let mut buffer = vec![0; CHUNK];
-        let mut left = head;
-        let mut inserted = Some(inserted);
-        loop {
-            if left == 0
-                && let Some(fields) = inserted.take()
-            {
-                write(out, fields)?;
-            }
-            let room = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-            let room = if left == 0 { CHUNK } else { room };
-            let count = bytes.read(&mut buffer[..room]).map_err(read)?;
-            if count == 0 {
-                return Ok(());
-            }
-            left = left.saturating_sub(count as u64);
-            write(out, &buffer[..count])?;
         }
+    }
+}
+
+/// Copies all bytes, with `inserted` behind the first `head` of them; returns how many were copied.
+fn splice(
+    bytes: &mut dyn Read,
+    name: &str,
+    head: u64,
+    inserted: &[u8],
+    out: &mut dyn Write,
+) -> Result<u64, Trouble> {
+    let mut buffer = vec![0; CHUNK];
+    let mut copied = 0;
+    let mut inserted = Some(inserted);
+    loop {
+        if copied >= head
+            && let Some(fields) = inserted.take()
+        {
+            write(out, fields)?;
+        }
+        let room = match head.saturating_sub(copied) {
+            0 => CHUNK,
+            left => usize::try_from(left).unwrap_or(CHUNK).min(CHUNK),
+        };
+        let count = bytes
+            .read(&mut buffer[..room])
+            .map_err(|e| Trouble::read(name, &e))?;
+        if count == 0 {
+            return Ok(copied);
+        }
+        copied += count as u64;
+        write(out, &buffer[..count])?;
     }
 }
 
@@ -200,6 +239,8 @@ pub(super) struct Message<'a> {
     pub(super) envelope: u64,
     /// The line end of the first header line.
     pub(super) line_end: &'static str,
+    /// Whether a second mbox line was seen, behind an empty line.
+    another: bool,
     ended: bool,
 }
 
@@ -223,6 +264,7 @@ impl<'a> Message<'a> {
             converter: (line_ends == LineEnds::Crlf).then(Converter::default),
             envelope: 0,
             line_end: "\r\n",
+            another: false,
             ended: false,
         }
     }
@@ -261,14 +303,23 @@ impl<'a> Message<'a> {
             return Ok(None);
         }
         let raw = &self.buffer[..count];
+        self.another |= self.envelope > 0 && has_envelope(raw);
         Ok(Some(match &mut self.converter {
             None => raw,
             Some(converter) => converter.convert(raw),
         }))
     }
 
-    /// Warns of bare LFs among CRLFs: another program may have hashed them as they are.
-    pub(super) fn warn_of_mixed_line_ends(&self) {
+    /// Warns of what may make the verdict another than was expected: several messages in one file, and bare
+    /// LFs among CRLFs, which another program may have hashed as they are.
+    pub(super) fn warn(&self) {
+        if self.another {
+            speech::warning(format!(
+                "{}: this looks like an mbox of several messages; it was read as one",
+                self.input.name
+            ));
+            speech::hint("split it into files first, as formail -s does");
+        }
         if let Some(converter) = &self.converter
             && converter.bare > 0
             && converter.crlf > 0
@@ -299,6 +350,7 @@ impl<'a> Message<'a> {
         let envelope = envelope_len(&start);
         self.envelope = envelope as u64;
         let message = &start[envelope..];
+        self.another = envelope > 0 && has_envelope(message);
         if let Some(lf) = message.iter().position(|b| *b == b'\n')
             && (lf == 0 || message[lf - 1] != b'\r')
         {
@@ -344,6 +396,12 @@ fn envelope_len(start: &[u8]) -> usize {
         .iter()
         .position(|b| *b == b'\n')
         .map_or(0, |lf| lf + 1)
+}
+
+/// Whether a further message of an mbox begins within these bytes.
+fn has_envelope(bytes: &[u8]) -> bool {
+    let finder = |mark: &[u8]| memchr::memmem::find(bytes, mark).is_some();
+    finder(b"\n\nFrom ") || finder(b"\n\r\nFrom ")
 }
 
 /// Makes a bare LF a CRLF, chunk by chunk.

@@ -9,6 +9,7 @@ use super::speech::Trouble;
 /// An output that is begun; nothing is seen of a file before [`finish`](Output::finish).
 pub(super) enum Output {
     Stdout(BufWriter<io::StdoutLock<'static>>),
+    Device(BufWriter<fs::File>),
     File {
         file: Box<BufWriter<tempfile::NamedTempFile>>,
         path: PathBuf,
@@ -23,6 +24,18 @@ impl Output {
 
     /// Begins a file beside its final place.
     pub(super) fn file(path: &Path, force: bool) -> Result<Output, Trouble> {
+        if let Ok(target) = fs::metadata(path) {
+            if target.is_dir() {
+                return Err(Trouble::usage(format!("{} is a directory", path.display()))
+                    .hint("--output-dir DIR writes each message to a file of its own name"));
+            }
+            if !target.is_file() {
+                // A device or a pipe is written to, and not replaced.
+                let opened = fs::OpenOptions::new().write(true).open(path);
+                let file = opened.map_err(|e| Trouble::open(&path.display().to_string(), &e))?;
+                return Ok(Output::Device(BufWriter::new(file)));
+            }
+        }
         if !force && fs::symlink_metadata(path).is_ok() {
             return Err(exists(path));
         }
@@ -46,6 +59,7 @@ impl Output {
             Output::Stdout(mut out) => out
                 .flush()
                 .map_err(|e| Trouble::write("standard output", &e)),
+            Output::Device(mut out) => out.flush().map_err(|e| Trouble::write("the output", &e)),
             Output::File { file, path, force } => {
                 let name = path.display().to_string();
                 let failed = |e: io::Error| Trouble::write(&name, &e);
@@ -76,6 +90,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Output::Stdout(out) => out.write(bytes),
+            Output::Device(out) => out.write(bytes),
             Output::File { file, .. } => file.write(bytes),
         }
     }
@@ -83,6 +98,7 @@ impl Write for Output {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Output::Stdout(out) => out.flush(),
+            Output::Device(out) => out.flush(),
             Output::File { file, .. } => file.flush(),
         }
     }

@@ -49,11 +49,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let record = match &args.key {
         Some(path) => {
             let key = read_key(path)?;
-            KeyRecord::new(key.algorithm().key_type(), key.public_bytes())
+            KeyRecord::new(key.algorithm().key_type(), key.public_bytes()).to_string()
         }
         None => args.store.store().record(domain, selector)?,
     };
-    output::print(&render(&name, &record.to_string(), args.format))?;
+    output::print(&render(&name, &record, args.format))?;
     Ok(Exit::Done)
 }
 

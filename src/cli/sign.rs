@@ -110,6 +110,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         trouble.tell();
     }
     let plan = Plan::new(args)?;
+    if sources.is_empty() {
+        speech::warning("there is no message to sign");
+    }
     if args.output_dir.is_none() && !args.header_only && sources.len() > 1 {
         return Err(
             Trouble::usage("several messages cannot go to one output").hint("--output-dir DIR")
@@ -118,6 +121,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     check_names(args, &sources)?;
     let sign = |source: &Source| match plan.sign(source) {
         Ok(()) => Exit::Done,
+        // A reader that went away has only a part of the message.
+        Err(trouble) if trouble.is_quiet() => Exit::TempFail,
         Err(trouble) => trouble.about(&source.name()).tell(),
     };
     let exits: Vec<Exit> = match args.jobs.map(std::num::NonZeroUsize::get) {
@@ -226,6 +231,10 @@ impl<'a> Plan<'a> {
             return Err(Trouble::usage("the output would replace the input")
                 .hint("choose another name; the input is never changed"));
         }
+        if destination.is_none() && input.is_stdout() {
+            return Err(Trouble::usage("standard output is the input file")
+                .hint("-o FILE names another one; the input is never changed"));
+        }
         let mut kept = match args.header_only {
             true => None,
             false => Some(Kept::prepare(&mut input)?),
@@ -241,7 +250,7 @@ impl<'a> Plan<'a> {
         while let Some(chunk) = message.next()? {
             signer.write(chunk);
         }
-        message.warn_of_mixed_line_ends();
+        message.warn();
         let (envelope, line_end) = (message.envelope, message.line_end);
         warn_of_missing_fields(&header, &source.name());
         let mut fields = String::new();
@@ -319,6 +328,9 @@ fn load(path: &Path) -> Result<SigningKey, Trouble> {
 
 fn domain_of_from(header: &Header) -> Result<Domain, Trouble> {
     let authors = Authors::of(header);
+    if !authors.all_have_domains() {
+        return Err(dkimkit::sign::SignError::AuthorUnreadable.into());
+    }
     match (authors.fields(), authors.domains()) {
         (0 | 1, [domain]) => Ok(domain.clone()),
         (0 | 1, [_, _, ..]) => {

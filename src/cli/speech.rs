@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use dkimkit::key::KeyError;
 use dkimkit::keystore::StoreError;
 use dkimkit::message::SplitError;
+use dkimkit::report::is_harmful;
 use dkimkit::sign::SignError;
 
 use super::Exit;
@@ -72,12 +73,17 @@ impl Trouble {
     /// Writing broke off; a reader that has gone away is no news.
     pub(super) fn write(name: &str, error: &io::Error) -> Trouble {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Trouble::new(Exit::TempFail, "");
+            return Trouble::new(Exit::Done, "");
         }
         Trouble::new(
             Exit::TempFail,
             format!("{name}: writing failed: {}", plain(error)),
         )
+    }
+
+    /// Whether nobody is left to whom it could be said: the reader has gone away.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.message.is_empty()
     }
 
     /// Says it, and gives the exit code.
@@ -115,8 +121,8 @@ impl From<SignError> for Trouble {
         }
         let trouble = Trouble::usage(&error);
         match &error {
-            SignError::NoFrom | SignError::NoAuthor | SignError::AuthorWithoutDomain => {
-                trouble.hint("a message needs one From field with the mailbox of its author")
+            SignError::NoFrom | SignError::NoAuthor | SignError::AuthorUnreadable => {
+                trouble.hint("a message needs one From field with the mailbox of its author: Name <local@domain>")
             }
             SignError::SeveralFrom { .. } => trouble.hint(
                 "readers disagree about which of them is shown; leave one (RFC 5322, section 3.6)",
@@ -253,13 +259,9 @@ pub(super) fn plain(error: &io::Error) -> String {
 /// Makes a text safe for a terminal: control characters, and those that turn the direction of writing, are
 /// shown as escapes.
 pub(super) fn escape(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if harmful(c) {
+        if is_harmful(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);

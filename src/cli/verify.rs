@@ -129,16 +129,23 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     }
     let style = Style::choose(args, color);
     let mut out = Output::stdout();
-    let verify = |source: &Source| job.verify(source);
-    let mut print = |results: Vec<Result<Checked, Trouble>>| -> Result<(), Trouble> {
+    if sources.is_empty() {
+        speech::warning("there is no message to verify");
+    }
+    // Results are rendered where they are made: a verdict on a hostile message is much larger than its text.
+    let verify = |source: &Source| {
+        let checked = job.verify(source)?;
+        let exit = checked.exit(&args.require);
+        Ok((style.render(&checked, &args.require), exit))
+    };
+    let mut print = |results: Vec<Result<(String, Exit), Trouble>>| -> Result<(), Trouble> {
         for result in results {
             match result {
                 Err(trouble) => exits.add(trouble.tell()),
-                Ok(checked) => {
-                    let text = style.render(&checked, &args.require);
+                Ok((text, exit)) => {
                     out.write_all(text.as_bytes())
                         .map_err(|e| Trouble::write("standard output", &e))?;
-                    exits.add(checked.exit(&args.require));
+                    exits.add(exit);
                 }
             }
         }
@@ -153,7 +160,7 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
         let pool = pool.map_err(|e| Trouble::new(Exit::TempFail, e))?;
         // In batches, so that results come in order and memory does not grow with their number.
-        for batch in sources.chunks(64 * pool.current_num_threads()) {
+        for batch in sources.chunks(16 * pool.current_num_threads()) {
             print(pool.install(|| batch.par_iter().map(verify).collect()))?;
         }
     }
@@ -255,7 +262,7 @@ impl Job {
                 None => break,
             }
         }
-        message.warn_of_mixed_line_ends();
+        message.warn();
         input.drain();
         let verdicts = verifier.finish();
         let mut report = MessageReport::new(file, &from_domains, &verdicts);
@@ -316,7 +323,7 @@ fn read_zone(args: &Args) -> Result<Zone, Trouble> {
         let name = path.display().to_string();
         let bytes = fs::read(path).map_err(|e| Trouble::open(&name, &e))?;
         let text = String::from_utf8_lossy(&bytes);
-        let records = Zone::parse(&text).map_err(|e| {
+        let records = Zone::parse(text.trim_start_matches('\u{feff}')).map_err(|e| {
             Trouble::usage(format!("{name}: {e}"))
                 .hint("`dkimkit record` prints a line that can be read here")
         })?;
@@ -329,7 +336,11 @@ fn read_zone(args: &Args) -> Result<Zone, Trouble> {
                     .hint("--keys names a key store, as `dkimkit generate` fills it"),
             );
         }
-        zone.merge(KeyStore::new(dir).zone()?);
+        let (records, broken) = KeyStore::new(dir).zone()?;
+        for error in broken {
+            speech::warning(format!("{error}; the key is left out"));
+        }
+        zone.merge(records);
     }
     Ok(zone)
 }

@@ -93,7 +93,11 @@ impl SigningKey {
             return SigningKey::from_bare_seed(file);
         }
         // OpenSSL's traditional encryption writes headers into the PEM, which a parser may take or not.
-        if memchr::memmem::find(file, b"ENCRYPTED").is_some() {
+        let marks: [&[u8]; 2] = [b"-----BEGIN ENCRYPTED", b"\nProc-Type: 4,ENCRYPTED"];
+        if marks
+            .iter()
+            .any(|m| memchr::memmem::find(file, m).is_some())
+        {
             return Err(KeyError::Encrypted);
         }
         let mut other = None;

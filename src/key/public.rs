@@ -91,6 +91,9 @@ impl VerifyingKey {
         let raw: [u8; 32] = p
             .try_into()
             .map_err(|_| KeyError::Ed25519Length { len: p.len() })?;
+        if is_small_order(&raw) {
+            return Err(KeyError::SmallOrder);
+        }
         let parsed = ParsedPublicKey::new(&aws::ED25519, raw).map_err(|_| KeyError::Malformed)?;
         Ok(VerifyingKey(Public::Ed25519 { parsed, raw }))
     }
@@ -149,4 +152,36 @@ impl fmt::Debug for VerifyingKey {
             self.bits()
         )
     }
+}
+
+/// Whether this encodes a point of an order that divides 8: with such a key one signature holds for every
+/// message. The eight points have these y coordinates, each canonical and, below 2^255, with p added.
+fn is_small_order(key: &[u8; 32]) -> bool {
+    const P_LOW: u8 = 0xed;
+    const ORDER_8: [u8; 32] = [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ];
+    let mut y = *key;
+    y[31] &= 0x7f;
+    // The other points of order 8 have the negative of this y: p - y.
+    let mut negative = [0; 32];
+    let mut borrow = 0;
+    for (at, out) in negative.iter_mut().enumerate() {
+        let p = match at {
+            0 => P_LOW,
+            31 => 0x7f,
+            _ => 0xff,
+        };
+        let difference = i16::from(p) - i16::from(ORDER_8[at]) - borrow;
+        borrow = i16::from(difference < 0);
+        *out = difference.rem_euclid(256) as u8;
+    }
+    let [low, middle @ .., high] = &y;
+    // 0 and 1; p - 1, p and p + 1.
+    let tiny = *high == 0 && middle.iter().all(|b| *b == 0) && *low <= 1;
+    let near_p =
+        *high == 0x7f && middle.iter().all(|b| *b == 0xff) && (P_LOW - 1..=P_LOW + 1).contains(low);
+    tiny || near_p || y == ORDER_8 || y == negative
 }

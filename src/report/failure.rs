@@ -173,6 +173,7 @@ impl Failure {
                 | KeyError::OtherAlgorithm
                 | KeyError::Exponent
                 | KeyError::Ed25519Length { .. }
+                | KeyError::SmallOrder
                 | KeyError::Encrypted
                 | KeyError::Public
                 | KeyError::PemTag { .. }

@@ -9,6 +9,7 @@ use super::{Failure, Verdict, overall};
 use crate::hash::BodyLimit;
 use crate::message::SplitError;
 use crate::name::Domain;
+use crate::time::UnixTime;
 
 /// The report on a message, in the form of `verify --json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,6 +93,13 @@ pub fn spaced_json(value: &impl Serialize) -> String {
 
 struct Spaced;
 
+/// Whether a character is one that a terminal obeys: a control character, or one that turns the direction
+/// of writing.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 impl Formatter for Spaced {
     fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
         out.write_all(if first { b"" } else { b", " })
@@ -99,6 +107,21 @@ impl Formatter for Spaced {
 
     fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
         out.write_all(if first { b"" } else { b", " })
+    }
+
+    /// What a terminal would obey is escaped, though JSON would let it stand.
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_harmful(*c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            write!(out, "\\u{:04x}", u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
     }
 
     fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
@@ -164,10 +187,9 @@ impl SignatureReport {
             key_bits: verdict.key.and_then(|k| k.bits),
             canonicalization: claims.canonicalization.map(|c| c.to_string()),
             identity,
-            signed_fields: names
-                .map(|n| n.iter().map(|n| n.as_str().to_ascii_lowercase()).collect()),
-            timestamp: claims.timestamp.map(|t| t.0),
-            expires: claims.expiration.map(|t| t.0),
+            signed_fields: names.map(|n| n.iter().map(str::to_ascii_lowercase).collect()),
+            timestamp: claims.timestamp.and_then(finite),
+            expires: claims.expiration.and_then(finite),
             body_length: match claims.body_limit {
                 Some(BodyLimit::Octets(n)) => Some(n),
                 Some(BodyLimit::Whole) | None => None,
@@ -175,6 +197,11 @@ impl SignatureReport {
             testing: verdict.key.is_some_and(|k| k.testing),
         }
     }
+}
+
+/// A time that more than 12 digits were given for is not known.
+fn finite(time: UnixTime) -> Option<u64> {
+    (time != UnixTime::INFINITE).then_some(time.0)
 }
 
 /// A DomainKey-Signature field (RFC 4870), which is named and not verified.

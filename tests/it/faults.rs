@@ -1,7 +1,7 @@
 //! Faults that happen for real: kills, full disks, files that change while they are read.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dkimkit::keystore::KeyStore;
 use dkimkit::name::{Domain, Selector};
+use dkimkit::record::KeyRecord;
 
 use crate::random::Random;
 
@@ -49,10 +50,8 @@ fn a_kill_at_any_point_of_generate_leaves_the_store_whole() {
         assert!(there || !done, "{selector} is lost");
         if there {
             let key = store.key(&domain, &name).unwrap();
-            assert_eq!(
-                store.record(&domain, &name).unwrap().public,
-                Some(key.public_bytes())
-            );
+            let record = KeyRecord::parse(store.record(&domain, &name).unwrap().as_bytes(), 9);
+            assert_eq!(record.unwrap().public, Some(key.public_bytes()));
         }
         store.entries(&domain).unwrap();
         let again = generate(dir.path(), &selector).status().unwrap();
@@ -60,6 +59,24 @@ fn a_kill_at_any_point_of_generate_leaves_the_store_whole() {
     }
     println!("{killed} killed, {finished} had finished");
     assert!(killed > 10, "the kills came too late to show anything");
+}
+
+/// Killed at any moment, `generate --force` leaves a key that signs: the old one or the new one.
+#[test]
+fn a_kill_at_any_point_of_a_replacement_leaves_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(8);
+    let domain = Domain::new("example.com").unwrap();
+    let name = Selector::new("s").unwrap();
+    let store = KeyStore::new(dir.path().join("keys"));
+    assert!(generate(dir.path(), "s").status().unwrap().success());
+    for round in 0..60 {
+        let mut child = generate(dir.path(), "s").arg("--force").spawn().unwrap();
+        thread::sleep(Duration::from_micros(random.next() % 12_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(store.key(&domain, &name).is_ok(), "round {round}");
+    }
 }
 
 #[test]
@@ -114,6 +131,38 @@ fn a_message_that_grows_while_it_is_read_is_not_sent_with_the_wrong_signature() 
         }
     }
     println!("{refused} of 6 were refused");
+}
+
+#[test]
+fn a_message_that_changes_while_it_is_copied_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(generate(dir.path(), "s").status().unwrap().success());
+    let path = dir.path().join("message");
+    let mut message = b"From: a@example.com\r\nDate: x\r\nMessage-ID: y\r\n\r\n".to_vec();
+    message.resize(3_000_000, b'x');
+    for shorter in [true, false] {
+        fs::write(&path, &message).unwrap();
+        let mut child = dkimkit(dir.path())
+            .args(["sign", "message"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The first byte of output says that the message was signed; the pipe then holds the copy up.
+        let mut out = child.stdout.take().unwrap();
+        out.read_exact(&mut [0]).unwrap();
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        match shorter {
+            true => file.set_len(200_000).unwrap(),
+            false => {
+                file.seek(SeekFrom::End(-10)).unwrap();
+                file.write_all(b"y").unwrap();
+            }
+        }
+        drop(file);
+        out.read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(75));
+    }
 }
 
 /// A disk of 64 KiB, in a mount namespace of its own.

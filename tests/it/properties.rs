@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dkimkit::canon::{Canon, Canonicalization};
-use dkimkit::dns::Zone;
+use dkimkit::dns::{Answer, Cause, LookupTxt as _, Zone};
 use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::message::split;
 use dkimkit::name::{Domain, Selector};
@@ -12,6 +12,7 @@ use dkimkit::record::KeyRecord;
 use dkimkit::report::{ResultWord, Verdict, overall};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
 use dkimkit::time::UnixTime;
+use dkimkit::verify::Verifier;
 
 use crate::random::Random;
 
@@ -338,7 +339,35 @@ fn a_key_that_nobody_answered_for_is_a_temporary_error() {
     let message = signed(&domains, message, &SignOptions::new(NOW));
     let (header, body) = split(&message, Policy::default().limits.header).unwrap();
     let policy = Arc::new(Policy::default());
-    let mut verifier = dkimkit::verify::Verifier::new(header, policy, NOW).start_body();
+    let mut verifier = Verifier::new(header, policy, NOW).start_body();
     let _ = verifier.write(body);
     assert_eq!(overall(&verifier.finish()), ResultWord::TempError);
+}
+
+/// Answers may come late and again: a temporary failure gives way to a key, whatever part of the body came
+/// in between; any other answer stands.
+#[test]
+fn a_temporary_failure_gives_way_to_a_later_answer() {
+    let domains = domains();
+    let message = b"From: Anna <anna@example.com>\r\n\r\nHello there\r\n";
+    let message = signed(&domains, message, &SignOptions::new(NOW));
+    let (header, body) = split(&message, Policy::default().limits.header).unwrap();
+    let verify = |first: Answer| {
+        let policy = Arc::new(Policy::default());
+        let mut verifier = Verifier::new(header.clone(), policy, NOW).start_body();
+        let names = Verifier::new(header.clone(), Arc::new(Policy::default()), NOW)
+            .wanted()
+            .to_vec();
+        for name in &names {
+            verifier.supply(name, first.clone());
+        }
+        let _ = verifier.write(&body[..5]);
+        for name in &names {
+            verifier.supply(name, domains.zone.lookup_txt(name));
+        }
+        let _ = verifier.write(&body[5..]);
+        overall(&verifier.finish())
+    };
+    assert_eq!(verify(Answer::Temporary(Cause::Timeout)), ResultWord::Pass);
+    assert_eq!(verify(Answer::NoName), ResultWord::PermError);
 }
