@@ -160,7 +160,7 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
         let pool = pool.map_err(|e| Trouble::new(Exit::TempFail, e))?;
         // In batches, so that results come in order and memory does not grow with their number.
-        for batch in sources.chunks(16 * pool.current_num_threads()) {
+        for batch in sources.chunks(4 * pool.current_num_threads()) {
             print(pool.install(|| batch.par_iter().map(verify).collect()))?;
         }
     }

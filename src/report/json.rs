@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 
 use super::{Failure, Verdict, overall};
 use crate::hash::BodyLimit;
+use crate::header::FieldNames;
 use crate::message::SplitError;
 use crate::name::Domain;
 use crate::time::UnixTime;
@@ -155,7 +156,8 @@ pub struct SignatureReport {
     /// i=, or `@` and d=
     pub identity: Option<String>,
     /// h=, in lower case
-    pub signed_fields: Option<Vec<String>>,
+    #[serde(serialize_with = "lower_case")]
+    pub signed_fields: Option<FieldNames>,
     /// t=
     pub timestamp: Option<u64>,
     /// x=
@@ -174,7 +176,6 @@ impl SignatureReport {
             Some(identity) => Some(identity.to_string()),
             None => domain.as_ref().map(|d| format!("@{d}")),
         };
-        let names = claims.signed_headers.as_ref();
         SignatureReport {
             index: verdict.index,
             result: verdict.result().as_str(),
@@ -187,7 +188,7 @@ impl SignatureReport {
             key_bits: verdict.key.and_then(|k| k.bits),
             canonicalization: claims.canonicalization.map(|c| c.to_string()),
             identity,
-            signed_fields: names.map(|n| n.iter().map(str::to_ascii_lowercase).collect()),
+            signed_fields: claims.signed_headers.clone(),
             timestamp: claims.timestamp.and_then(finite),
             expires: claims.expiration.and_then(finite),
             body_length: match claims.body_limit {
@@ -196,6 +197,14 @@ impl SignatureReport {
             },
             testing: verdict.key.is_some_and(|k| k.testing),
         }
+    }
+}
+
+/// Names as a list in lower case, without a copy of each: a hostile message has very many.
+fn lower_case<S: Serializer>(names: &Option<FieldNames>, to: S) -> Result<S::Ok, S::Error> {
+    match names {
+        Some(names) => to.collect_seq(names.iter().map(str::to_ascii_lowercase)),
+        None => to.serialize_none(),
     }
 }
 
