@@ -4,6 +4,7 @@
 //! quoted; what cannot be quoted is left out.
 
 use crate::key::encode_base64;
+use crate::message::Field;
 use crate::report::{Failure, ResultWord, Verdict, is_harmful};
 
 /// The name of the field.
@@ -141,4 +142,125 @@ pub fn unreadable(id: &AuthservId, failure: &Failure) -> String {
         id.as_str(),
         failure.reason()
     )
+}
+
+/// Whether a field claims to be an Authentication-Results field of this authserv-id, in whatever spelling:
+/// such a field in a message that comes from outside is forged and must be deleted (RFC 8601 §5).
+///
+/// The reading is as generous as that of any reader of such fields might be: comments, folds, quotes,
+/// backslashes, letter case, a final dot, and a missing or extra part behind the id all do not matter. What
+/// cannot be read at all is taken for forged if it names the id anywhere before its first semicolon.
+///
+/// ```
+/// use dkimkit::authres::{AuthservId, is_forged};
+/// use dkimkit::message::{Header, HeaderLimits};
+/// let id = AuthservId::new("mx.example.org").unwrap();
+/// let header = b"Authentication-Results: (hi) MX.Example.ORG 1;\r\n dkim=pass\r\n\
+///     Authentication-Results: other.example; dkim=pass\r\n";
+/// let header = Header::parse(header, HeaderLimits::default())?;
+/// assert!(is_forged(&id, header.field(0)));
+/// assert!(!is_forged(&id, header.field(1)));
+/// # Ok::<(), dkimkit::message::SplitError>(())
+/// ```
+pub fn is_forged(id: &AuthservId, field: Field<'_>) -> bool {
+    if !field.is(FIELD_NAME) {
+        return false;
+    }
+    let wanted = id.as_str().trim_end_matches('.');
+    match authserv_id(field.value()) {
+        Some(found) => {
+            let found = found.strip_suffix(b".").unwrap_or(&found);
+            found.eq_ignore_ascii_case(wanted.as_bytes())
+        }
+        None => {
+            let end = memchr::memchr(b';', field.value()).unwrap_or(field.value().len());
+            let text = field.value()[..end].to_ascii_lowercase();
+            let wanted = wanted.to_ascii_lowercase();
+            memchr::memmem::find(&text, wanted.as_bytes()).is_some()
+        }
+    }
+}
+
+/// The authserv-id of a field's value, its quotes and escapes undone; `None` where there is none to read.
+fn authserv_id(value: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = value;
+    let mut id = Vec::new();
+    let mut depth = 0usize;
+    let mut quoted = false;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let escaped = byte == b'\\';
+        let byte = match (escaped, rest.split_first()) {
+            (true, Some((&next, tail))) => {
+                rest = tail;
+                next
+            }
+            (true, None) => return None,
+            (false, _) => byte,
+        };
+        match byte {
+            _ if escaped && depth == 0 => id.push(byte),
+            _ if escaped => {}
+            b'"' if depth == 0 => {
+                if quoted {
+                    return Some(id);
+                }
+                quoted = true;
+            }
+            _ if quoted => id.push(byte),
+            b'(' => depth += 1,
+            b')' if depth > 0 => depth -= 1,
+            _ if depth > 0 => {}
+            b' ' | b'\t' | b'\r' | b'\n' if id.is_empty() => {}
+            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'/' | b'=' => break,
+            byte => id.push(byte),
+        }
+    }
+    // What does not end has two readings.
+    (!id.is_empty() && depth == 0 && !quoted).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Header, HeaderLimits};
+
+    #[test]
+    fn our_id_is_recognised_in_every_spelling() {
+        let id = AuthservId::new("mx.example.org").unwrap();
+        for (value, forged) in [
+            (" mx.example.org; dkim=pass", true),
+            ("mx.example.org;dkim=pass", true),
+            ("\r\n\tMX.EXAMPLE.ORG\r\n\t; dkim=pass", true),
+            (" mx.example.org", true),
+            (" mx.example.org 1; dkim=pass", true),
+            (" mx.example.org/1; dkim=pass", true),
+            (" mx.example.org.; dkim=pass", true),
+            (" \"mx.example.org\"; dkim=pass", true),
+            (" \"mx.ex\\ample.org\" 1; dkim=pass", true),
+            (" mx\\.example.org; dkim=pass", true),
+            (" (a(b)\\)c) mx.example.org (d); none", true),
+            (" mx.example.org(d); none", true),
+            (" mx.(x)example.org; none", true),
+            (" (unended mx.example.org; dkim=pass", true),
+            (" \"mx.example.org; dkim=pass", true),
+            (" ; mx.example.org; dkim=pass", false),
+            (" mx.example.org.evil.example; dkim=pass", false),
+            (" evil.mx.example.org; dkim=pass", false),
+            (" other.example; dkim=pass header.d=mx.example.org", false),
+            ("", false),
+        ] {
+            for name in [
+                "Authentication-Results",
+                "authentication-RESULTS ",
+                "Authentication-Results\t",
+            ] {
+                let text = format!("{name}:{value}\r\n");
+                let header = Header::parse(text.as_bytes(), HeaderLimits::default()).unwrap();
+                assert_eq!(is_forged(&id, header.field(0)), forged, "{text}");
+            }
+        }
+        let other = Header::parse(b"X: mx.example.org;\r\n", HeaderLimits::default()).unwrap();
+        assert!(!is_forged(&id, other.field(0)));
+    }
 }
