@@ -222,15 +222,25 @@ impl KeyStore {
         for path in [&pem, &txt] {
             renamed.extend(keep_aside(path, now)?);
         }
-        place(new_pem, &pem, placing.force)?;
-        place(new_txt, &txt, placing.force)?;
-        place(new_states, &self.states_path(domain), true)?;
+        let place_states = || place(new_states, &self.states_path(domain), true);
+        if renamed.is_empty() {
+            // The states come first: a line for a key that is not there yet means nothing, and a second key
+            // without a line would leave nobody to sign.
+            place_states()?;
+            place(new_pem, &pem, placing.force)?;
+            place(new_txt, &txt, placing.force)?;
+        } else {
+            place(new_pem, &pem, placing.force)?;
+            place(new_txt, &txt, placing.force)?;
+            place_states()?;
+        }
         File::open(&dir)
             .and_then(|d| d.sync_all())
             .map_err(at(&dir))?;
 
-        let closed = |dir: &&PathBuf| group.is_some_and(|gid| !is_open_to(dir, gid));
-        let closed_to_group = [&self.dir, &dir].into_iter().filter(closed).cloned();
+        let whole = fs::canonicalize(&dir).map_err(at(&dir))?;
+        let closed = |dir: &&Path| group.is_some_and(|gid| !is_open_to(dir, gid));
+        let closed_to_group = whole.ancestors().filter(closed).map(Path::to_owned);
         Ok(Stored {
             pem,
             txt,

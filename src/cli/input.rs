@@ -79,7 +79,8 @@ impl Opened {
     /// Whether `path` names the same file.
     pub(super) fn is_same_file(&self, path: &Path) -> bool {
         let other = fs::metadata(path);
-        other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
+        self.is_regular()
+            && other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
     }
 
     /// Reads some of what a writer would still write into a pipe, so that it does not fail; not for ever.
@@ -144,9 +145,11 @@ impl Kept {
     /// Copies the message to `out`, with `inserted` behind its first `head` bytes.
     ///
     /// A file that changed since it was read first is an error: the signature would be of another message.
+    /// `length` is the number of bytes that were read before.
     pub(super) fn copy(
         self,
         input: &mut Opened,
+        length: u64,
         head: u64,
         inserted: &[u8],
         out: &mut dyn Write,
@@ -172,7 +175,6 @@ impl Kept {
                     return changed();
                 }
                 input.file.seek(SeekFrom::Start(start)).map_err(read)?;
-                let length = before.len().saturating_sub(start);
                 let mut bytes = (&mut input.file).take(length);
                 let copied = splice(&mut bytes, &name, head, inserted, out)?;
                 // What was copied is what was signed only if nobody wrote in the meantime.
@@ -211,9 +213,10 @@ fn splice(
             0 => CHUNK,
             left => usize::try_from(left).unwrap_or(CHUNK).min(CHUNK),
         };
-        let count = bytes
-            .read(&mut buffer[..room])
-            .map_err(|e| Trouble::read(name, &e))?;
+        let count = match bytes.read(&mut buffer[..room]) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(|e| Trouble::read(name, &e))?,
+        };
         if count == 0 {
             return Ok(copied);
         }
@@ -235,6 +238,8 @@ pub(super) struct Message<'a> {
     kept: Option<&'a mut Kept>,
     buffer: Vec<u8>,
     converter: Option<Converter>,
+    /// Bytes that were read so far, as they came.
+    pub(super) length: u64,
     /// Bytes of the mbox line at the start, which is never hashed.
     pub(super) envelope: u64,
     /// The line end of the first header line.
@@ -262,6 +267,7 @@ impl<'a> Message<'a> {
             kept,
             buffer: Vec::new(),
             converter: (line_ends == LineEnds::Crlf).then(Converter::default),
+            length: 0,
             envelope: 0,
             line_end: "\r\n",
             another: false,
@@ -380,6 +386,7 @@ impl<'a> Message<'a> {
                 .map_err(|e| Trouble::write("the temporary file", &e))?;
         }
         self.ended = count == 0;
+        self.length += count as u64;
         Ok(count)
     }
 }

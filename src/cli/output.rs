@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::speech::Trouble;
@@ -23,7 +25,18 @@ impl Output {
     }
 
     /// Begins a file beside its final place.
+    ///
+    /// A link is followed, and what is no file is written to and not replaced; the name of our own standard
+    /// output is that.
     pub(super) fn file(path: &Path, force: bool) -> Result<Output, Trouble> {
+        let target = path
+            .is_symlink()
+            .then(|| fs::canonicalize(path).ok())
+            .flatten();
+        let path = target.as_deref().unwrap_or(path);
+        if is_stdout(path) {
+            return Ok(Output::stdout());
+        }
         if let Ok(target) = fs::metadata(path) {
             if target.is_dir() {
                 return Err(Trouble::usage(format!("{} is a directory", path.display()))
@@ -110,6 +123,18 @@ pub(super) fn print(text: &str) -> Result<(), Trouble> {
     out.write_all(text.as_bytes())
         .map_err(|e| Trouble::write("standard output", &e))?;
     out.finish()
+}
+
+fn is_stdout(path: &Path) -> bool {
+    let stdout = io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(fs::File::from);
+    let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    match (stdout.and_then(|f| f.metadata()), fs::metadata(path)) {
+        (Ok(stdout), Ok(file)) => same(stdout, file),
+        _ => false,
+    }
 }
 
 fn exists(path: &Path) -> Trouble {

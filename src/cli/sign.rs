@@ -251,7 +251,7 @@ impl<'a> Plan<'a> {
             signer.write(chunk);
         }
         message.warn();
-        let (envelope, line_end) = (message.envelope, message.line_end);
+        let (length, envelope, line_end) = (message.length, message.envelope, message.line_end);
         warn_of_missing_fields(&header, &source.name());
         let mut fields = String::new();
         for field in signer.finish()? {
@@ -263,7 +263,7 @@ impl<'a> Plan<'a> {
             None => Output::stdout(),
         };
         match kept {
-            Some(kept) => kept.copy(&mut input, envelope, fields.as_bytes(), &mut out)?,
+            Some(kept) => kept.copy(&mut input, length, envelope, fields.as_bytes(), &mut out)?,
             None => out
                 .write_all(fields.as_bytes())
                 .map_err(|e| Trouble::write("the output", &e))?,

@@ -122,7 +122,7 @@ impl From<SignError> for Trouble {
         let trouble = Trouble::usage(&error);
         match &error {
             SignError::NoFrom | SignError::NoAuthor | SignError::AuthorUnreadable => {
-                trouble.hint("a message needs one From field with the mailbox of its author: Name <local@domain>")
+                trouble.hint("a message needs one From field with the mailbox of its author: Name <local@domain>, a name with a comma in quotes")
             }
             SignError::SeveralFrom { .. } => trouble.hint(
                 "readers disagree about which of them is shown; leave one (RFC 5322, section 3.6)",

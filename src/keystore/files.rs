@@ -95,7 +95,11 @@ pub(super) fn keep_aside(path: &Path, now: UnixTime) -> Result<Option<PathBuf>, 
             Ok(()) => return Ok(Some(old)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(at(&old)(e)),
+            // Some file systems know no second names.
+            Err(_) => {
+                fs::rename(path, &old).map_err(at(path))?;
+                return Ok(Some(old));
+            }
         }
     }
     Ok(None)
