@@ -166,25 +166,37 @@ pub fn is_forged(id: &AuthservId, field: Field<'_>) -> bool {
     if !field.is(FIELD_NAME) {
         return false;
     }
-    let wanted = id.as_str().trim_end_matches('.');
-    match authserv_id(field.value()) {
-        Some(found) => {
-            let found = found.strip_suffix(b".").unwrap_or(&found);
-            found.eq_ignore_ascii_case(wanted.as_bytes())
-        }
-        None => {
-            let end = memchr::memchr(b';', field.value()).unwrap_or(field.value().len());
-            let text = field.value()[..end].to_ascii_lowercase();
-            let wanted = wanted.to_ascii_lowercase();
-            memchr::memmem::find(&text, wanted.as_bytes()).is_some()
-        }
+    let wanted = id.as_str().trim_end_matches('.').as_bytes();
+    let reading = authserv_ids(field.value());
+    let named = reading.ends.into_iter().any(|end| {
+        let found = &reading.id[..end];
+        let found = found.strip_suffix(b".").unwrap_or(found);
+        found.eq_ignore_ascii_case(wanted)
+    });
+    if named || reading.whole {
+        return named;
     }
+    let mut text = field.value();
+    text = &text[..memchr::memchr(b';', text).unwrap_or(text.len())];
+    let plain = text.iter().filter(|b| !matches!(b, b'\\' | b'"'));
+    let plain: Vec<u8> = plain.map(u8::to_ascii_lowercase).collect();
+    memchr::memmem::find(&plain, &wanted.to_ascii_lowercase()).is_some()
 }
 
-/// The authserv-id of a field's value, its quotes and escapes undone; `None` where there is none to read.
-fn authserv_id(value: &[u8]) -> Option<Vec<u8>> {
+/// How the authserv-id of a field may be read.
+struct Reading {
+    /// The bytes, their quotes and escapes undone.
+    id: Vec<u8>,
+    /// Where in them a reader may take the id to end: at the end, and wherever a comment or a quote stands.
+    ends: Vec<usize>,
+    /// Whether there is an id, and every quote and comment before or in it ends.
+    whole: bool,
+}
+
+fn authserv_ids(value: &[u8]) -> Reading {
     let mut rest = value;
     let mut id = Vec::new();
+    let mut ends = Vec::new();
     let mut depth = 0usize;
     let mut quoted = false;
     while let Some((&byte, tail)) = rest.split_first() {
@@ -195,20 +207,21 @@ fn authserv_id(value: &[u8]) -> Option<Vec<u8>> {
                 rest = tail;
                 next
             }
-            (true, None) => return None,
+            (true, None) => break,
             (false, _) => byte,
         };
         match byte {
             _ if escaped && depth == 0 => id.push(byte),
             _ if escaped => {}
             b'"' if depth == 0 => {
-                if quoted {
-                    return Some(id);
-                }
-                quoted = true;
+                ends.push(id.len());
+                quoted = !quoted;
             }
             _ if quoted => id.push(byte),
-            b'(' => depth += 1,
+            b'(' => {
+                ends.extend((depth == 0).then_some(id.len()));
+                depth += 1;
+            }
             b')' if depth > 0 => depth -= 1,
             _ if depth > 0 => {}
             b' ' | b'\t' | b'\r' | b'\n' if id.is_empty() => {}
@@ -216,8 +229,12 @@ fn authserv_id(value: &[u8]) -> Option<Vec<u8>> {
             byte => id.push(byte),
         }
     }
-    // What does not end has two readings.
-    (!id.is_empty() && depth == 0 && !quoted).then_some(id)
+    ends.push(id.len());
+    Reading {
+        whole: !id.is_empty() && depth == 0 && !quoted,
+        id,
+        ends,
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +259,14 @@ mod tests {
             (" (a(b)\\)c) mx.example.org (d); none", true),
             (" mx.example.org(d); none", true),
             (" mx.(x)example.org; none", true),
+            (" mx.example.org(x)evil; none", true),
+            (" \"mx.example.org\"evil; none", true),
+            (" mx.\"example\".org; none", true),
+            (" mx.example.org\"\"; none", true),
+            (" mx.example(x); none", false),
+            (" \"mx.ex\\ample.org\" (unended", true),
+            (" (unended mx.ex\\ample.org; none", true),
+            (" mx.example.org\\", true),
             (" (unended mx.example.org; dkim=pass", true),
             (" \"mx.example.org; dkim=pass", true),
             (" ; mx.example.org; dkim=pass", false),

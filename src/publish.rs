@@ -18,9 +18,22 @@ use crate::report::spaced_json;
 /// # Ok::<(), dkimkit::name::NameError>(())
 /// ```
 pub fn zone_line(name: &KeyName, record: &str) -> String {
-    let quote = |text: &&str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let strings: Vec<String> = strings(record).iter().map(quote).collect();
+    let strings: Vec<String> = strings(record).into_iter().map(quoted).collect();
     format!("{} IN TXT {}\n", name.as_str(), strings.join(" "))
+}
+
+/// A quoted string of a zone file (RFC 1035 §5.1), on one line whatever it holds.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_control() => out.push_str(&format!("\\{:03}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A record as the JSON that [`Zone::parse`](crate::dns::Zone::parse) reads, with its strings beside it.
@@ -31,10 +44,11 @@ pub fn json_object(name: &KeyName, record: &str) -> String {
     spaced_json(&object)
 }
 
-/// A record cut into strings of at most 255 bytes, never within a character.
+/// A record cut into strings of at most 255 bytes, never within a character; an empty one is one empty
+/// string, for a TXT record has at least one (RFC 1035 §3.3.14).
 pub fn strings(record: &str) -> Vec<&str> {
-    let mut strings = Vec::new();
-    let mut rest = record;
+    let (head, mut rest) = record.split_at(record.floor_char_boundary(255));
+    let mut strings = vec![head];
     while !rest.is_empty() {
         let (head, tail) = rest.split_at(rest.floor_char_boundary(255));
         strings.push(head);
@@ -54,8 +68,8 @@ mod tests {
         let selector = Selector::new("s").unwrap();
         let name = KeyName::new(&selector, &Domain::new("example.com").unwrap()).unwrap();
         for len in [0, 1, 200, 240, 250, 255, 600] {
-            let note = "\u{e9}\"\\".repeat(len);
-            let record = format!("v=DKIM1; n={note}; p=Zm9v");
+            // The empty record too, and what would break a line.
+            let record = "v=DKIM1;\u{e9}\"\\\r\n\0\u{7f}".repeat(len);
             assert!(strings(&record).iter().all(|s| s.len() <= 255));
             for text in [zone_line(&name, &record), json_object(&name, &record)] {
                 let Answer::Records { txt, .. } = Zone::parse(&text).unwrap().lookup_txt(&name)

@@ -202,38 +202,42 @@ impl FoldingWriter {
         while let Some(piece) = pieces.next() {
             let end = if pieces.peek().is_none() { ";" } else { "" };
             if first {
-                self.open(&format!("{name}={piece}{end}"));
+                self.open(&format!("{name}={piece}{end}"), 0);
             } else {
                 self.put(&format!("{piece}{end}"));
             }
             first = false;
         }
         if first {
-            self.open(&format!("{name}=;"));
+            self.open(&format!("{name}=;"), 0);
         }
     }
 
     /// Adds a tag whose value may be broken at any place: base64.
+    ///
+    /// What stands before the value does not depend on it: b= is written empty, signed, and written full.
     pub fn base64_tag(&mut self, name: &str, value: &str) {
-        self.open(&format!("{name}="));
-        let value = format!("{value};");
-        let mut rest = value.as_str();
+        self.open(&format!("{name}="), 1);
+        let mut rest = value;
         while !rest.is_empty() {
-            if self.column >= COLUMNS {
-                self.fold();
-            }
-            let room = (COLUMNS - self.column).min(rest.len());
-            // The semicolon does not begin a line.
-            let room = if rest.len() - room == 1 && room > 1 {
-                room - 1
+            let room = COLUMNS.saturating_sub(self.column);
+            // The last character and the semicolon stand on one line.
+            let len = if rest.len() < room {
+                rest.len()
             } else {
-                room
+                room.min(rest.len() - 1)
             };
-            let (head, tail) = rest.split_at(room);
+            if len == 0 {
+                self.fold();
+                continue;
+            }
+            let (head, tail) = rest.split_at(len);
             self.text.push_str(head);
-            self.column += head.len();
+            self.column += len;
             rest = tail;
         }
+        self.text.push(';');
+        self.column += 1;
     }
 
     /// The field, without a final CRLF; each tag ends with a semicolon.
@@ -241,10 +245,10 @@ impl FoldingWriter {
         self.text
     }
 
-    /// Begins a tag: behind a space, or on a line of its own.
-    fn open(&mut self, piece: &str) {
+    /// Begins a tag: behind a space, or on a line of its own if `room` columns would not be left behind it.
+    fn open(&mut self, piece: &str, room: usize) {
         self.tags += 1;
-        if self.column + 1 + piece.len() > COLUMNS && self.tags > 1 {
+        if self.column + 1 + piece.len() + room > COLUMNS && self.tags > 1 {
             self.fold();
         } else {
             self.text.push(' ');
@@ -325,6 +329,29 @@ mod tests {
             parsed("a=1; A=2").is_ok(),
             "tag names differ in letter case"
         );
+    }
+
+    #[test]
+    fn what_stands_before_a_base64_value_does_not_depend_on_it() {
+        for width in 1..160 {
+            let before = |value: &str| {
+                let mut field = FoldingWriter::new("DKIM-Signature");
+                field.tag("v", ["1"]);
+                field.tag("d", ["x".repeat(width).as_str()]);
+                field.base64_tag("b", value);
+                field.finish()
+            };
+            let empty = before("");
+            let start = empty.strip_suffix(';').unwrap();
+            for len in [1, 2, 3, 4, 74, 75, 76, 77, 78, 79, 153, 154, 155] {
+                let full = before(&"A".repeat(len));
+                let value = full.strip_prefix(start).expect(&full);
+                assert_eq!(value.matches('A').count(), len);
+                assert!(value.ends_with("A;"), "{full}");
+                let lines = full.split("\r\n").skip(2);
+                assert!(lines.into_iter().all(|l| l.len() <= 78), "{full}");
+            }
+        }
     }
 
     #[test]

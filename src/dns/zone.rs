@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{Answer, Cause, LookupTxt};
@@ -94,38 +96,60 @@ impl Zone {
         }
     }
 
-    fn read_json(&mut self, text: &str) -> Result<(), ZoneError> {
-        let json: HashMap<String, Value> =
-            serde_json::from_str(text).map_err(|error| ZoneError::Json {
-                error: error.to_string(),
-            })?;
-        for (name, value) in json {
-            let bad = || ZoneError::JsonEntry { name: name.clone() };
-            if let Some(list) = value.get("TXT") {
-                let list = list.as_array().ok_or_else(bad)?;
-                if list.is_empty() {
-                    self.names
-                        .insert(normal(&name), Entry::Status(Answer::NoData));
+    /// Adds what the text says of a name to what it said before.
+    fn add(&mut self, name: String, entry: Entry) -> Result<(), ZoneError> {
+        match (self.names.get_mut(&name), entry) {
+            (None | Some(Entry::Other | Entry::Txt { .. }), Entry::Txt { txt, ttl }) => {
+                for text in txt {
+                    self.add_txt(name.clone(), text, ttl);
                 }
-                for item in list {
-                    let text = item.as_str().ok_or_else(bad)?;
-                    self.add_txt(normal(&name), text.as_bytes().to_vec(), Duration::ZERO);
+            }
+            (None | Some(Entry::Other), entry) => {
+                self.names.insert(name, entry);
+            }
+            // A signed zone has RRSIG and NSEC beside a CNAME.
+            (Some(Entry::Txt { .. } | Entry::Cname(_)), Entry::Other) => {}
+            (Some(old), entry) if *old == entry => {}
+            _ => return Err(ZoneError::Conflict { name }),
+        }
+        Ok(())
+    }
+
+    fn read_json(&mut self, text: &str) -> Result<(), ZoneError> {
+        let json = |error: serde_json::Error| ZoneError::Json {
+            error: error.to_string(),
+        };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let members = reader.deserialize_map(Members).map_err(json)?;
+        reader.end().map_err(json)?;
+        for (name, value) in members {
+            let bad = || ZoneError::JsonEntry { name: name.clone() };
+            let entry = if let Some(list) = value.get("TXT") {
+                let list = list.as_array().ok_or_else(bad)?;
+                let text = |item: &Value| Some(item.as_str()?.as_bytes().to_vec());
+                let txt: Option<Vec<Vec<u8>>> = list.iter().map(text).collect();
+                let txt = txt.ok_or_else(bad)?;
+                let ttl = Duration::ZERO;
+                if txt.is_empty() {
+                    Entry::Status(Answer::NoData)
+                } else {
+                    Entry::Txt { txt, ttl }
                 }
             } else if let Some(status) = value.get("status") {
-                let answer = match status.as_str().ok_or_else(bad)? {
+                Entry::Status(match status.as_str().ok_or_else(bad)? {
                     "NXDOMAIN" => Answer::NoName,
                     "NODATA" => Answer::NoData,
                     "SERVFAIL" => Answer::Temporary(Cause::ServerFailure),
                     "REFUSED" => Answer::Temporary(Cause::Refused),
                     "TIMEOUT" => Answer::Temporary(Cause::Timeout),
                     _ => return Err(bad()),
-                };
-                self.names.insert(normal(&name), Entry::Status(answer));
+                })
             } else if value.is_object() {
-                self.names.entry(normal(&name)).or_insert(Entry::Other);
+                Entry::Other
             } else {
                 return Err(bad());
-            }
+            };
+            self.add(normal(&name), entry)?;
         }
         Ok(())
     }
@@ -194,15 +218,16 @@ impl Zone {
                         len: long.len(),
                     });
                 }
-                self.add_txt(name, strings.concat(), ttl);
+                let txt = vec![strings.concat()];
+                self.add(name, Entry::Txt { txt, ttl })?;
             } else if kind.is("CNAME") {
                 let target = tokens
                     .next()
                     .ok_or(ZoneError::Incomplete { line: number })?;
                 let target = absolute(&target, origin.as_deref(), number)?;
-                self.names.insert(name, Entry::Cname(target));
+                self.add(name, Entry::Cname(target))?;
             } else if is_record_type(&kind.bytes) {
-                self.names.entry(name).or_insert(Entry::Other);
+                self.add(name, Entry::Other)?;
             } else {
                 let found = kind.bytes.escape_ascii().to_string();
                 return Err(ZoneError::NoType {
@@ -212,6 +237,21 @@ impl Zone {
             }
         }
         Ok(())
+    }
+}
+
+/// The members of a JSON object in their order, those with the same name too.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, Value)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object with a member for each name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        std::iter::from_fn(|| map.next_entry().transpose()).collect()
     }
 }
 
@@ -355,11 +395,19 @@ fn absolute(token: &Token, origin: Option<&str>, line: usize) -> Result<String, 
 }
 
 /// Lower case, A-labels, with a final dot.
+///
+/// Each label is taken for itself: beside a label that is written from right to left, `_domainkey` would
+/// break the rules for the whole name (RFC 5893 §2), though it is no part of the domain.
 fn normal(name: &str) -> String {
-    let name = name.trim_end_matches('.');
-    let ascii = idna::domain_to_ascii_cow(name.as_bytes(), idna::AsciiDenyList::EMPTY);
-    let name = ascii.map_or_else(|_| name.to_ascii_lowercase(), |n| n.to_ascii_lowercase());
-    format!("{name}.")
+    let labels = name.trim_end_matches('.').split('.').map(|label| {
+        let ascii = idna::domain_to_ascii_cow(label.as_bytes(), idna::AsciiDenyList::EMPTY);
+        ascii.map_or_else(
+            |_| label.to_ascii_lowercase(),
+            |ascii| ascii.to_ascii_lowercase(),
+        )
+    });
+    let labels: Vec<String> = labels.collect();
+    format!("{}.", labels.join("."))
 }
 
 /// Seconds, or BIND's units: `1h30m`.
@@ -407,6 +455,12 @@ pub enum ZoneError {
         "the entry of {name:?} is neither {{\"TXT\": [\"…\"]}} nor {{\"status\": \"NXDOMAIN\"|\"NODATA\"|\"SERVFAIL\"|\"REFUSED\"|\"TIMEOUT\"}}"
     )]
     JsonEntry {
+        /// The name.
+        name: String,
+    },
+    /// A name has records and a status, or a CNAME and other records, or two of either.
+    #[error("{name} is given twice, and both cannot be true")]
+    Conflict {
         /// The name.
         name: String,
     },
@@ -512,6 +566,7 @@ s._domainkey.alias IN CNAME s._domainkey
 s._domainkey.loop CNAME s._domainkey.loop
 s._domainkey.other A 127.0.0.1
 s._domainkey.b\u{fc}cher TXT x
+s._domainkey.\u{5d0}\u{5d1} TXT right-to-left
 ";
         assert_eq!(
             txt(zone, "example.com"),
@@ -520,6 +575,7 @@ s._domainkey.b\u{fc}cher TXT x
         assert_eq!(txt(zone, "example.net"), ["a;b\\\"cA"]);
         assert_eq!(txt(zone, "alias.example.com").len(), 2);
         assert_eq!(txt(zone, "xn--bcher-kva.example.com"), ["x"]);
+        assert_eq!(txt(zone, "\u{5d0}\u{5d1}.example.com"), ["right-to-left"]);
         let broken = Answer::Temporary(Cause::ServerFailure);
         assert_eq!(ask(zone, "loop.example.com"), broken);
         assert_eq!(ask(zone, "other.example.com"), Answer::NoData);
@@ -545,6 +601,27 @@ s._domainkey.b\u{fc}cher TXT x
         assert_eq!(ask(zone, "c.example"), Answer::Temporary(Cause::Timeout));
         assert_eq!(ask(zone, "d.example"), Answer::NoName);
         assert_eq!(ask(zone, "e.example"), Answer::NoData);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_has_the_records_of_both_or_is_refused() {
+        let twice = r#"{"s._domainkey.a.example.": {"TXT": ["one"]},
+            "s._domainkey.a.example.": {"TXT": ["two", "one", "two"]},
+            "S._domainkey.A.example": {"MX": []}}"#;
+        assert_eq!(txt(twice, "a.example"), ["one", "two"]);
+        let signed = "s._domainkey.a. CNAME b.\ns._domainkey.a. RRSIG x\nb. NSEC x\nb. TXT one";
+        assert_eq!(txt(signed, "a"), ["one"]);
+        for text in [
+            r#"{"a.": {"TXT": ["x"]}, "A": {"status": "NXDOMAIN"}}"#,
+            r#"{"a.": {"status": "TIMEOUT"}, "a.": {"status": "NXDOMAIN"}}"#,
+            r#"{"a.": {"status": "TIMEOUT"}, "a.": {"TXT": ["x"]}}"#,
+            "a. TXT x\na. CNAME b.",
+            "a. CNAME b.\na. TXT x",
+            "a. CNAME b.\na. CNAME c.",
+        ] {
+            let name = "a.".to_owned();
+            assert_eq!(Zone::parse(text), Err(ZoneError::Conflict { name }));
+        }
     }
 
     #[test]
