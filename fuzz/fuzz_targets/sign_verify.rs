@@ -189,21 +189,23 @@ impl Message<'_> {
         self.with_body(&more).fails("a byte behind the body");
 
         // A byte of From that is no white space, made another one.
-        let mut header = self.header.clone();
+        let mut places = Vec::new();
         let mut at = 0;
         for field in fields.fields() {
             let value = at + field.value_offset();
             at += field.raw().len() + 2;
-            if !field.is("From") {
-                continue;
+            if field.is("From") {
+                places.extend((value..at).filter(|i| !blank(self.header[*i])));
             }
-            let places: Vec<usize> = (value..at).filter(|i| !blank(header[*i])).collect();
+        }
+        if !places.is_empty() {
+            let mut header = self.header.clone();
             let place = places[steering.below(places.len())];
             let flipped = header[place] ^ (1 << steering.below(8));
             let other = if header[place] == b'x' { b'y' } else { b'x' };
             header[place] = if blank(flipped) { other } else { flipped };
+            self.with_header(header).fails("a byte of From");
         }
-        self.with_header(header).fails("a byte of From");
 
         let name = &options.oversign[steering.below(options.oversign.len())];
         let more = [format!("{name}: x\r\n").as_bytes(), &self.header].concat();
