@@ -170,7 +170,7 @@ impl BodyHasher {
                 passes.push(Pass::new(spec.canon));
                 passes.len() - 1
             });
-            passes[at].out.inner.want(spec.hash, spec.limit);
+            passes[at].out.want(spec.hash, spec.limit);
         }
         BodyHasher { passes }
     }
@@ -184,13 +184,13 @@ impl BodyHasher {
 
     /// Whether this hash is known already, so that further bytes do not change it.
     ///
-    /// Known with a delay: what came is first gathered into blocks.
+    /// Known with a delay: what came is first gathered into blocks (see [`BodyCanonicalizer`]).
     pub fn is_known(&self, spec: &BodyHashSpec) -> bool {
         let BodyLimit::Octets(limit) = spec.limit else {
             return false;
         };
         let pass = self.passes.iter().find(|p| p.canon == spec.canon);
-        pass.is_some_and(|p| p.out.inner.passed >= limit)
+        pass.is_some_and(|p| p.out.passed >= limit)
     }
 
     /// Ends the body.
@@ -230,7 +230,7 @@ impl BodyHashes {
 struct Pass {
     canon: Canon,
     state: BodyCanonicalizer,
-    out: BlockSink<Runs>,
+    out: Runs,
 }
 
 #[derive(Debug)]
@@ -245,13 +245,13 @@ impl Pass {
         Pass {
             canon,
             state: BodyCanonicalizer::new(canon),
-            out: BlockSink::default(),
+            out: Runs::default(),
         }
     }
 
     fn finish(mut self) -> FinishedPass {
         self.state.finish(&mut self.out);
-        let Runs { passed, runs } = self.out.into_inner();
+        let Runs { passed, runs } = self.out;
         FinishedPass {
             canon: self.canon,
             canonical_len: passed,
@@ -260,7 +260,8 @@ impl Pass {
     }
 }
 
-/// Gathers short pieces into blocks before they are hashed: SHA-256 fed by the line is a third slower.
+/// Gathers the pieces of a header into blocks before they are hashed: SHA-256 fed by the line is a third
+/// slower. Bodies come in blocks already.
 #[derive(Debug, Default)]
 pub(crate) struct BlockSink<S> {
     block: Vec<u8>,

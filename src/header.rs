@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::message::{Field, Header, is_field_name_byte};
@@ -25,8 +26,12 @@ impl FieldName {
     /// Returns `None` for an empty name, and for one with a byte that is not printable ASCII, or a
     /// colon, or a semicolon (which h= cannot carry, RFC 6376 §3.5).
     pub fn new(name: &str) -> Option<FieldName> {
-        let legal = |b: u8| is_field_name_byte(b) && b != b';';
-        (!name.is_empty() && name.bytes().all(legal)).then(|| FieldName(name.into()))
+        FieldName::is_legal(name.as_bytes()).then(|| FieldName(name.into()))
+    }
+
+    pub(crate) fn is_legal(name: &[u8]) -> bool {
+        let legal = |b: &u8| is_field_name_byte(*b) && *b != b';';
+        !name.is_empty() && name.iter().all(legal)
     }
 
     /// The name as it was written.
@@ -99,18 +104,39 @@ impl FieldNames {
 
 impl FromIterator<FieldName> for FieldNames {
     fn from_iter<I: IntoIterator<Item = FieldName>>(names: I) -> FieldNames {
-        let mut joined = String::new();
-        let mut len = 0;
+        let mut list = JoinedNames::default();
         for name in names {
-            if len > 0 {
-                joined.push(':');
-            }
-            joined.push_str(name.as_str());
-            len += 1;
+            list.push(name.as_str());
         }
+        list.finish()
+    }
+}
+
+/// Makes [`FieldNames`] of one name after another.
+#[derive(Default)]
+pub(crate) struct JoinedNames {
+    joined: String,
+    len: usize,
+}
+
+impl JoinedNames {
+    /// Adds a name that [`FieldName::new`] would take.
+    pub(crate) fn push(&mut self, name: &str) {
+        if self.len > 0 {
+            self.joined.push(':');
+        }
+        self.joined.push_str(name);
+        self.len += 1;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn finish(self) -> FieldNames {
         FieldNames {
-            joined: joined.into(),
-            len,
+            joined: self.joined.into(),
+            len: self.len,
         }
     }
 }
@@ -132,19 +158,27 @@ impl fmt::Debug for FieldNames {
 /// The fields of a header ordered by name, built once and asked once for each signature.
 #[derive(Debug)]
 pub struct FieldIndex {
-    /// Positions, ordered by name and then from the top down.
+    /// The beginnings of the names, in order; equal names from the top down.
+    starts: Vec<u128>,
+    /// The positions of the fields in the same order.
     order: Vec<u32>,
 }
 
 impl FieldIndex {
     /// Orders the fields of `header`.
     pub fn new(header: &Header) -> FieldIndex {
-        let mut order: Vec<u32> = (0u32..).take(header.len()).collect();
-        order.sort_by(|a, b| {
-            let name = |position: &u32| header.field(*position as usize).name();
-            compare_names(name(a), name(b)).then(a.cmp(b))
+        let mut fields: Vec<(u128, u32)> = (0u32..)
+            .zip(header.fields())
+            .map(|(position, field)| (start(field.name_bytes()), position))
+            .collect();
+        fields.sort_unstable_by(|a, b| {
+            let rest = |position: u32| rest(header.field(position as usize).name_bytes());
+            let names = a.0.cmp(&b.0);
+            let names = names.then_with(|| compare(rest(a.1), rest(b.1)));
+            names.then(a.1.cmp(&b.1))
         });
-        FieldIndex { order }
+        let (starts, order) = fields.into_iter().unzip();
+        FieldIndex { starts, order }
     }
 
     /// The positions of all fields named `name`, from the top down.
@@ -194,30 +228,65 @@ impl FieldIndex {
             .collect()
     }
 
-    fn range(&self, header: &Header, name: &str) -> std::ops::Range<usize> {
-        let order_at =
-            |position: &u32| compare_names(header.field(*position as usize).name(), name);
-        let start = self.order.partition_point(|p| order_at(p).is_lt());
-        let len = self.order[start..].partition_point(|p| order_at(p).is_eq());
-        start..start + len
+    fn range(&self, header: &Header, name: &str) -> Range<usize> {
+        let wanted = start(name.as_bytes());
+        let from = self.starts.partition_point(|start| *start < wanted);
+        let len = self.starts[from..].partition_point(|start| *start == wanted);
+        let alike = &self.order[from..from + len];
+        // Names of up to sixteen bytes are told apart by their beginnings alone.
+        let wanted = rest(name.as_bytes());
+        let order = |position: &u32| {
+            let name = header.field(*position as usize).name_bytes();
+            compare(rest(name), wanted)
+        };
+        let low = alike.partition_point(|p| order(p).is_lt());
+        let high = alike[low..].partition_point(|p| order(p).is_eq());
+        from + low..from + low + high
     }
 }
 
-/// A total order under which names that differ in letter case alone are equal.
-fn compare_names(a: &str, b: &str) -> Ordering {
-    a.len()
-        .cmp(&b.len())
-        .then_with(|| a.bytes().map(lower).cmp(b.bytes().map(lower)))
+/// The first sixteen bytes of a name in small letters, as a number that is in the order of the bytes.
+fn start(name: &[u8]) -> u128 {
+    let mut bytes = [0; 16];
+    let len = name.len().min(16);
+    bytes[..len].copy_from_slice(&name[..len]);
+    bytes.make_ascii_lowercase();
+    u128::from_be_bytes(bytes)
 }
 
-fn lower(byte: u8) -> u8 {
-    byte.to_ascii_lowercase()
+fn rest(name: &[u8]) -> &[u8] {
+    name.get(16..).unwrap_or_default()
+}
+
+/// A total order under which bytes that differ in letter case alone are equal.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let lower = u8::to_ascii_lowercase;
+    a.iter().map(lower).cmp(b.iter().map(lower))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::HeaderLimits;
+
+    #[test]
+    fn names_with_the_same_beginning_are_told_apart() {
+        let long = "X-0123456789abcdef";
+        let header =
+            format!("{long}-b: 0\r\n{long}: 1\r\n{long}-A: 2\r\n{long}-a: 3\r\nX-0: 4\r\n");
+        let upper = long.to_uppercase();
+        let names = [
+            upper.as_str(),
+            &format!("{long}-B"),
+            &format!("{upper}-a"),
+            "x-0",
+            &long[..16],
+        ];
+        assert_eq!(
+            picked(&header, &names, None),
+            [Some(1), Some(0), Some(3), Some(4), None]
+        );
+    }
 
     fn picked(header: &str, names: &[&str], own: Option<usize>) -> Vec<Option<usize>> {
         let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();

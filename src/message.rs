@@ -5,7 +5,12 @@
 //! inside the header is a line end to one program and an ordinary byte to another, so that two readers
 //! would see two different headers (RFC 6376 §3.8, §8.15).
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// What a header ends with.
+static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 /// The caps on a header, in force while it is read (RFC 6376 §8.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,9 +178,7 @@ pub struct Field<'a> {
 impl<'a> Field<'a> {
     /// The field name as it is written, without the white space that may stand before the colon.
     pub fn name(&self) -> &'a str {
-        let s = self.span();
-        let name = &self.header.bytes[s.start as usize..s.name_end as usize];
-        std::str::from_utf8(name).expect("a field name is printable ASCII")
+        std::str::from_utf8(self.name_bytes()).expect("a field name is printable ASCII")
     }
 
     /// What follows the colon, folds and all, without the final CRLF.
@@ -205,7 +208,13 @@ impl<'a> Field<'a> {
 
     /// Whether this field has the given name; letter case does not count (RFC 5322 §1.2.2).
     pub fn is(&self, name: &str) -> bool {
-        self.name().eq_ignore_ascii_case(name)
+        self.name_bytes().eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The bytes of [`name`](Self::name).
+    pub(crate) fn name_bytes(&self) -> &'a [u8] {
+        let s = self.span();
+        &self.header.bytes[s.start as usize..s.name_end as usize]
     }
 
     fn span(&self) -> Span {
@@ -260,31 +269,54 @@ impl Splitter {
             return Ok(Some(0));
         }
         let held = self.bytes.len();
-        // The end "CRLF CRLF" may begin up to three bytes before this chunk.
+        // The end "CRLF CRLF" counts for the cap with its first line end alone.
         let room = self.limits.bytes.saturating_add(4).saturating_sub(held);
-        let taken = chunk.len().min(room);
-        self.bytes.extend_from_slice(&chunk[..taken]);
-        if self.bytes.starts_with(b"\r\n") {
+        let taken = &chunk[..chunk.len().min(room)];
+        if let Some(body_at) = self.empty_header(taken) {
             // RFC 5322 §2.1: a body may follow an empty header, but nothing of it can be signed.
             self.bytes.clear();
             self.ended = true;
-            return Ok(Some(2 - held));
+            return Ok(Some(body_at));
         }
-        let from = held.saturating_sub(3);
-        if let Some(i) = memmem::find(&self.bytes[from..], b"\r\n\r\n") {
-            let end = from + i + 2;
-            self.bytes.truncate(end);
+        if let Some(body_at) = self.end_in(taken) {
+            self.bytes.extend_from_slice(&taken[..body_at]);
+            self.bytes.truncate(held + body_at - 2);
             self.ended = true;
-            if end > self.limits.bytes {
+            if self.bytes.len() > self.limits.bytes {
                 return Err(self.too_large());
             }
-            return Ok(Some(end + 2 - held));
+            return Ok(Some(body_at));
         }
-        if taken < chunk.len() || self.bytes.len() >= self.limits.bytes.saturating_add(4) {
+        self.bytes.extend_from_slice(taken);
+        if taken.len() < chunk.len() || self.bytes.len() >= self.limits.bytes.saturating_add(4) {
             self.ended = true;
             return Err(self.too_large());
         }
         Ok(None)
+    }
+
+    /// Where the body begins in the next bytes, if the message begins with an empty line.
+    fn empty_header(&self, next: &[u8]) -> Option<usize> {
+        match (self.bytes.as_slice(), next) {
+            (b"", [b'\r', b'\n', ..]) => Some(2),
+            (b"\r", [b'\n', ..]) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// Where the body begins in the next bytes, if the header ends there.
+    fn end_in(&self, next: &[u8]) -> Option<usize> {
+        // The end may begin up to three bytes before.
+        let held = &self.bytes[self.bytes.len().saturating_sub(3)..];
+        let mut joint = [0; 6];
+        let ahead = next.len().min(3);
+        joint[..held.len()].copy_from_slice(held);
+        joint[held.len()..][..ahead].copy_from_slice(&next[..ahead]);
+        let joint = &joint[..held.len() + ahead];
+        if let Some(at) = joint.windows(4).position(|w| w == b"\r\n\r\n") {
+            return Some(at + 4 - held.len());
+        }
+        END.find(next).map(|at| at + 4)
     }
 
     /// The header that was found; a message may also end without an empty line and a body.

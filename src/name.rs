@@ -130,12 +130,18 @@ impl KeyName {
     /// # Errors
     /// [`NameError::NameTooLong`] where the parts are legal but the whole passes 253 octets.
     pub fn new(selector: &Selector, domain: &Domain) -> Result<KeyName, NameError> {
-        let name = format!("{}._domainkey.{}.", selector.0.ascii, domain.0.ascii);
-        if name.len() > MAX_NAME + 1 {
-            let len = name.len() - 1;
+        KeyName::check(selector, domain)?;
+        let parts = [selector.as_ascii(), "._domainkey.", domain.as_ascii(), "."];
+        Ok(KeyName(parts.concat().into()))
+    }
+
+    /// Whether [`new`](Self::new) would make a name of these.
+    pub(crate) fn check(selector: &Selector, domain: &Domain) -> Result<(), NameError> {
+        let len = selector.as_ascii().len() + "._domainkey.".len() + domain.as_ascii().len();
+        if len > MAX_NAME {
             return Err(NameError::NameTooLong { len });
         }
-        Ok(KeyName(name.into()))
+        Ok(())
     }
 
     /// The name in lower case, with its final dot.
@@ -232,10 +238,14 @@ impl Checked {
         if ascii.len() > MAX_NAME {
             return Err(NameError::NameTooLong { len: ascii.len() });
         }
-        Ok(Checked {
-            written: text.into(),
-            ascii: ascii.into(),
-        })
+        let written: Arc<str> = text.into();
+        // One piece of memory where both forms are the same.
+        let ascii = if ascii == text {
+            written.clone()
+        } else {
+            ascii.into()
+        };
+        Ok(Checked { written, ascii })
     }
 }
 

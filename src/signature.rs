@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::canon::Canonicalization;
 use crate::hash::BodyLimit;
-use crate::header::{FieldName, FieldNames};
+use crate::header::{FieldName, FieldNames, JoinedNames};
 use crate::key::{Algorithm, decode_base64, encode_base64};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
 use crate::tag::{FoldingWriter, TagError, TagList, colon_list, without_wsp};
@@ -104,15 +104,9 @@ impl Signature {
                 return Err(Box::new(Rejected { error, claims }));
             }
         };
-        let read = Reading::of(&list, limits);
-        let claims = read.claims();
-        match read.checked() {
-            Ok(signature) => {
-                let b = list.get("b").expect("b= was read").span.clone();
-                Ok((signature, b))
-            }
-            Err(error) => Err(Box::new(Rejected { error, claims })),
-        }
+        let signature = Reading::of(&list, limits).checked()?;
+        let b = list.get("b").expect("b= was read").span.clone();
+        Ok((signature, b))
     }
 
     /// The name at which the key is published.
@@ -234,34 +228,55 @@ impl Reading {
     }
 
     /// The checks in the order of RFC 6376 §6.1.1.
-    fn checked(self) -> Result<Signature, SignatureError> {
-        self.version?;
-        let signature = Signature {
-            algorithm: self.algorithm?,
-            signature: self.signature?,
-            body_hash: self.body_hash?,
-            domain: self.domain?,
-            selector: self.selector?,
-            signed_headers: SignedHeaders::new(self.signed_headers?)
-                .ok_or(SignatureError::FromNotSigned)?,
-            canonicalization: self.canonicalization?,
-            identity: self.identity?,
-            body_limit: self.body_limit?,
-            timestamp: self.timestamp?,
-            expiration: self.expiration?,
-        };
-        self.query_methods?;
-        signature
-            .key_name()
-            .map_err(|error| SignatureError::Selector { error })?;
-        if let Some(identity) = &signature.identity {
-            let (inner, d) = (&identity.domain, &signature.domain);
-            if inner != d && !inner.is_below(d) {
-                return Err(SignatureError::IdentityNotInDomain);
-            }
+    fn checked(self) -> Result<Signature, Box<Rejected>> {
+        if let Err(error) = self.check() {
+            let claims = self.claims();
+            return Err(Box::new(Rejected { error, claims }));
+        }
+        let good = "a signature that was checked";
+        Ok(Signature {
+            algorithm: self.algorithm.expect(good),
+            signature: self.signature.expect(good),
+            body_hash: self.body_hash.expect(good),
+            domain: self.domain.expect(good),
+            selector: self.selector.expect(good),
+            signed_headers: SignedHeaders::new(self.signed_headers.expect(good)).expect(good),
+            canonicalization: self.canonicalization.expect(good),
+            identity: self.identity.expect(good),
+            body_limit: self.body_limit.expect(good),
+            timestamp: self.timestamp.expect(good),
+            expiration: self.expiration.expect(good),
+        })
+    }
+
+    fn check(&self) -> Result<(), SignatureError> {
+        fn good<T>(read: &Result<T, SignatureError>) -> Result<&T, SignatureError> {
+            read.as_ref().map_err(SignatureError::clone)
+        }
+        good(&self.version)?;
+        good(&self.algorithm)?;
+        good(&self.signature)?;
+        good(&self.body_hash)?;
+        let domain = good(&self.domain)?;
+        let selector = good(&self.selector)?;
+        if good(&self.signed_headers)?.count("from") == 0 {
+            return Err(SignatureError::FromNotSigned);
+        }
+        good(&self.canonicalization)?;
+        let identity = good(&self.identity)?;
+        good(&self.body_limit)?;
+        let timestamp = *good(&self.timestamp)?;
+        let expiration = *good(&self.expiration)?;
+        good(&self.query_methods)?;
+        KeyName::check(selector, domain).map_err(|error| SignatureError::Selector { error })?;
+        if let Some(identity) = identity
+            && identity.domain != *domain
+            && !identity.domain.is_below(domain)
+        {
+            return Err(SignatureError::IdentityNotInDomain);
         }
         // §3.5, x=: it "MUST be greater than" t=.
-        if let (Some(timestamp), Some(expiration)) = (signature.timestamp, signature.expiration)
+        if let (Some(timestamp), Some(expiration)) = (timestamp, expiration)
             && expiration <= timestamp
             && expiration != UnixTime::INFINITE
         {
@@ -270,7 +285,7 @@ impl Reading {
                 expiration,
             });
         }
-        Ok(signature)
+        Ok(())
     }
 }
 
@@ -300,17 +315,21 @@ fn read_canonicalization(value: &[u8]) -> Result<Canonicalization, SignatureErro
 }
 
 fn read_signed_headers(value: &[u8], limit: usize) -> Result<FieldNames, SignatureError> {
-    let mut names = Vec::new();
+    let mut names = JoinedNames::default();
     for item in colon_list(value) {
         if names.len() == limit {
             return Err(SignatureError::TooManyHeaders { limit });
         }
-        let name = std::str::from_utf8(item).ok().and_then(FieldName::new);
-        names.push(name.ok_or_else(|| SignatureError::HeaderName {
-            found: excerpt(item),
-        })?);
+        match std::str::from_utf8(item) {
+            Ok(name) if FieldName::is_legal(item) => names.push(name),
+            _ => {
+                return Err(SignatureError::HeaderName {
+                    found: excerpt(item),
+                });
+            }
+        }
     }
-    Ok(names.into_iter().collect())
+    Ok(names.finish())
 }
 
 fn read_query_methods(value: &[u8]) -> Result<(), SignatureError> {

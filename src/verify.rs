@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use crate::author::Authors;
 use crate::canon::{self, Sink};
@@ -44,10 +45,46 @@ pub fn verify(
     policy: &Policy,
     now: UnixTime,
 ) -> Result<Vec<Verdict>, SplitError> {
+    let ask = |name: &KeyName| Arc::new(PublishedKeys::read(dns.lookup_txt(name), policy));
+    verify_with(message, ask, Arc::new(*policy), now)
+}
+
+/// [`verify`] with keys that were read before, as those of a [`KeyCache`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use dkimkit::dns::{LookupTxt as _, Zone};
+/// use dkimkit::policy::Policy;
+/// use dkimkit::time::UnixTime;
+/// use dkimkit::verify::{KeyCache, verify_with};
+/// let zone = Zone::default();
+/// let policy = Arc::new(Policy::default());
+/// let cache = KeyCache::new(1000);
+/// for message in [b"From: a@example.com\r\n\r\nHi\r\n", b"From: b@example.com\r\n\r\nHo\r\n"] {
+///     let keys = |name: &_| match cache.get(name) {
+///         Some(keys) => keys,
+///         None => cache.put(name, zone.lookup_txt(name), &policy, Duration::from_secs(300)),
+///     };
+///     let verdicts = verify_with(message, keys, policy.clone(), UnixTime(1_700_000_000))?;
+///     assert!(verdicts.is_empty());
+/// }
+/// # Ok::<(), dkimkit::message::SplitError>(())
+/// ```
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn verify_with(
+    message: &[u8],
+    mut keys: impl FnMut(&KeyName) -> Arc<PublishedKeys>,
+    policy: Arc<Policy>,
+    now: UnixTime,
+) -> Result<Vec<Verdict>, SplitError> {
     let (header, body) = split(message, policy.limits.header)?;
-    let mut verifier = Verifier::new(header, Arc::new(*policy), now);
-    for name in verifier.wanted().to_vec() {
-        verifier.supply(&name, dns.lookup_txt(&name));
+    let mut verifier = Verifier::new(header, policy, now);
+    for at in 0..verifier.wanted.len() {
+        let name = verifier.wanted[at].clone();
+        verifier.supply_keys(&name, keys(&name));
     }
     let mut verifier = verifier.start_body();
     let _ = verifier.write(body);
@@ -71,7 +108,7 @@ pub struct Verifier {
 struct Shared {
     policy: Arc<Policy>,
     now: UnixTime,
-    keys: HashMap<KeyName, Keys>,
+    keys: HashMap<KeyName, Arc<PublishedKeys>>,
 }
 
 /// A DKIM-Signature field: decided by the header alone, or still to be tried.
@@ -163,7 +200,15 @@ impl Verifier {
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.wanted.contains(name) {
-            self.shared.supply(name, answer);
+            let keys = PublishedKeys::read(answer, &self.shared.policy);
+            self.shared.supply(name, Arc::new(keys));
+        }
+    }
+
+    /// [`supply`](Verifier::supply) with an answer that was read before, under the same policy.
+    pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
+        if self.wanted.contains(name) {
+            self.shared.supply(name, keys);
         }
     }
 
@@ -342,7 +387,8 @@ impl BodyVerifier {
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.open.iter().any(|t| t.key_name == *name) {
-            self.shared.supply(name, answer);
+            let keys = PublishedKeys::read(answer, &self.shared.policy);
+            self.shared.supply(name, Arc::new(keys));
         }
     }
 
@@ -395,7 +441,10 @@ impl BodyVerifier {
     }
 }
 
-/// What the answer for a name came to.
+/// What DNS said at the name of a key, read once, for one message or for many.
+#[derive(Debug)]
+pub struct PublishedKeys(Keys);
+
 #[derive(Debug)]
 enum Keys {
     None(Failure),
@@ -414,6 +463,67 @@ enum Published {
         record: KeyRecord,
         key: Result<VerifyingKey, KeyError>,
     },
+}
+
+impl PublishedKeys {
+    /// Reads an answer; which keys are good and how many are tried is for `policy` to say.
+    pub fn read(answer: Answer, policy: &Policy) -> PublishedKeys {
+        PublishedKeys(Keys::read(answer, policy))
+    }
+}
+
+/// Keys that are kept for the next messages that name them, each for as long as it may be kept.
+///
+/// One cache serves many threads, and one policy: what was read under another is not told apart.
+#[derive(Debug)]
+pub struct KeyCache {
+    capacity: usize,
+    keys: RwLock<HashMap<KeyName, (Arc<PublishedKeys>, Option<Instant>)>>,
+}
+
+impl KeyCache {
+    /// An empty cache for at most so many names.
+    pub fn new(capacity: usize) -> KeyCache {
+        KeyCache {
+            capacity,
+            keys: RwLock::default(),
+        }
+    }
+
+    /// The keys at `name`, if they are known and not too old.
+    pub fn get(&self, name: &KeyName) -> Option<Arc<PublishedKeys>> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let (found, expires) = keys.get(name)?;
+        let fresh = expires.is_none_or(|expires| Instant::now() < expires);
+        fresh.then(|| found.clone())
+    }
+
+    /// Reads an answer and keeps it for the time `keep`, if there are records in it: that nothing was found,
+    /// or not now, is for the resolver to remember.
+    pub fn put(
+        &self,
+        name: &KeyName,
+        answer: Answer,
+        policy: &Policy,
+        keep: Duration,
+    ) -> Arc<PublishedKeys> {
+        let worth = matches!(answer, Answer::Records { .. }) && !keep.is_zero();
+        let read = Arc::new(PublishedKeys::read(answer, policy));
+        if !worth {
+            return read;
+        }
+        let now = Instant::now();
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= self.capacity {
+            keys.retain(|_, (_, expires)| expires.is_none_or(|expires| now < expires));
+        }
+        if keys.len() >= self.capacity {
+            keys.clear();
+        }
+        // Longer than a clock can count is for ever.
+        keys.insert(name.clone(), (read.clone(), now.checked_add(keep)));
+        read
+    }
 }
 
 impl Keys {
@@ -510,19 +620,18 @@ impl Published {
 }
 
 impl Shared {
-    fn supply(&mut self, name: &KeyName, answer: Answer) {
+    fn supply(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
         // The first answer stands, because the body may have been left unread for it; only a temporary
         // failure, for which nothing is left unread, gives way to a later answer.
-        let known = self.keys.get(name);
+        let known = self.keys.get(name).map(|keys| &keys.0);
         if matches!(known, None | Some(Keys::None(Failure::Temporary(_)))) {
-            let keys = Keys::read(answer, &self.policy);
             self.keys.insert(name.clone(), keys);
         }
     }
 
     /// Whether an answer may still come, or there is a key that the signature may use.
     fn may_pass(&self, tried: &Tried) -> bool {
-        match self.keys.get(&tried.key_name) {
+        match self.keys.get(&tried.key_name).map(|keys| &keys.0) {
             None | Some(Keys::None(Failure::Temporary(_))) => true,
             Some(Keys::None(_)) => false,
             Some(Keys::Records(records)) => {
@@ -537,7 +646,7 @@ impl Shared {
         body: BodyHash,
         facts: &MessageFacts,
     ) -> (Result<(), Failure>, Option<KeyFacts>) {
-        let records = match self.keys.get(&tried.key_name) {
+        let records = match self.keys.get(&tried.key_name).map(|keys| &keys.0) {
             None => return (Err(Failure::Temporary(Cause::NotAsked)), None),
             Some(Keys::None(failure)) => return (Err(failure.clone()), None),
             Some(Keys::Records(records)) => records,

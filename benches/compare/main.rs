@@ -1,0 +1,473 @@
+//! `cargo bench`: dkimkit, mail-auth and the floor side by side, on the same messages, in one run.
+//!
+//! The floor is SHA-256 of the raw body in one call, and the one RSA or Ed25519 operation, with a key that was
+//! read before. In each round every contender goes once through all messages, the first one in turn; printed
+//! are the median time for a message, and the medians of the ratios within a round.
+//!
+//!     cargo bench                        # all cells
+//!     cargo bench -- verify relaxed      # those whose name has both words
+//!     cargo bench -- --vectors 128       # with vectors of at most 128 bits (SSE2), or 256 (AVX2)
+//!     cargo bench -- --rounds 31
+
+#[allow(dead_code)]
+#[path = "../../tests/it/random.rs"]
+mod random;
+
+mod messages;
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::future::Future as _;
+use std::hash::Hash;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{
+    self as aws, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, RsaKeyPair, RsaPublicKeyComponents,
+};
+use dkimkit::canon::Canonicalization;
+use dkimkit::dns::Answer;
+use dkimkit::key::{KeyKind, SigningKey};
+use dkimkit::message::{HeaderLimits, split};
+use dkimkit::name::{Domain, Selector};
+use dkimkit::policy::Policy;
+use dkimkit::record::KeyRecord;
+use dkimkit::report::{ResultWord, overall};
+use dkimkit::sign::{SignOptions, SigningIdentity};
+use dkimkit::signature::{Signature, SignatureLimits};
+use dkimkit::time::UnixTime;
+use dkimkit::verify::{KeyCache, verify_with};
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
+use mail_auth::common::headers::HeaderWriter as _;
+use mail_auth::common::parse::TxtRecordParser as _;
+use mail_auth::common::verify::DomainKey;
+use mail_auth::dkim::{Canonicalization as TheirCanon, DkimSigner};
+use mail_auth::{
+    AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt,
+};
+use messages::Kind;
+use random::Random;
+
+const NOW: UnixTime = UnixTime(1_700_000_000);
+
+fn main() {
+    let mut words = Vec::new();
+    let mut rounds = 15;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = |name: &str| -> usize {
+            let value = arguments.next().and_then(|v| v.parse().ok());
+            value.unwrap_or_else(|| panic!("{name} takes a number"))
+        };
+        match argument.as_str() {
+            // Cargo adds it.
+            "--bench" => {}
+            "--rounds" => rounds = number("--rounds"),
+            "--vectors" => dkimkit::canon::body::limit_vectors(number("--vectors")),
+            _ => words.push(argument),
+        }
+    }
+    println!(
+        "{:<44} {:>10} {:>10} {:>10} {:>12} {:>8}",
+        "µs for a message (median)", "dkimkit", "mail-auth", "floor", "/mail-auth", "/floor"
+    );
+    let keys = keys();
+    for cell in cells() {
+        let name = cell.name();
+        if words.iter().all(|word| name.contains(word.as_str())) {
+            cell.run(&name, &keys, rounds);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Verify,
+    Sign,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    verb: Verb,
+    key: &'static str,
+    canon: Canonicalization,
+    kind: Kind,
+    size: (&'static str, usize, usize),
+}
+
+/// A size by name, in bytes of the body, and how many different messages there are of it.
+const SIZES: [(&str, usize, usize); 4] = [
+    ("2k", 2 << 10, 256),
+    ("50k", 50 << 10, 200),
+    ("1m", 1 << 20, 32),
+    ("10m", 10 << 20, 30),
+];
+
+fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for verb in [Verb::Verify, Verb::Sign] {
+        for key in ["rsa2048", "ed25519", "rsa1024", "rsa4096"] {
+            // AWS-LC does not sign with RSA-1024, and no contender but ours.
+            if (verb, key) == (Verb::Sign, "rsa1024") {
+                continue;
+            }
+            for canon in [Canonicalization::RELAXED, Canonicalization::SIMPLE] {
+                for kind in [Kind::Text, Kind::Base64] {
+                    for size in SIZES {
+                        // One size says what another key costs.
+                        if !matches!(key, "rsa2048" | "ed25519") && size.0 != "2k" {
+                            continue;
+                        }
+                        cells.push(Cell {
+                            verb,
+                            key,
+                            canon,
+                            kind,
+                            size,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// A key as each contender wants it.
+struct Key {
+    name: &'static str,
+    pem: String,
+    record: String,
+    ours: Arc<SigningKey>,
+    floor: FloorKey,
+}
+
+enum FloorKey {
+    /// AWS-LC signs from 2048 bits on.
+    Rsa(Option<RsaKeyPair>, ParsedPublicKey),
+    Ed25519(Ed25519KeyPair, ParsedPublicKey),
+}
+
+impl FloorKey {
+    fn sign(&self, message: &[u8]) {
+        let hash = digest(&SHA256, message);
+        match self {
+            FloorKey::Rsa(pair, _) => {
+                let pair = pair.as_ref().expect("a key that AWS-LC signs with");
+                let mut out = vec![0; pair.public_modulus_len()];
+                pair.sign_digest(&aws::RSA_PKCS1_SHA256, &hash, &mut out)
+                    .unwrap();
+                black_box(out);
+            }
+            FloorKey::Ed25519(pair, _) => {
+                black_box(pair.sign(hash.as_ref()));
+            }
+        }
+    }
+
+    /// One operation on a signature of the right length; whether it holds costs no time.
+    fn verify(&self, message: &[u8], signature: &[u8]) {
+        let hash = digest(&SHA256, message);
+        let _ = black_box(match self {
+            FloorKey::Rsa(_, public) => public.verify_digest_sig(&hash, signature),
+            FloorKey::Ed25519(_, public) => public.verify_sig(hash.as_ref(), signature),
+        });
+    }
+}
+
+fn keys() -> HashMap<&'static str, Key> {
+    let stored = |name: &str| {
+        let path = format!(
+            "{}/keys/test.example/{name}.pem",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        SigningKey::read(&std::fs::read(path).unwrap()).unwrap()
+    };
+    let keys = [
+        ("rsa1024", stored("rsa1024")),
+        ("rsa2048", stored("rsa2048")),
+        ("rsa4096", SigningKey::generate(KeyKind::Rsa(4096)).unwrap()),
+        ("ed25519", stored("ed")),
+    ];
+    keys.into_iter()
+        .map(|(name, ours)| (name, Key::new(name, ours)))
+        .collect()
+}
+
+impl Key {
+    fn new(name: &'static str, ours: SigningKey) -> Key {
+        let pem = ours.to_pkcs8_pem().unwrap().to_string();
+        let der = pem::parse(&pem).unwrap().into_contents();
+        let floor = if name == "ed25519" {
+            let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).unwrap();
+            let public = pair.public_key().as_ref().to_vec();
+            FloorKey::Ed25519(pair, ParsedPublicKey::new(&aws::ED25519, public).unwrap())
+        } else {
+            let algorithm = &aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+            let public = ParsedPublicKey::new(algorithm, ours.public_bytes());
+            let public = public.or_else(|_| {
+                let parts = rsa_parts(&ours.public_bytes());
+                let (n, e) = (&parts.0, &parts.1);
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(algorithm)
+            });
+            FloorKey::Rsa(RsaKeyPair::from_pkcs8(&der).ok(), public.unwrap())
+        };
+        Key {
+            name,
+            pem,
+            record: KeyRecord::new(ours.algorithm().key_type(), ours.public_bytes()).to_string(),
+            ours: Arc::new(ours),
+            floor,
+        }
+    }
+
+    fn identity(&self) -> SigningIdentity {
+        let domain = Domain::new("test.example").unwrap();
+        SigningIdentity::new(domain, Selector::new(self.name).unwrap(), self.ours.clone())
+    }
+}
+
+/// Modulus and exponent of a SubjectPublicKeyInfo.
+fn rsa_parts(spki: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    use rsa::pkcs8::DecodePublicKey as _;
+    use rsa::traits::PublicKeyParts as _;
+    let key = rsa::RsaPublicKey::from_public_key_der(spki).unwrap();
+    (key.n().to_bytes_be(), key.e().to_bytes_be())
+}
+
+type Contender<'a> = Box<dyn FnMut(usize) + 'a>;
+
+impl Cell {
+    fn name(&self) -> String {
+        let verb = match self.verb {
+            Verb::Verify => "verify",
+            Verb::Sign => "sign",
+        };
+        let kind = match self.kind {
+            Kind::Text => "text",
+            Kind::Base64 => "base64",
+        };
+        let Cell { key, canon, .. } = self;
+        format!("{verb} {key} {canon} {kind} {}", self.size.0)
+    }
+
+    fn run(&self, name: &str, keys: &HashMap<&'static str, Key>, rounds: usize) {
+        let key = &keys[self.key];
+        let (_, size, count) = self.size;
+        let mut random = Random::new(size as u64);
+        let mut options = SignOptions::new(NOW);
+        options.canonicalization = self.canon;
+        let plain: Vec<Vec<u8>> = (0..count)
+            .map(|_| messages::message(&mut random, self.kind, size))
+            .collect();
+        match self.verb {
+            Verb::Sign => self.compare_signing(name, key, &options, &plain, rounds),
+            Verb::Verify => {
+                let signed = plain.into_iter().map(|message| {
+                    let fields = dkimkit::sign(&message, vec![key.identity()], &options).unwrap();
+                    [fields[0].as_bytes(), b"\r\n", &message].concat()
+                });
+                self.compare_verifying(name, key, &signed.collect::<Vec<_>>(), rounds);
+            }
+        }
+    }
+
+    fn compare_signing(
+        &self,
+        name: &str,
+        key: &Key,
+        options: &SignOptions,
+        messages: &[Vec<u8>],
+        rounds: usize,
+    ) {
+        let bodies: Vec<&[u8]> = messages.iter().map(|m| body(m)).collect();
+        let ours: Contender<'_> = Box::new(|at| {
+            let fields = dkimkit::sign(&messages[at], vec![key.identity()], options);
+            black_box(fields.unwrap());
+        });
+        let canon = match self.canon {
+            Canonicalization::RELAXED => TheirCanon::Relaxed,
+            _ => TheirCanon::Simple,
+        };
+        let theirs: Contender<'_> = match self.key {
+            "ed25519" => {
+                let der = pem::parse(&key.pem).unwrap().into_contents();
+                let pair = Ed25519Key::from_pkcs8_maybe_unchecked_der(&der).unwrap();
+                let signer = DkimSigner::from_key(pair)
+                    .domain("test.example")
+                    .selector(key.name)
+                    .headers(SIGNED)
+                    .header_canonicalization(canon)
+                    .body_canonicalization(canon);
+                Box::new(move |at| {
+                    let signature = signer.sign(&messages[at]).unwrap();
+                    black_box(signature.to_header());
+                })
+            }
+            _ => {
+                // What takes its place wants a type of a crate of its own.
+                #[expect(deprecated)]
+                let signer =
+                    DkimSigner::from_key(RsaKey::<Sha256>::from_pkcs8_pem(&key.pem).unwrap())
+                        .domain("test.example")
+                        .selector(key.name)
+                        .headers(SIGNED)
+                        .header_canonicalization(canon)
+                        .body_canonicalization(canon);
+                Box::new(move |at| {
+                    let signature = signer.sign(&messages[at]).unwrap();
+                    black_box(signature.to_header());
+                })
+            }
+        };
+        let floor: Contender<'_> = Box::new(|at| key.floor.sign(bodies[at]));
+        measure(name, [ours, theirs, floor], messages.len(), rounds);
+    }
+
+    fn compare_verifying(&self, name: &str, key: &Key, messages: &[Vec<u8>], rounds: usize) {
+        let bodies: Vec<&[u8]> = messages.iter().map(|m| body(m)).collect();
+        let policy = Arc::new(Policy::default());
+        let cache = KeyCache::new(100);
+        let ours: Contender<'_> = Box::new(|at| {
+            let keys = |name: &_| {
+                cache.get(name).unwrap_or_else(|| {
+                    let answer = Answer::Records {
+                        txt: vec![key.record.clone().into_bytes()],
+                        ttl: Duration::from_secs(3600),
+                        secure: None,
+                    };
+                    cache.put(name, answer, &policy, Duration::from_secs(3600))
+                })
+            };
+            let verdicts = verify_with(&messages[at], keys, policy.clone(), NOW).unwrap();
+            assert_eq!(overall(&verdicts), ResultWord::Pass);
+        });
+
+        let resolver =
+            MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default());
+        let resolver = resolver.unwrap();
+        let record = DomainKey::parse(key.record.as_bytes()).unwrap();
+        let known = format!("{}._domainkey.test.example.", key.name);
+        let known = Known(HashMap::from([(
+            known.into_boxed_str(),
+            Txt::DomainKey(Arc::new(record)),
+        )]));
+        let theirs: Contender<'_> = Box::new(move |at| {
+            let parsed = AuthenticatedMessage::parse(&messages[at]).unwrap();
+            let parameters = Parameters::new(&parsed).with_txt_cache(&known);
+            // The key is known, so that it is done at once.
+            let mut job = pin!(resolver.verify_dkim(parameters));
+            let Poll::Ready(outputs) = job.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("mail-auth waits for something");
+            };
+            assert_eq!(*outputs[0].result(), DkimResult::Pass);
+        });
+
+        let signatures: Vec<Vec<u8>> = messages.iter().map(|m| first_signature(m)).collect();
+        let floor: Contender<'_> = Box::new(|at| key.floor.verify(bodies[at], &signatures[at]));
+        measure(name, [ours, theirs, floor], messages.len(), rounds);
+    }
+}
+
+/// The fields that dkimkit signs of these messages, so that both sign the same.
+const SIGNED: [&str; 20] = [
+    "From",
+    "From",
+    "To",
+    "To",
+    "Cc",
+    "Cc",
+    "Subject",
+    "Subject",
+    "Date",
+    "Date",
+    "Message-ID",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Transfer-Encoding",
+];
+
+fn body(message: &[u8]) -> &[u8] {
+    split(message, HeaderLimits::default()).unwrap().1
+}
+
+fn first_signature(message: &[u8]) -> Vec<u8> {
+    let (header, _) = split(message, HeaderLimits::default()).unwrap();
+    let value = header.field(0).value();
+    Signature::parse(value, SignatureLimits::default())
+        .unwrap()
+        .0
+        .signature
+}
+
+/// mail-auth's cache of parsed records.
+struct Known(HashMap<Box<str>, Txt>);
+
+impl ResolverCache<Box<str>, Txt> for Known {
+    fn get<Q>(&self, name: &Q) -> Option<Txt>
+    where
+        Box<str>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.0.get(name).cloned()
+    }
+
+    fn remove<Q>(&self, _: &Q) -> Option<Txt>
+    where
+        Box<str>: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        None
+    }
+
+    fn insert(&self, _: Box<str>, _: Txt, _: Instant) {}
+}
+
+/// Lets the contenders run in turn, and prints a line.
+fn measure(name: &str, mut contenders: [Contender<'_>; 3], count: usize, rounds: usize) {
+    // Long enough to be measured, whatever the size.
+    let begin = Instant::now();
+    for contender in &mut contenders {
+        (0..count).for_each(&mut *contender);
+    }
+    let repeat = (30_000 / begin.elapsed().as_micros().max(1)).clamp(1, 20);
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for round in 0..rounds {
+        for turn in 0..contenders.len() {
+            let at = (round + turn) % contenders.len();
+            let begin = Instant::now();
+            for _ in 0..repeat {
+                (0..count).for_each(&mut *contenders[at]);
+            }
+            let operations = repeat as f64 * count as f64;
+            times[at].push(begin.elapsed().as_secs_f64() * 1e6 / operations);
+        }
+    }
+    let [ours, theirs, floor] = &times;
+    let ratio = |other: &Vec<f64>| median(ours.iter().zip(other).map(|(a, b)| a / b).collect());
+    println!(
+        "{name:<44} {:>10.1} {:>10.1} {:>10.1} {:>12.3} {:>8.3}",
+        median(ours.clone()),
+        median(theirs.clone()),
+        median(floor.clone()),
+        ratio(theirs),
+        ratio(floor),
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
