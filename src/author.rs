@@ -45,6 +45,8 @@ impl Authors {
                 None => authors.unreadable = true,
             }
         }
+        // A reader that takes a bare CR for a line end sees an author of its own.
+        authors.unreadable |= header.has_bare_cr() && header.hidden("From") > 0;
         authors
     }
 
@@ -259,6 +261,8 @@ impl<'a> Reader<'a> {
                     self.next()?;
                     plain = false;
                 }
+                // What an encoded word hides, a reader that decodes it shows (RFC 2047 §5).
+                b'=' if self.rest.first() == Some(&b'?') => plain = false,
                 byte => plain &= !b"@<>(),;:".contains(&byte),
             }
         }
@@ -460,6 +464,11 @@ mod tests {
             "x <=?utf-8?q?ceo=40bank.example?=@good.example>",
             "\"ceo@bank.example> \"@good.example",
             "<\"ceo@bank.example> \"@good.example>",
+            "\"=?utf-8?q?ceo=40bank.example=3E?=\"@good.example",
+            "x <\"=?utf-8?q?ceo=40bank.example?=\"@good.example>",
+            "a@good.example\u{200b}",
+            "a@go\u{ad}od.example",
+            "a@good\u{3002}example",
             "a@good..example",
             "a@.good.example",
             "a@[127.0.0.1]",
@@ -486,6 +495,22 @@ mod tests {
         }
         assert_eq!(authors("To: a@example.com\r\n").0, 0);
         assert_eq!(authors("From: a@b.c\r\nfrom: d@e.f\r\n").0, 2);
+    }
+
+    #[test]
+    fn a_from_that_a_bare_cr_hides_makes_the_author_unreadable() {
+        for (field, readable) in [
+            ("X: a\rFrom: eve@evil.example", false),
+            ("X: a\rfROM \t: eve@evil.example", false),
+            ("X: a\r\rfrom:eve@evil.example", false),
+            ("X: a\rFrom eve", true),
+            ("X: a\r From: eve@evil.example", true),
+            ("X: a\rSubject: x", true),
+        ] {
+            let header = format!("{field}\r\nFrom: a@good.example\r\n");
+            let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
+            assert_eq!(Authors::of(&header).all_have_domains(), readable, "{field}");
+        }
     }
 
     #[test]

@@ -87,8 +87,20 @@ impl Canonicalization {
     }
 }
 
+impl Canonicalization {
+    /// The value of c=, in full.
+    pub fn as_str(self) -> &'static str {
+        match (self.header, self.body) {
+            (Canon::Simple, Canon::Simple) => "simple/simple",
+            (Canon::Simple, Canon::Relaxed) => "simple/relaxed",
+            (Canon::Relaxed, Canon::Simple) => "relaxed/simple",
+            (Canon::Relaxed, Canon::Relaxed) => "relaxed/relaxed",
+        }
+    }
+}
+
 impl fmt::Display for Canonicalization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.header.as_str(), self.body.as_str())
+        f.write_str(self.as_str())
     }
 }

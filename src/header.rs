@@ -12,7 +12,10 @@ use crate::message::{Field, Header, is_field_name_byte};
 
 /// A checked header field name (RFC 5322 §3.6.8); compared without regard to letter case.
 #[derive(Clone)]
-pub struct FieldName(Arc<str>);
+pub struct FieldName {
+    text: Arc<str>,
+    start: u128,
+}
 
 impl FieldName {
     /// Checks and keeps a field name.
@@ -26,23 +29,27 @@ impl FieldName {
     /// Returns `None` for an empty name, and for one with a byte that is not printable ASCII, or a
     /// colon, or a semicolon (which h= cannot carry, RFC 6376 §3.5).
     pub fn new(name: &str) -> Option<FieldName> {
-        FieldName::is_legal(name.as_bytes()).then(|| FieldName(name.into()))
+        FieldName::is_legal(name.as_bytes()).then(|| FieldName {
+            text: name.into(),
+            start: start(name.as_bytes()),
+        })
     }
 
     pub(crate) fn is_legal(name: &[u8]) -> bool {
-        let legal = |b: &u8| is_field_name_byte(*b) && *b != b';';
-        !name.is_empty() && name.iter().all(legal)
+        let bad = |b: &u8| !is_field_name_byte(*b) || *b == b';';
+        // All are looked at, so that it can be done many at a time.
+        !name.is_empty() && !name.iter().fold(false, |found, b| found | bad(b))
     }
 
     /// The name as it was written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
 impl PartialEq for FieldName {
     fn eq(&self, other: &Self) -> bool {
-        self.0.eq_ignore_ascii_case(&other.0)
+        self.start == other.start && self.text.eq_ignore_ascii_case(&other.text)
     }
 }
 
@@ -50,19 +57,19 @@ impl Eq for FieldName {}
 
 impl PartialEq<str> for FieldName {
     fn eq(&self, other: &str) -> bool {
-        self.0.eq_ignore_ascii_case(other)
+        self.text.eq_ignore_ascii_case(other)
     }
 }
 
 impl fmt::Debug for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
 impl fmt::Display for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -83,7 +90,19 @@ impl FieldNames {
     /// assert_eq!(names.iter().collect::<Vec<_>>(), ["From", "To"]);
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.joined.split(':').take(self.len)
+        let mut rest = (self.len > 0).then_some(&*self.joined);
+        std::iter::from_fn(move || {
+            let text = rest?;
+            // Names are short: a search made for long texts would not pay.
+            let end = text.bytes().position(|b| b == b':');
+            rest = end.map(|end| &text[end + 1..]);
+            Some(&text[..end.unwrap_or(text.len())])
+        })
+    }
+
+    /// The names in their order, each but the last with its colon.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.joined.split_inclusive(':')
     }
 
     /// How many there are.
@@ -96,6 +115,11 @@ impl FieldNames {
         self.len == 0
     }
 
+    /// Whether `name` stands among them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.iter().any(|n| n.eq_ignore_ascii_case(name))
+    }
+
     /// How often `name` stands among them; letter case does not count.
     pub fn count(&self, name: &str) -> usize {
         self.iter().filter(|n| n.eq_ignore_ascii_case(name)).count()
@@ -104,7 +128,7 @@ impl FieldNames {
 
 impl FromIterator<FieldName> for FieldNames {
     fn from_iter<I: IntoIterator<Item = FieldName>>(names: I) -> FieldNames {
-        let mut list = JoinedNames::default();
+        let mut list = JoinedNames::with_capacity(256);
         for name in names {
             list.push(name.as_str());
         }
@@ -113,13 +137,20 @@ impl FromIterator<FieldName> for FieldNames {
 }
 
 /// Makes [`FieldNames`] of one name after another.
-#[derive(Default)]
 pub(crate) struct JoinedNames {
     joined: String,
     len: usize,
 }
 
 impl JoinedNames {
+    /// No names, with memory for `bytes` bytes of them.
+    pub(crate) fn with_capacity(bytes: usize) -> JoinedNames {
+        JoinedNames {
+            joined: String::with_capacity(bytes),
+            len: 0,
+        }
+    }
+
     /// Adds a name that [`FieldName::new`] would take.
     pub(crate) fn push(&mut self, name: &str) {
         if self.len > 0 {
@@ -158,32 +189,48 @@ impl fmt::Debug for FieldNames {
 /// The fields of a header ordered by name, built once and asked once for each signature.
 #[derive(Debug)]
 pub struct FieldIndex {
-    /// The beginnings of the names, in order; equal names from the top down.
-    starts: Vec<u128>,
-    /// The positions of the fields in the same order.
-    order: Vec<u32>,
+    /// The beginnings of the names, in order, with the positions of the fields; equal names from the top down.
+    order: Vec<(u128, u32)>,
 }
 
 impl FieldIndex {
     /// Orders the fields of `header`.
     pub fn new(header: &Header) -> FieldIndex {
-        let mut fields: Vec<(u128, u32)> = (0u32..)
+        let mut order: Vec<(u128, u32)> = (0u32..)
             .zip(header.fields())
             .map(|(position, field)| (start(field.name_bytes()), position))
             .collect();
-        fields.sort_unstable_by(|a, b| {
+        order.sort_unstable_by(|a, b| {
             let rest = |position: u32| rest(header.field(position as usize).name_bytes());
             let names = a.0.cmp(&b.0);
             let names = names.then_with(|| compare(rest(a.1), rest(b.1)));
             names.then(a.1.cmp(&b.1))
         });
-        let (starts, order) = fields.into_iter().unzip();
-        FieldIndex { starts, order }
+        FieldIndex { order }
     }
 
     /// The positions of all fields named `name`, from the top down.
-    pub fn positions(&self, header: &Header, name: &str) -> &[u32] {
-        &self.order[self.range(header, name)]
+    pub fn positions(
+        &self,
+        header: &Header,
+        name: &str,
+    ) -> impl ExactSizeIterator<Item = usize> + '_ {
+        let found = &self.order[self.range(header, name)];
+        found.iter().map(|(_, position)| *position as usize)
+    }
+
+    /// How many fields have this name.
+    pub(crate) fn count(&self, header: &Header, name: &FieldName) -> usize {
+        self.range_of(header, name.start, name.as_str()).len()
+    }
+
+    /// How many fields have each of these names, for which [`start`] gives the numbers.
+    pub(crate) fn counts<const N: usize>(
+        &self,
+        header: &Header,
+        names: &[(&str, u128); N],
+    ) -> [usize; N] {
+        names.map(|(name, start)| self.range_of(header, start, name).len())
     }
 
     /// Picks a field for each of `names`, in their order; `None` where no instance is left.
@@ -208,34 +255,60 @@ impl FieldIndex {
         names: &FieldNames,
         own: Option<usize>,
     ) -> Vec<Option<Field<'h>>> {
+        let mut picked = Vec::with_capacity(names.len());
+        self.pick_each(header, names, own, |field| picked.push(field));
+        picked
+    }
+
+    /// [`pick`](Self::pick), one field after the other.
+    pub(crate) fn pick_each<'h>(
+        &self,
+        header: &'h Header,
+        names: &FieldNames,
+        own: Option<usize>,
+        mut each: impl FnMut(Option<Field<'h>>),
+    ) {
         // The number of instances already taken stands at the first place of each name.
         let mut taken = vec![0u32; self.order.len()];
-        names
-            .iter()
-            .map(|name| {
-                let range = self.range(header, name);
-                let instances = &self.order[range.clone()];
+        for name in names.iter() {
+            let range = self.range(header, name);
+            let instances = &self.order[range.clone()];
+            let mut next = || {
                 loop {
                     let used = taken.get_mut(range.start)?;
                     let left = instances.len().checked_sub(*used as usize + 1)?;
                     *used += 1;
-                    let position = instances[left] as usize;
+                    let position = instances[left].1 as usize;
                     if Some(position) != own {
                         return Some(header.field(position));
                     }
                 }
-            })
-            .collect()
+            };
+            each(next());
+        }
     }
 
     fn range(&self, header: &Header, name: &str) -> Range<usize> {
-        let wanted = start(name.as_bytes());
-        let from = self.starts.partition_point(|start| *start < wanted);
-        let len = self.starts[from..].partition_point(|start| *start == wanted);
+        self.range_of(header, start(name.as_bytes()), name)
+    }
+
+    fn range_of(&self, header: &Header, wanted: u128, name: &str) -> Range<usize> {
+        let from = self.order.partition_point(|(start, _)| *start < wanted);
+        let here = &self.order[from..];
+        let len = match here {
+            [first, second, ..] if first.0 == wanted && second.0 == wanted => {
+                here.partition_point(|(start, _)| *start == wanted)
+            }
+            [first, ..] if first.0 == wanted => 1,
+            _ => return from..from,
+        };
+        // Names that are shorter are told apart by their beginnings alone.
+        if name.len() < 16 {
+            return from..from + len;
+        }
         let alike = &self.order[from..from + len];
-        // Names of up to sixteen bytes are told apart by their beginnings alone.
         let wanted = rest(name.as_bytes());
-        let order = |position: &u32| {
+        let order = |(_, position): &(u128, u32)| {
             let name = header.field(*position as usize).name_bytes();
             compare(rest(name), wanted)
         };
@@ -246,10 +319,13 @@ impl FieldIndex {
 }
 
 /// The first sixteen bytes of a name in small letters, as a number that is in the order of the bytes.
-fn start(name: &[u8]) -> u128 {
+pub(crate) const fn start(name: &[u8]) -> u128 {
     let mut bytes = [0; 16];
-    let len = name.len().min(16);
-    bytes[..len].copy_from_slice(&name[..len]);
+    let mut at = 0;
+    while at < bytes.len() && at < name.len() {
+        bytes[at] = name[at];
+        at += 1;
+    }
     bytes.make_ascii_lowercase();
     u128::from_be_bytes(bytes)
 }

@@ -36,6 +36,8 @@ impl Default for HeaderLimits {
 pub struct Header {
     bytes: Vec<u8>,
     spans: Vec<Span>,
+    /// Whether a CR stands anywhere without an LF behind it.
+    bare_cr: bool,
 }
 
 /// Offsets into the header's bytes; a header is capped far below 4 GiB.
@@ -76,7 +78,7 @@ impl Header {
         if bytes.len() > limit {
             return Err(SplitError::HeaderTooLarge { limit });
         }
-        let mut spans = Vec::new();
+        let mut spans = Vec::with_capacity(32);
         let mut at = 0;
         let mut line = 1;
         while at < bytes.len() {
@@ -90,7 +92,14 @@ impl Header {
             at = span.end as usize;
             line += lines;
         }
-        Ok(Header { bytes, spans })
+        // Each LF has a CR before it, or the fields would not have been read.
+        let count = |byte| memchr::memchr_iter(byte, &bytes).count();
+        let bare_cr = count(b'\r') != count(b'\n');
+        Ok(Header {
+            bytes,
+            spans,
+            bare_cr,
+        })
     }
 
     /// The fields, from the top down.
@@ -117,6 +126,27 @@ impl Header {
     /// Always false: a header without a field does not parse.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
+    }
+
+    /// Whether there is a CR without an LF behind it: an ordinary byte here, a line end to some readers.
+    pub(crate) fn has_bare_cr(&self) -> bool {
+        self.bare_cr
+    }
+
+    /// How many fields called `name` a reader sees who takes a bare CR for a line end, beyond those that are
+    /// there: what follows a bare CR within a value is a line to it.
+    pub(crate) fn hidden(&self, name: &str) -> usize {
+        let bare = memchr::memchr_iter(b'\r', &self.bytes);
+        let bare = bare.filter(|at| self.bytes.get(at + 1) != Some(&b'\n'));
+        let named = |at: &usize| {
+            let line = &self.bytes[at + 1..];
+            let (Some(found), Some(rest)) = (line.get(..name.len()), line.get(name.len()..)) else {
+                return false;
+            };
+            let blanks = rest.iter().take_while(|b| is_wsp(**b)).count();
+            found.eq_ignore_ascii_case(name.as_bytes()) && rest.get(blanks) == Some(&b':')
+        };
+        bare.filter(named).count()
     }
 
     /// The raw bytes of the header block.

@@ -4,6 +4,7 @@
 //! under which `fexample.com` would lie below `example.com`. A-labels and U-labels of the same name are
 //! equal (RFC 8616 §4, RFC 5890 §2.3.2).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -223,11 +224,20 @@ impl Checked {
         if text.len() > 4 * MAX_NAME {
             return Err(NameError::NameTooLong { len: text.len() });
         }
-        let ascii = if text.is_ascii() {
-            text.to_ascii_lowercase()
+        let ascii: Cow<'_, str> = if text.is_ascii() {
+            match text.bytes().any(|b| b.is_ascii_uppercase()) {
+                true => text.to_ascii_lowercase().into(),
+                false => text.into(),
+            }
         } else {
             let ascii = idna::domain_to_ascii_cow(text.as_bytes(), AsciiDenyList::EMPTY);
-            ascii.map_err(|_| NameError::Idna)?.into_owned()
+            let ascii = ascii.map_err(|_| NameError::Idna)?.into_owned();
+            // Only U-labels (RFC 8616 §4): what is mapped to another text looks like one name and is another.
+            let (unicode, result) = idna::domain_to_unicode(&ascii);
+            if result.is_err() || unicode != text.to_lowercase() {
+                return Err(NameError::Idna);
+            }
+            ascii.into()
         };
         if ascii.is_empty() {
             return Err(NameError::Empty);

@@ -1,7 +1,7 @@
 //! What is refused although the mathematics is right, and the caps under which all else is done.
 
 use crate::author::Authors;
-use crate::header::FieldIndex;
+use crate::header::{FieldIndex, start};
 use crate::key::{Algorithm, RsaSizes};
 use crate::message::{Header, HeaderLimits};
 use crate::report::Failure;
@@ -122,20 +122,25 @@ impl Default for Policy {
     }
 }
 
-/// Fields of which a second instance, put above a signed one, deceives a reader.
-const DECEIVING: [&str; 11] = [
-    "From",
-    "Sender",
-    "Reply-To",
-    "To",
-    "Cc",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
+/// Fields of which a second instance, put above a signed one, deceives a reader; with what the index of a
+/// header finds them by.
+const DECEIVING: [(&str, u128); 11] = [
+    deceiving("From"),
+    deceiving("Sender"),
+    deceiving("Reply-To"),
+    deceiving("To"),
+    deceiving("Cc"),
+    deceiving("Subject"),
+    deceiving("Date"),
+    deceiving("Message-ID"),
+    deceiving("MIME-Version"),
+    deceiving("Content-Type"),
+    deceiving("Content-Transfer-Encoding"),
 ];
+
+const fn deceiving(name: &str) -> (&str, u128) {
+    (name, start(name.as_bytes()))
+}
 
 /// What `strict` wants to know of a header, counted once for all signatures.
 #[derive(Debug, Clone)]
@@ -146,14 +151,23 @@ pub(crate) struct MessageFacts {
 
 impl MessageFacts {
     pub(crate) fn new(header: &Header, index: &FieldIndex, authors: &Authors) -> MessageFacts {
+        let mut counts = index.counts(header, &DECEIVING);
+        let mut from_fields = authors.fields();
+        if header.has_bare_cr() {
+            // To readers that take a bare CR for a line end, there are more of them.
+            for ((name, _), count) in DECEIVING.iter().zip(&mut counts) {
+                *count += header.hidden(name);
+            }
+            from_fields += header.hidden("From");
+        }
         MessageFacts {
-            from_fields: authors.fields(),
-            counts: DECEIVING.map(|name| index.positions(header, name).len()),
+            from_fields,
+            counts,
         }
     }
 
     fn instances(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        DECEIVING.into_iter().zip(self.counts)
+        DECEIVING.into_iter().map(|(name, _)| name).zip(self.counts)
     }
 }
 
@@ -168,6 +182,8 @@ pub struct Limits {
     pub signatures: usize,
     /// Different keys that are looked up.
     pub lookups: usize,
+    /// Bytes of canonical header that are hashed for all signatures of a message together.
+    pub hashed_header: usize,
     /// TXT records of one name that are tried as keys.
     pub records: usize,
     /// Bytes of one TXT record.
@@ -179,14 +195,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 2 MiB and 10,000 fields of header, 100 signatures and 64 keys a message, 5 records of 16 KiB and
-    /// 100 tags a key, RSA from 1024 to 8192 bits.
+    /// 2 MiB and 10,000 fields of header, 100 signatures and 64 keys a message, 16 MiB of header to be hashed
+    /// for them, 5 records of 16 KiB and 100 tags a key, RSA from 1024 to 8192 bits.
     fn default() -> Self {
         Limits {
             header: HeaderLimits::default(),
             signature: SignatureLimits::default(),
             signatures: 100,
             lookups: 64,
+            hashed_header: 16 << 20,
             records: 5,
             record_bytes: 16 << 10,
             record_tags: 100,

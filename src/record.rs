@@ -71,18 +71,23 @@ impl KeyRecord {
             Err(_) => return Err(RecordError::NotDkim),
         };
         check_version(&list)?;
+        let p = list.get("p").ok_or(RecordError::NoKey)?;
+        let public = without_wsp(p.value);
         let key_type = match list.get("k") {
             None => KeyType::Rsa,
+            // A key that is revoked needs no type.
+            Some(tag) if public.is_empty() => word(tag.value)
+                .and_then(KeyType::from_word)
+                .unwrap_or(KeyType::Rsa),
             Some(tag) => word(tag.value)
                 .and_then(KeyType::from_word)
                 .ok_or_else(|| RecordError::KeyType {
                     found: excerpt(tag.value),
                 })?,
         };
-        let p = list.get("p").ok_or(RecordError::NoKey)?;
-        let public = match without_wsp(p.value) {
-            empty if empty.is_empty() => None,
-            text => Some(decode_base64(&text).ok_or(RecordError::Base64)?),
+        let public = match &*public {
+            [] => None,
+            text => Some(decode_base64(text).ok_or(RecordError::Base64)?),
         };
         let flag = |wanted: &[u8]| {
             let flags = list.get("t").map(|t| colon_list(t.value));
@@ -146,7 +151,13 @@ fn check_version(list: &TagList<'_>) -> Result<(), RecordError> {
     match list.get("v") {
         None if list.get("p").is_some() || list.get("k").is_some() => Ok(()),
         None => Err(RecordError::NotDkim),
-        Some(tag) if tag.value != b"DKIM1" => Err(RecordError::NotDkim),
+        Some(tag) if tag.value != b"DKIM1" => Err(match tag.value.strip_prefix(b"DKIM1") {
+            // Something was pasted with it, or a semicolon is missing: DKIM10 is another version.
+            Some([next, ..]) if !next.is_ascii_alphanumeric() => RecordError::Version {
+                found: excerpt(tag.value),
+            },
+            _ => RecordError::NotDkim,
+        }),
         Some(_) if list.iter().next().is_some_and(|first| first.name == "v") => Ok(()),
         Some(_) => Err(RecordError::VersionNotFirst),
     }
@@ -154,7 +165,8 @@ fn check_version(list: &TagList<'_>) -> Result<(), RecordError> {
 
 /// Whether a text that is no tag list was meant to be a key record.
 fn looks_like_dkim(text: &[u8]) -> bool {
-    let compact: Vec<u8> = without_wsp(&text[..text.len().min(64)]);
+    let mut compact: Vec<u8> = without_wsp(&text[..text.len().min(64)]).into_owned();
+    compact.retain(|b| !matches!(b, b'"' | b'\'' | b'\\'));
     compact.starts_with(b"v=DKIM1") || compact.starts_with(b"k=rsa") || compact.starts_with(b"p=")
 }
 
@@ -196,6 +208,12 @@ pub enum RecordError {
     Tags {
         /// What is wrong with the list.
         error: TagError,
+    },
+    /// v= begins with DKIM1, but does not end there.
+    #[error("the key record has v={found}, which is not DKIM1")]
+    Version {
+        /// The value, escaped.
+        found: String,
     },
     /// v=DKIM1 stands behind another tag.
     #[error("the key record has v=DKIM1, but not as its first tag")]
@@ -246,11 +264,29 @@ mod tests {
             "google-site-verification=abc",
             "hello",
             "v=DKIM2; p=Zm9v",
-            "v=DKIM1\\; p=Zm9v",
+            "v=DKIM10; p=Zm9v",
             "o=~",
         ] {
             assert_eq!(parse(text), Err(RecordError::NotDkim), "{text}");
         }
+        for text in [
+            "v=DKIM1\\; p=Zm9v",
+            "v=DKIM1 k=rsa; p=Zm9v",
+            "v=DKIM1, k=rsa",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, RecordError::Version { .. }), "{text}");
+        }
+        for text in [
+            "\"v=DKIM1; p=Zm9v\"",
+            "'v=DKIM1\\; p=Zm9v'",
+            "\\\"v=DKIM1; p=x",
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, RecordError::Tags { .. }), "{text}");
+        }
+        let revoked = parse("v=DKIM1; k=zzz; p=").unwrap();
+        assert_eq!(revoked.public, None);
         assert_eq!(parse("v=DKIM1; k=rsa"), Err(RecordError::NoKey));
         assert_eq!(parse("p=Zm9v; v=DKIM1"), Err(RecordError::VersionNotFirst));
         assert_eq!(parse("v=DKIM1; p=Zm!v"), Err(RecordError::Base64));

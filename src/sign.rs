@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::author::Authors;
 use crate::canon::{self, Canonicalization, Sink as _};
-use crate::hash::{BlockSink, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
-use crate::header::{FieldIndex, FieldName};
+use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, HashAlgorithm, Hasher};
+use crate::header::{FieldIndex, FieldName, JoinedNames};
 use crate::key::{KeyError, KeyType, SigningKey};
 use crate::message::{Field, Header, HeaderLimits, SplitError, split};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
-use crate::signature::{FIELD_NAME, Signature, SignatureLimits, SignedHeaders};
+use crate::signature::{FIELD_NAME, Signature, SignatureLimits, SignedHeaders, filled};
 use crate::time::UnixTime;
 
 /// Signs a message whose bytes are all at hand; returns the fields to put before it.
@@ -215,11 +215,12 @@ impl Signer {
             };
             unsigned.push((signature, identity.key));
         }
-        let mut canonical = Vec::new();
-        let picked = index.pick(header, signed_headers.names(), None);
-        for field in picked.into_iter().flatten() {
-            canon::header::field(options.canonicalization.header, field, &mut canonical);
-        }
+        let mut canonical = Vec::with_capacity(header.as_bytes().len() + 1024);
+        index.pick_each(header, signed_headers.names(), None, |field| {
+            if let Some(field) = field {
+                canon::header::field(options.canonicalization.header, field, &mut canonical);
+            }
+        });
         let body = BodyHashSpec {
             canon: options.canonicalization.body,
             hash: HashAlgorithm::Sha256,
@@ -245,27 +246,23 @@ impl Signer {
     pub fn finish(self) -> Result<Vec<String>, SignError> {
         let digest = self.hasher.finish().get(&self.body).digest;
         let digest = digest.expect("the whole body has a hash");
-        let mut fields = Vec::new();
+        let mut signed = self.header;
+        let header_len = signed.len();
+        let mut fields = Vec::with_capacity(self.unsigned.len());
         for (mut signature, key) in self.unsigned {
             signature.body_hash = digest.as_bytes().to_vec();
-            let digest = header_digest(&self.header, &signature)?;
-            signature.signature = key.sign(&digest)?;
-            fields.push(signature.to_field());
+            // RFC 6376 §3.7: the signed fields, and the field itself with an empty b=, which stands last.
+            let field = signature.write_unsigned();
+            let value = field.as_str().split_at(FIELD_NAME.len() + 1).1;
+            let canon = signature.canonicalization.header;
+            signed.truncate(header_len);
+            canon::header::unsigned(canon, FIELD_NAME, value, &mut signed);
+            let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+            hasher.put(&signed);
+            fields.push(filled(field, &key.sign(&hasher.finish())?));
         }
         Ok(fields)
     }
-}
-
-/// The hash over the signed fields and the field itself with an empty b= (RFC 6376 §3.7).
-fn header_digest(canonical: &[u8], signature: &Signature) -> Result<Digest, SignError> {
-    let field = signature.to_field();
-    let field = Header::parse(field.as_bytes(), HeaderLimits::default())?;
-    let mut sink = BlockSink::new(Hasher::new(HashAlgorithm::Sha256));
-    sink.put(canonical);
-    let canon = signature.canonicalization.header;
-    // b= is empty and stands last: there is nothing to leave out.
-    canon::header::signature(canon, field.field(0), 0..0, &mut sink);
-    Ok(sink.into_inner().finish())
 }
 
 fn check_message(header: &Header) -> Result<(), SignError> {
@@ -332,29 +329,30 @@ fn choose_fields(
     index: &FieldIndex,
     options: &SignOptions,
 ) -> Result<SignedHeaders, SignError> {
-    let mut chosen: Vec<FieldName> = Vec::new();
-    let all = options
-        .headers
-        .iter()
-        .chain(&options.oversign)
-        .chain(&options.oversign_present);
-    for name in all {
-        if chosen.contains(name) {
+    let limit = SignatureLimits::default().signed_headers;
+    let mut chosen = JoinedNames::with_capacity(512);
+    let lists = [
+        &options.headers,
+        &options.oversign,
+        &options.oversign_present,
+    ];
+    let mut seen: Vec<&FieldName> = Vec::with_capacity(64);
+    for name in lists.into_iter().flatten() {
+        if seen.contains(&name) {
             continue;
         }
-        let present = index.positions(header, name.as_str()).len();
+        seen.push(name);
+        let present = index.count(header, name);
         let more = options.oversign.contains(name)
             || (present > 0 && options.oversign_present.contains(name));
-        chosen.extend(std::iter::repeat_n(
-            name.clone(),
-            present + usize::from(more),
-        ));
+        for _ in 0..present + usize::from(more) {
+            if chosen.len() == limit {
+                return Err(SignError::TooManyFields { limit });
+            }
+            chosen.push(name.as_str());
+        }
     }
-    let limit = SignatureLimits::default().signed_headers;
-    if chosen.len() > limit {
-        return Err(SignError::TooManyFields { limit });
-    }
-    SignedHeaders::new(chosen.into_iter().collect()).ok_or(SignError::FromNotSigned)
+    SignedHeaders::new(chosen.finish()).ok_or(SignError::FromNotSigned)
 }
 
 /// Why a message is not signed.

@@ -20,7 +20,7 @@ pub struct SignedHeaders(FieldNames);
 impl SignedHeaders {
     /// Keeps the names; `None` where From is not among them.
     pub fn new(names: FieldNames) -> Option<SignedHeaders> {
-        (names.count("From") > 0).then_some(SignedHeaders(names))
+        (names.has("From")).then_some(SignedHeaders(names))
     }
 
     /// The names in their order; one that stands twice signs two instances.
@@ -125,10 +125,15 @@ impl Signature {
     /// All that stands before the value of b= is the same whatever [`signature`](Self::signature) holds,
     /// so that the field may be hashed with none and then written with the one that was made.
     pub fn to_field(&self) -> String {
+        filled(self.write_unsigned(), &self.signature)
+    }
+
+    /// The field up to the value of b=, which is what b= signs of it.
+    pub(crate) fn write_unsigned(&self) -> FoldingWriter {
         let mut field = FoldingWriter::new(FIELD_NAME);
         field.tag("v", ["1"]);
         field.tag("a", [self.algorithm.as_str()]);
-        field.tag("c", [self.canonicalization.to_string().as_str()]);
+        field.tag("c", [self.canonicalization.as_str()]);
         field.tag("d", [self.domain.as_ascii()]);
         field.tag("s", [self.selector.as_ascii()]);
         if let Some(identity) = &self.identity {
@@ -143,18 +148,18 @@ impl Signature {
         if let BodyLimit::Octets(l) = self.body_limit {
             field.tag("l", [l.to_string().as_str()]);
         }
-        let names = self.signed_headers.names();
-        let end = |at: usize| if at + 1 < names.len() { ":" } else { "" };
-        let pieces = names.iter().enumerate();
-        let names: Vec<String> = pieces.map(|(at, n)| format!("{n}{}", end(at))).collect();
-        field.tag("h", names.iter().map(String::as_str));
+        field.tag("h", self.signed_headers.names().pieces());
         field.tag("bh", [encode_base64(&self.body_hash).as_str()]);
-        field.base64_tag("b", &encode_base64(&self.signature));
-        let mut text = field.finish();
-        // The last tag needs no semicolon.
-        text.pop();
-        text
+        field.open_base64_tag("b");
+        field
     }
+}
+
+/// The field with its signature. The last tag needs no semicolon.
+pub(crate) fn filled(unsigned: FoldingWriter, signature: &[u8]) -> String {
+    let mut field = unsigned;
+    field.base64_value(&encode_base64(signature));
+    field.finish()
 }
 
 /// Every tag read for itself, so that a report can show the good ones of a bad signature.
@@ -259,7 +264,7 @@ impl Reading {
         good(&self.body_hash)?;
         let domain = good(&self.domain)?;
         let selector = good(&self.selector)?;
-        if good(&self.signed_headers)?.count("from") == 0 {
+        if !good(&self.signed_headers)?.has("from") {
             return Err(SignatureError::FromNotSigned);
         }
         good(&self.canonicalization)?;
@@ -315,11 +320,12 @@ fn read_canonicalization(value: &[u8]) -> Result<Canonicalization, SignatureErro
 }
 
 fn read_signed_headers(value: &[u8], limit: usize) -> Result<FieldNames, SignatureError> {
-    let mut names = JoinedNames::default();
+    let mut names = JoinedNames::with_capacity(value.len());
     for item in colon_list(value) {
         if names.len() == limit {
             return Err(SignatureError::TooManyHeaders { limit });
         }
+        // A name that is legal is ASCII.
         match std::str::from_utf8(item) {
             Ok(name) if FieldName::is_legal(item) => names.push(name),
             _ => {
@@ -387,7 +393,7 @@ fn read_identity(value: &[u8]) -> Result<Auid, SignatureError> {
 pub(crate) fn decode_quoted_printable(value: &[u8]) -> Option<Vec<u8>> {
     let value = without_wsp(value);
     let mut out = Vec::with_capacity(value.len());
-    let mut rest = value.as_slice();
+    let mut rest = &*value;
     while let Some((&byte, tail)) = rest.split_first() {
         if byte == b'=' {
             let (pair, tail) = tail.split_at_checked(2)?;

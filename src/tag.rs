@@ -1,5 +1,6 @@
 //! Tag=value lists (RFC 6376 §3.2), and the writer that folds a signature field.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::message::is_wsp;
@@ -40,7 +41,7 @@ impl<'a> TagList<'a> {
     /// list invalid then), or more than `max_tags` tags.
     pub fn parse(text: &'a [u8], max_tags: usize) -> Result<TagList<'a>, TagError> {
         check_bytes(text)?;
-        let mut tags: Vec<Tag<'a>> = Vec::new();
+        let mut tags: Vec<Tag<'a>> = Vec::with_capacity(12);
         let mut at = 0;
         while at < text.len() {
             let end = memchr::memchr(b';', &text[at..]).map_or(text.len(), |i| at + i);
@@ -49,7 +50,7 @@ impl<'a> TagList<'a> {
                 break;
             }
             let tag = parse_tag(text, at..end)?;
-            if tags.iter().any(|t| t.name == tag.name) {
+            if tags.iter().any(|t| same(t.name, tag.name)) {
                 return Err(TagError::Duplicate {
                     name: tag.name.into(),
                 });
@@ -68,13 +69,18 @@ impl<'a> TagList<'a> {
 
     /// The tag of this name.
     pub fn get(&self, name: &str) -> Option<&Tag<'a>> {
-        self.tags.iter().find(|t| t.name == name)
+        self.tags.iter().find(|t| same(t.name, name))
     }
 
     /// All tags in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Tag<'a>> {
         self.tags.iter()
     }
+}
+
+/// Names are of one byte or two: a call to compare memory would cost more than the loop.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().eq(b.bytes())
 }
 
 fn parse_tag(text: &[u8], item: Range<usize>) -> Result<Tag<'_>, TagError> {
@@ -99,16 +105,33 @@ fn parse_tag(text: &[u8], item: Range<usize>) -> Result<Tag<'_>, TagError> {
 
 /// No control character stands in a list but those of folding white space.
 fn check_bytes(text: &[u8]) -> Result<(), TagError> {
-    let bad = text.iter().enumerate().find(|&(at, &b)| match b {
-        b'\t' => false,
-        b'\r' => text.get(at + 1) != Some(&b'\n'),
-        b'\n' => at == 0 || text[at - 1] != b'\r',
-        _ => b < b' ' || b == 0x7f,
-    });
-    match bad {
-        Some((at, &byte)) => Err(TagError::Control { byte, at }),
-        None => Ok(()),
+    let mut from = 0;
+    while let Some(at) = next_control(text, from) {
+        // What is allowed is HTAB, and CRLF.
+        let legal = match text[at] {
+            b'\t' => 1,
+            b'\r' if text.get(at + 1) == Some(&b'\n') => 2,
+            byte => return Err(TagError::Control { byte, at }),
+        };
+        from = at + legal;
     }
+    Ok(())
+}
+
+/// The first control character from `from` on.
+fn next_control(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    // All of a piece are looked at, so that it can be done at once.
+    while let Some(piece) = text.get(at..at + 16)
+        && !piece.iter().fold(false, |found, b| found | is_control(*b))
+    {
+        at += 16;
+    }
+    Some(at + text[at..].iter().position(|b| is_control(*b))?)
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < b' ' || byte == 0x7f
 }
 
 /// Takes folding white space off both ends.
@@ -125,9 +148,16 @@ pub(crate) fn colon_list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// A value without any folding white space: how base64 and numbers are read.
-pub(crate) fn without_wsp(value: &[u8]) -> Vec<u8> {
-    let blank = |b: u8| is_wsp(b) || matches!(b, b'\r' | b'\n');
-    value.iter().copied().filter(|b| !blank(*b)).collect()
+pub(crate) fn without_wsp(value: &[u8]) -> Cow<'_, [u8]> {
+    let blank = |b: &u8| is_wsp(*b) || matches!(b, b'\r' | b'\n');
+    if !value.iter().any(blank) {
+        return value.into();
+    }
+    let mut out = Vec::with_capacity(value.len());
+    for piece in value.split(blank) {
+        out.extend_from_slice(piece);
+    }
+    out.into()
 }
 
 /// Why a tag=value list cannot be read.
@@ -188,9 +218,12 @@ const FOLD: &str = "\r\n ";
 impl FoldingWriter {
     /// Begins the field of this name.
     pub fn new(name: &str) -> FoldingWriter {
+        let mut text = String::with_capacity(1024);
+        text.push_str(name);
+        text.push(':');
         FoldingWriter {
-            text: format!("{name}:"),
-            column: name.len() + 1,
+            column: text.len(),
+            text,
             tags: 0,
         }
     }
@@ -198,26 +231,30 @@ impl FoldingWriter {
     /// Adds a tag whose value is made of `pieces`. A fold may stand before each piece but the first.
     pub fn tag<'p>(&mut self, name: &str, pieces: impl IntoIterator<Item = &'p str>) {
         let mut pieces = pieces.into_iter().peekable();
-        let mut first = true;
+        let first = pieces.next().unwrap_or_default();
+        let end = |more: bool| if more { "" } else { ";" };
+        self.open(&[name, "=", first, end(pieces.peek().is_some())], 0);
         while let Some(piece) = pieces.next() {
-            let end = if pieces.peek().is_none() { ";" } else { "" };
-            if first {
-                self.open(&format!("{name}={piece}{end}"), 0);
-            } else {
-                self.put(&format!("{piece}{end}"));
-            }
-            first = false;
-        }
-        if first {
-            self.open(&format!("{name}=;"), 0);
+            self.put(&[piece, end(pieces.peek().is_some())]);
         }
     }
 
     /// Adds a tag whose value may be broken at any place: base64.
     ///
-    /// What stands before the value does not depend on it: b= is written empty, signed, and written full.
+    /// What stands before the value does not depend on it: b= is written empty, signed, and then filled in.
     pub fn base64_tag(&mut self, name: &str, value: &str) {
-        self.open(&format!("{name}="), 1);
+        self.open(&[name, "="], 1);
+        self.base64_value(value);
+        self.put_end();
+    }
+
+    /// Begins a tag whose value is added by [`base64_value`](Self::base64_value).
+    pub(crate) fn open_base64_tag(&mut self, name: &str) {
+        self.open(&[name, "="], 1);
+    }
+
+    /// Adds the value of the tag that was begun.
+    pub(crate) fn base64_value(&mut self, value: &str) {
         let mut rest = value;
         while !rest.is_empty() {
             let room = COLUMNS.saturating_sub(self.column);
@@ -232,12 +269,18 @@ impl FoldingWriter {
                 continue;
             }
             let (head, tail) = rest.split_at(len);
-            self.text.push_str(head);
-            self.column += len;
+            self.add(&[head]);
             rest = tail;
         }
-        self.text.push(';');
-        self.column += 1;
+    }
+
+    fn put_end(&mut self) {
+        self.add(&[";"]);
+    }
+
+    /// What was written so far.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The field, without a final CRLF; each tag ends with a semicolon.
@@ -246,30 +289,38 @@ impl FoldingWriter {
     }
 
     /// Begins a tag: behind a space, or on a line of its own if `room` columns would not be left behind it.
-    fn open(&mut self, piece: &str, room: usize) {
+    fn open(&mut self, parts: &[&str], room: usize) {
         self.tags += 1;
-        if self.column + 1 + piece.len() + room > COLUMNS && self.tags > 1 {
+        if self.column + 1 + width(parts) + room > COLUMNS && self.tags > 1 {
             self.fold();
         } else {
-            self.text.push(' ');
-            self.column += 1;
+            self.add(&[" "]);
         }
-        self.text.push_str(piece);
-        self.column += piece.len();
+        self.add(parts);
     }
 
-    fn put(&mut self, piece: &str) {
-        if self.column + piece.len() > COLUMNS {
+    fn put(&mut self, parts: &[&str]) {
+        if self.column + width(parts) > COLUMNS {
             self.fold();
         }
-        self.text.push_str(piece);
-        self.column += piece.len();
+        self.add(parts);
+    }
+
+    fn add(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.text.push_str(part);
+        }
+        self.column += width(parts);
     }
 
     fn fold(&mut self) {
         self.text.push_str(FOLD);
         self.column = FOLD.len() - 2;
     }
+}
+
+fn width(parts: &[&str]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 #[cfg(test)]

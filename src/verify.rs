@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::author::Authors;
 use crate::canon::{self, Sink};
 use crate::dns::{Answer, Cause, LookupTxt};
-use crate::hash::{BlockSink, BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, Hasher};
+use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, Hasher};
 use crate::header::FieldIndex;
 use crate::key::{KeyError, VerifyingKey};
 use crate::message::{Header, SplitError, split};
@@ -108,7 +108,8 @@ pub struct Verifier {
 struct Shared {
     policy: Arc<Policy>,
     now: UnixTime,
-    keys: HashMap<KeyName, Arc<PublishedKeys>>,
+    /// At most as many as may be looked up.
+    keys: Vec<(KeyName, Arc<PublishedKeys>)>,
 }
 
 /// A DKIM-Signature field: decided by the header alone, or still to be tried.
@@ -143,12 +144,11 @@ impl Verifier {
         let facts = MessageFacts::new(&header, &index, &authors);
         let mut items = Vec::new();
         let positions = index.positions(&header, FIELD_NAME);
-        for (nth, position) in positions.iter().enumerate() {
-            let position = *position as usize;
+        for (nth, position) in positions.enumerate() {
             items.push(read_item(&header, &authors, &policy, now, nth, position));
         }
         let wanted = choose(&mut items, &policy);
-        let keys = HashMap::new();
+        let keys = Vec::new();
         Verifier {
             header,
             index,
@@ -173,11 +173,9 @@ impl Verifier {
     /// The DomainKey-Signature fields of the header (RFC 4870), which are named and not verified.
     pub fn domainkeys(&self) -> Vec<DomainKeysReport> {
         let positions = self.index.positions(&self.header, "DomainKey-Signature");
-        let field = |position: &u32| self.header.field(*position as usize);
         let tags = self.shared.policy.limits.signature.tags;
         positions
-            .iter()
-            .map(field)
+            .map(|position| self.header.field(position))
             .enumerate()
             .map(|(index, field)| {
                 let list = TagList::parse(field.value(), tags).ok();
@@ -228,7 +226,8 @@ impl Verifier {
                 State::Open(candidate) => open.push(Tried {
                     index: item.index,
                     alignment: item.alignment,
-                    header_digest: header_digest(&self.header, &self.index, &candidate),
+                    position: candidate.position,
+                    b_value: candidate.b_value,
                     body: BodyHashSpec {
                         canon: candidate.signature.canonicalization.body,
                         hash: candidate.signature.algorithm.hash(),
@@ -241,6 +240,8 @@ impl Verifier {
         }
         BodyVerifier {
             hasher: BodyHasher::new(open.iter().map(|t| t.body)),
+            header: self.header,
+            fields: self.index,
             facts: self.facts,
             open,
             decided,
@@ -312,21 +313,6 @@ fn choose(items: &mut [Item], policy: &Policy) -> Vec<KeyName> {
     wanted
 }
 
-fn header_digest(header: &Header, index: &FieldIndex, candidate: &Candidate) -> Digest {
-    let signature = &candidate.signature;
-    let mut sink = BlockSink::new(Hasher::new(signature.algorithm.hash()));
-    let b_value = candidate.b_value.clone();
-    put_signed_header(
-        header,
-        index,
-        signature,
-        candidate.position,
-        b_value,
-        &mut sink,
-    );
-    sink.into_inner().finish()
-}
-
 /// Puts into `sink` what b= signs: the fields that h= picks, and the signature field itself without the
 /// value of b= (RFC 6376 §3.7).
 ///
@@ -341,13 +327,11 @@ pub fn put_signed_header(
 ) {
     let canon = signature.canonicalization.header;
     let names = signature.signed_headers.names();
-    for field in index
-        .pick(header, names, Some(position))
-        .into_iter()
-        .flatten()
-    {
-        canon::header::field(canon, field, sink);
-    }
+    index.pick_each(header, names, Some(position), |field| {
+        if let Some(field) = field {
+            canon::header::field(canon, field, sink);
+        }
+    });
     canon::header::signature(canon, header.field(position), b_value, sink);
 }
 
@@ -365,6 +349,8 @@ pub enum Appetite {
 #[derive(Debug)]
 pub struct BodyVerifier {
     hasher: BodyHasher,
+    header: Header,
+    fields: FieldIndex,
     facts: MessageFacts,
     open: Vec<Tried>,
     decided: Vec<Verdict>,
@@ -378,7 +364,9 @@ struct Tried {
     alignment: Option<Alignment>,
     signature: Signature,
     key_name: KeyName,
-    header_digest: Digest,
+    /// Its field in the header, and where in it the value of b= stands.
+    position: usize,
+    b_value: Range<usize>,
     body: BodyHashSpec,
 }
 
@@ -422,9 +410,17 @@ impl BodyVerifier {
     pub fn finish(self) -> Vec<Verdict> {
         let hashes = self.hasher.finish();
         let mut verdicts = self.decided;
-        for tried in self.open {
+        let mut work = HeaderWork {
+            header: &self.header,
+            fields: &self.fields,
+            left: self.shared.policy.limits.hashed_header,
+            canonical: Vec::new(),
+        };
+        let mut open = self.open;
+        open.sort_by_key(|tried| tried.alignment.map_or(u8::MAX, |a| a as u8));
+        for tried in open {
             let body = hashes.get(&tried.body);
-            let (outcome, key) = self.shared.judge(&tried, body, &self.facts);
+            let (outcome, key) = self.shared.judge(&tried, body, &self.facts, &mut work);
             verdicts.push(Verdict {
                 index: tried.index,
                 claims: Claims::from(&tried.signature),
@@ -438,6 +434,38 @@ impl BodyVerifier {
         }
         verdicts.sort_by_key(|v| v.index);
         verdicts
+    }
+}
+
+/// The hashing of a header for one signature after the other, which ends at a cap.
+struct HeaderWork<'h> {
+    header: &'h Header,
+    fields: &'h FieldIndex,
+    /// Bytes that may still be hashed.
+    left: usize,
+    canonical: Vec<u8>,
+}
+
+impl HeaderWork<'_> {
+    /// The hash that b= signs; `None` beyond the cap.
+    fn digest(&mut self, tried: &Tried) -> Option<Digest> {
+        if self.left == 0 {
+            return None;
+        }
+        self.canonical.clear();
+        self.canonical.reserve(self.header.as_bytes().len());
+        put_signed_header(
+            self.header,
+            self.fields,
+            &tried.signature,
+            tried.position,
+            tried.b_value.clone(),
+            &mut self.canonical,
+        );
+        self.left = self.left.saturating_sub(self.canonical.len());
+        let mut hasher = Hasher::new(tried.signature.algorithm.hash());
+        hasher.put(&self.canonical);
+        Some(hasher.finish())
     }
 }
 
@@ -478,8 +506,11 @@ impl PublishedKeys {
 #[derive(Debug)]
 pub struct KeyCache {
     capacity: usize,
-    keys: RwLock<HashMap<KeyName, (Arc<PublishedKeys>, Option<Instant>)>>,
+    keys: RwLock<HashMap<KeyName, KeptKeys>>,
 }
+
+/// Keys, and when they are too old; never, where no clock counts so far.
+type KeptKeys = (Arc<PublishedKeys>, Option<Instant>);
 
 impl KeyCache {
     /// An empty cache for at most so many names.
@@ -623,15 +654,22 @@ impl Shared {
     fn supply(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
         // The first answer stands, because the body may have been left unread for it; only a temporary
         // failure, for which nothing is left unread, gives way to a later answer.
-        let known = self.keys.get(name).map(|keys| &keys.0);
-        if matches!(known, None | Some(Keys::None(Failure::Temporary(_)))) {
-            self.keys.insert(name.clone(), keys);
+        let known = self.keys.iter_mut().find(|(known, _)| known == name);
+        match known {
+            None => self.keys.push((name.clone(), keys)),
+            Some((_, old)) if matches!(old.0, Keys::None(Failure::Temporary(_))) => *old = keys,
+            Some(_) => {}
         }
+    }
+
+    fn keys(&self, name: &KeyName) -> Option<&Keys> {
+        let known = self.keys.iter().find(|(known, _)| known == name);
+        known.map(|(_, keys)| &keys.0)
     }
 
     /// Whether an answer may still come, or there is a key that the signature may use.
     fn may_pass(&self, tried: &Tried) -> bool {
-        match self.keys.get(&tried.key_name).map(|keys| &keys.0) {
+        match self.keys(&tried.key_name) {
             None | Some(Keys::None(Failure::Temporary(_))) => true,
             Some(Keys::None(_)) => false,
             Some(Keys::Records(records)) => {
@@ -645,16 +683,26 @@ impl Shared {
         tried: &Tried,
         body: BodyHash,
         facts: &MessageFacts,
+        work: &mut HeaderWork<'_>,
     ) -> (Result<(), Failure>, Option<KeyFacts>) {
-        let records = match self.keys.get(&tried.key_name).map(|keys| &keys.0) {
+        let records = match self.keys(&tried.key_name) {
             None => return (Err(Failure::Temporary(Cause::NotAsked)), None),
             Some(Keys::None(failure)) => return (Err(failure.clone()), None),
             Some(Keys::Records(records)) => records,
         };
+        // Only a key that may be used is worth the hashing of the header.
+        let usable = records.iter().any(|r| r.usable(&tried.signature).is_ok());
+        let mut digest = None;
+        if usable {
+            digest = work.digest(tried);
+            if digest.is_none() {
+                return (Err(Failure::NotEvaluated), None);
+            }
+        }
         let mut worst = None;
         for record in records {
             let key = record.facts();
-            match self.judge_with(tried, record, body) {
+            match judge_with(tried, record, body, digest.as_ref()) {
                 Ok(()) => {
                     let unsigned = match tried.body.limit {
                         BodyLimit::Whole => 0,
@@ -675,22 +723,28 @@ impl Shared {
         let (failure, key) = worst.expect("an answer with records has at least one");
         (Err(failure), key)
     }
+}
 
-    fn judge_with(&self, tried: &Tried, record: &Published, body: BodyHash) -> Result<(), Failure> {
-        let signature = &tried.signature;
-        let key = record.usable(signature)?;
-        let hash = signature.algorithm.hash();
-        let header_holds = key.verify(&tried.header_digest, hash, &signature.signature);
-        match (body.digest, tried.body.limit) {
-            (None, BodyLimit::Octets(limit)) => Err(Failure::BodyTooShort {
-                limit,
-                len: body.canonical_len,
-            }),
-            (Some(digest), _) if digest.as_bytes() == signature.body_hash => {
-                header_holds.then_some(()).ok_or(Failure::Mismatch)
-            }
-            _ => Err(Failure::BodyHash { header_holds }),
+/// `digest` is the hash of the header, which is there if any key may be used.
+fn judge_with(
+    tried: &Tried,
+    record: &Published,
+    body: BodyHash,
+    digest: Option<&Digest>,
+) -> Result<(), Failure> {
+    let signature = &tried.signature;
+    let key = record.usable(signature)?;
+    let hash = signature.algorithm.hash();
+    let header_holds = digest.is_some_and(|digest| key.verify(digest, hash, &signature.signature));
+    match (body.digest, tried.body.limit) {
+        (None, BodyLimit::Octets(limit)) => Err(Failure::BodyTooShort {
+            limit,
+            len: body.canonical_len,
+        }),
+        (Some(digest), _) if digest.as_bytes() == signature.body_hash => {
+            header_holds.then_some(()).ok_or(Failure::Mismatch)
         }
+        _ => Err(Failure::BodyHash { header_holds }),
     }
 }
 

@@ -168,14 +168,14 @@ impl BodyCanonicalizer {
 
     /// Relaxed: gathers a byte, and before it the blank that was held back.
     fn gather<S: Sink>(&mut self, byte: u8, sink: &mut S) {
-        if !self.gathered.reserve(2) {
+        if self.gathered.room() < 2 && !self.gathered.reserve(2) {
             self.hand_on_but_line_ends(false, sink);
         }
         if self.blank {
             self.blank = false;
-            self.gathered.push(b" ");
+            self.gathered.push_byte(b' ');
         }
-        self.gathered.push(&[byte]);
+        self.gathered.push_byte(byte);
     }
 
     /// Hands on what is gathered, but holds back the line ends at its end; `last` says that no byte will
@@ -288,10 +288,15 @@ impl Gathered {
     fn reserve(&mut self, more: usize) -> bool {
         let wanted = self.len.saturating_add(more).saturating_add(ROOM);
         if wanted > self.bytes.len() && self.bytes.len() < GATHERED {
-            let len = wanted.checked_next_power_of_two().unwrap_or(GATHERED);
-            self.bytes.resize(len.min(GATHERED), 0);
+            let len = wanted.max(2 * self.bytes.len()).min(GATHERED);
+            self.bytes.resize(len, 0);
         }
         wanted <= self.bytes.len()
+    }
+
+    fn push_byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
     }
 
     fn push(&mut self, bytes: &[u8]) {

@@ -29,6 +29,21 @@ pub fn signature(canon: Canon, field: Field<'_>, b_value: Range<usize>, sink: &m
     unended(canon, field, b_value, sink);
 }
 
+/// Puts a DKIM-Signature field that is being made and ends before the value of b=, as [`signature`] would.
+pub(crate) fn unsigned(canon: Canon, name: &str, value: &str, sink: &mut dyn Sink) {
+    match canon {
+        Canon::Simple => {
+            sink.put(name.as_bytes());
+            sink.put(b":");
+            sink.put(value.as_bytes());
+        }
+        Canon::Relaxed => {
+            put_name(name.as_bytes(), sink);
+            RelaxedValue::default().put(value.as_bytes(), sink);
+        }
+    }
+}
+
 fn unended(canon: Canon, field: Field<'_>, omit: Range<usize>, sink: &mut dyn Sink) {
     match canon {
         Canon::Simple => {
@@ -38,20 +53,25 @@ fn unended(canon: Canon, field: Field<'_>, omit: Range<usize>, sink: &mut dyn Si
             sink.put(&raw[value_at + omit.end..]);
         }
         Canon::Relaxed => {
-            let mut name = [0; 64];
-            for part in field.name().as_bytes().chunks(name.len()) {
-                let lower = &mut name[..part.len()];
-                lower.copy_from_slice(part);
-                lower.make_ascii_lowercase();
-                sink.put(lower);
-            }
-            sink.put(b":");
+            put_name(field.name_bytes(), sink);
             let value = field.value();
             let mut relaxed = RelaxedValue::default();
             relaxed.put(&value[..omit.start], sink);
             relaxed.put(&value[omit.end..], sink);
         }
     }
+}
+
+/// The name in small letters, and the colon.
+fn put_name(name: &[u8], sink: &mut dyn Sink) {
+    let mut small = [0; 64];
+    for part in name.chunks(small.len()) {
+        let lower = &mut small[..part.len()];
+        lower.copy_from_slice(part);
+        lower.make_ascii_lowercase();
+        sink.put(lower);
+    }
+    sink.put(b":");
 }
 
 /// Unfolds, makes each run of white space one SP, and drops those at either end (§3.4.2).
@@ -88,7 +108,7 @@ impl RelaxedValue {
 
 /// The length of the bytes that stay as they are: up to a tab, a CRLF, or a space that is not alone.
 fn run_end(bytes: &[u8]) -> usize {
-    let mut at = 1;
+    let mut at = plain_words(bytes);
     while at < bytes.len() {
         match bytes[at] {
             b'\t' => break,
@@ -101,6 +121,30 @@ fn run_end(bytes: &[u8]) -> usize {
         }
     }
     at.min(bytes.len())
+}
+
+/// How far [`run_end`] gets eight bytes at a time, and at least past the first byte: up to where a tab or a CR
+/// stands, or a space before another blank.
+fn plain_words(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = 0x7f * EACH;
+    // The highest bit of each byte that is `wanted`.
+    let equal = |word: u64, wanted: u8| {
+        let differs = word ^ (u64::from(wanted) * EACH);
+        !(((differs & LOW) + LOW) | differs | LOW)
+    };
+    let mut at = 1;
+    while let Some(word) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let spaces = equal(word, b' ');
+        let others = equal(word, b'\t') | equal(word, b'\r');
+        if others != 0 || spaces & (spaces >> 8) != 0 {
+            break;
+        }
+        // What follows a space in the last place is not known yet.
+        at += if spaces >> 63 == 1 { 7 } else { 8 };
+    }
+    at
 }
 
 #[cfg(test)]
@@ -159,6 +203,32 @@ mod tests {
             let mut out = Vec::new();
             signature(canon, header.field(0), start..end, &mut out);
             assert_eq!(out, want);
+        }
+    }
+
+    #[test]
+    fn eight_bytes_at_a_time_come_to_the_same_as_one_by_one() {
+        let one_by_one = |value: &[u8]| -> Vec<u8> {
+            let mut out = b"x:".to_vec();
+            let text = String::from_utf8(value.to_vec()).unwrap();
+            let words = text.replace("\r\n", "");
+            let words: Vec<&str> = words.split([' ', '\t']).filter(|w| !w.is_empty()).collect();
+            out.extend_from_slice(words.join(" ").as_bytes());
+            out
+        };
+        // Every text of three pieces around every place in the first words.
+        let pieces = [
+            "", " ", "  ", "\t", " \t", "\r\n ", "\r", " \r", "a", " a", "aaaaaaaa", "=\u{a0}",
+        ];
+        let count = pieces.len();
+        for code in 0..18 * count.pow(3) {
+            let piece = |nth: u32| pieces[code / count.pow(nth) % count];
+            let before = "x".repeat(code / count.pow(3));
+            let value = format!("{before}{}{}b{}", piece(0), piece(1), piece(2));
+            let mut want = one_by_one(value.as_bytes());
+            want.extend_from_slice(b"\r\n");
+            let got = canonical(Canon::Relaxed, format!("X:{value}\r\n").as_bytes());
+            assert_eq!(got, want, "{value:?}");
         }
     }
 }

@@ -100,14 +100,14 @@ fn put_header(
         return Ok((canon, BodyLimit::Whole));
     };
     let index = FieldIndex::new(fields);
-    let positions = index.positions(fields, FIELD_NAME);
-    let position = positions.get(number.get() - 1).ok_or_else(|| {
+    let mut positions = index.positions(fields, FIELD_NAME);
+    let count = positions.len();
+    let position = positions.nth(number.get() - 1).ok_or_else(|| {
         Trouble::new(
             Exit::No,
-            format!("the message has {} DKIM-Signature fields", positions.len()),
+            format!("the message has {count} DKIM-Signature fields"),
         )
     })?;
-    let position = *position as usize;
     let value = fields.field(position).value();
     let (signature, b_value) = Signature::parse(value, SignatureLimits::default())
         .map_err(|rejected| Trouble::new(Exit::No, rejected.error))?;

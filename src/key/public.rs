@@ -122,7 +122,22 @@ impl VerifyingKey {
                     aws_digest::Digest::import_less_safe(digest.as_bytes(), &aws_digest::SHA256);
                 digest.is_ok_and(|digest| sha256.verify_digest_sig(&digest, signature).is_ok())
             }
-            (Public::Rsa { number, .. } | Public::SmallRsa { number }, _) => number
+            // Only under a policy for archives: not worth a parsed key of its own.
+            (Public::Rsa { number, .. }, HashAlgorithm::Sha1) => {
+                let (n, e) = (number.n().to_bytes_be(), number.e().to_bytes_be());
+                let (n, e) = (n.as_slice(), e.as_slice());
+                let key = RsaPublicKeyComponents { n, e }
+                    .to_parsed_public_key(&aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY);
+                let digest = aws_digest::Digest::import_less_safe(
+                    digest.as_bytes(),
+                    &aws_digest::SHA1_FOR_LEGACY_USE_ONLY,
+                );
+                match (key, digest) {
+                    (Ok(key), Ok(digest)) => key.verify_digest_sig(&digest, signature).is_ok(),
+                    _ => false,
+                }
+            }
+            (Public::SmallRsa { number }, _) => number
                 .verify(pkcs1v15(hash), digest.as_bytes(), signature)
                 .is_ok(),
             // RFC 8463 §3: the message that PureEdDSA signs is the digest.

@@ -153,9 +153,10 @@ impl Failure {
             },
             Failure::Record(error) => match error {
                 RecordError::NotDkim => "not-a-key-record",
-                RecordError::Tags { .. } | RecordError::VersionNotFirst | RecordError::Base64 => {
-                    "key-record-malformed"
-                }
+                RecordError::Tags { .. }
+                | RecordError::Version { .. }
+                | RecordError::VersionNotFirst
+                | RecordError::Base64 => "key-record-malformed",
                 RecordError::KeyType { .. } => "key-type-unknown",
                 RecordError::NoKey => "key-record-without-key",
             },
@@ -203,7 +204,9 @@ impl Failure {
             Failure::Record(RecordError::NoKey) => {
                 "the sender should publish the output of `dkimkit record`"
             }
-            Failure::Record(RecordError::Base64 | RecordError::Tags { .. }) => {
+            Failure::Record(
+                RecordError::Base64 | RecordError::Tags { .. } | RecordError::Version { .. },
+            ) => {
                 "quotes or backslashes were perhaps pasted in; publish the output of `dkimkit record --format value`"
             }
             Failure::Record(RecordError::VersionNotFirst) => {
@@ -334,7 +337,7 @@ pub const REASONS: [(&str, ResultWord, &str); 52] = {
         (
             "not-evaluated",
             Neutral,
-            "left out: more than 100 signatures or 64 keys in one message",
+            "left out: more than 100 signatures, 64 keys or 16 MiB of signed header in one message",
         ),
         (
             "key-not-found",

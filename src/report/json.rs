@@ -94,11 +94,12 @@ pub fn spaced_json(value: &impl Serialize) -> String {
 
 struct Spaced;
 
-/// Whether a character is one that a terminal obeys: a control character, or one that turns the direction
-/// of writing.
+/// Whether a character is one that a terminal obeys or nobody sees: a control character, one that turns the
+/// direction of writing, that ends a line to some readers, or that is invisible.
 pub fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl Formatter for Spaced {
