@@ -1,11 +1,13 @@
 //! The command line: what was typed, and the file that carries it out.
 
 mod args;
+mod batch;
 mod canonicalize;
 mod demo;
 mod generate;
 mod input;
 mod keys;
+mod mailbox;
 mod output;
 mod record;
 mod shell;
@@ -31,6 +33,10 @@ enum Exit {
     Usage = 2,
     /// Try again (EX_TEMPFAIL).
     TempFail = 75,
+    /// SIGINT came while many messages were worked on.
+    Interrupted = 130,
+    /// SIGTERM came.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
@@ -47,6 +53,7 @@ impl From<Exit> for ExitCode {
   1   the answer is no: a message has no passing signature, a check found an error
   2   usage, an input that cannot be opened, an unusable key; nothing was written
   75  try again: DNS gave no answer, or the machine is in trouble (disk full, write error)
+  130 interrupted (143: terminated) while many messages were worked on
 
 Examples:
   dkimkit demo

@@ -8,7 +8,7 @@ use crate::canon::{self, Canonicalization, Sink as _};
 use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, HashAlgorithm, Hasher};
 use crate::header::{FieldIndex, FieldName, JoinedNames};
 use crate::key::{KeyError, KeyType, SigningKey};
-use crate::message::{Field, Header, HeaderLimits, SplitError, split};
+use crate::message::{Header, HeaderLimits, SplitError, split};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
 use crate::signature::{FIELD_NAME, Signature, SignatureLimits, SignedHeaders, filled};
 use crate::time::UnixTime;
@@ -266,13 +266,21 @@ impl Signer {
 }
 
 fn check_message(header: &Header) -> Result<(), SignError> {
-    let from: Vec<Field<'_>> = header.fields().filter(|f| f.is("From")).collect();
-    match from.len() {
+    let count = header.fields().filter(|f| f.is("From")).count();
+    // What a bare CR hides, some readers see.
+    match count + hidden(header, "From") {
         1 => {}
         0 => return Err(SignError::NoFrom),
         count => return Err(SignError::SeveralFrom { count }),
     }
     Ok(())
+}
+
+fn hidden(header: &Header, name: &str) -> usize {
+    match header.has_bare_cr() {
+        true => header.hidden(name),
+        false => 0,
+    }
 }
 
 fn check_options(options: &SignOptions) -> Result<(), SignError> {
@@ -345,7 +353,8 @@ fn choose_fields(
         let present = index.count(header, name);
         let more = options.oversign.contains(name)
             || (present > 0 && options.oversign_present.contains(name));
-        for _ in 0..present + usize::from(more) {
+        // A verifier that counts what a bare CR hides wants a name for each of those too.
+        for _ in 0..present + hidden(header, name.as_str()) + usize::from(more) {
             if chosen.len() == limit {
                 return Err(SignError::TooManyFields { limit });
             }

@@ -1,14 +1,16 @@
-//! Messages as they come in: files, pipes, directories; line ends; a leading mbox line.
+//! Messages as they come in: files, pipes, compressed or not; line ends; a leading mbox line.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use dkimkit::message::{Header, HeaderLimits, SplitError, Splitter};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use super::args::LineEnds;
+use super::mailbox::{Quoting, Unquoter};
 use super::speech::{self, Trouble};
 
 /// A message to read: a file, or standard input.
@@ -42,67 +44,254 @@ impl Source {
         }
     }
 
-    /// Opens it. Standard input that is a regular file is read like any file.
+    /// Opens it. Standard input that is a regular file is read like any file; what is compressed with gzip or
+    /// zstd is unpacked as it is read.
     pub(super) fn open(&self) -> Result<Opened, Trouble> {
+        let name = self.name();
+        let failed = |e: &io::Error| Trouble::open(&name, e);
         let file = match self {
             Source::File(path) => File::open(path),
             Source::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
         };
         let opened = file.and_then(|file| Ok((file.metadata()?, file)));
-        let (metadata, file) = opened.map_err(|e| Trouble::open(&self.name(), &e))?;
+        let (metadata, mut file) = opened.map_err(|e| failed(&e))?;
         if metadata.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(Trouble::open(&self.name(), &error));
+            return Err(failed(&io::Error::from(io::ErrorKind::IsADirectory)));
         }
-        Ok(Opened {
-            name: self.name(),
-            file,
-            metadata,
-        })
+        let mut start = Vec::new();
+        if metadata.is_file() {
+            let position = file.stream_position().map_err(|e| failed(&e))?;
+            let mut bytes = [0; PEEK];
+            // What cannot be read says so when the message is read.
+            let count = file.read_at(&mut bytes, position).unwrap_or(0);
+            start.extend_from_slice(&bytes[..count]);
+        } else {
+            while !may_begin_mail(&start) && start.len() < PEEK {
+                let mut more = [0; PEEK];
+                match file.read(&mut more[..PEEK - start.len()]) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(Trouble::read(&name, &e)),
+                    Ok(0) => break,
+                    Ok(count) => start.extend_from_slice(&more[..count]),
+                }
+            }
+        }
+        let packing = Packing::of(&start);
+        let bytes = match (metadata.is_file(), packing) {
+            (true, None) => Bytes::File(file),
+            (true, Some(packing)) => Bytes::Stream(packing.unpack(Box::new(file))),
+            (false, packing) => {
+                let whole = Box::new(io::Cursor::new(start.clone()).chain(file));
+                Bytes::Stream(match packing {
+                    Some(packing) => packing.unpack(whole),
+                    None => whole,
+                })
+            }
+        };
+        let opened = Opened {
+            name,
+            bytes,
+            metadata: Some(metadata),
+            quoting: Quoting::AsIs,
+            from: packing.is_none() && start.starts_with(b"From "),
+            packed: packing.is_some(),
+        };
+        Ok(opened)
     }
 }
 
-/// A source that is open.
-#[derive(Debug)]
+/// So many bytes say what a source is.
+const PEEK: usize = 5;
+
+/// Whether a source that begins so is neither compressed nor an mbox, so that nothing more need be waited for.
+fn may_begin_mail(start: &[u8]) -> bool {
+    let special = [&GZIP[..], &ZSTD, b"From "];
+    !special
+        .iter()
+        .any(|s| s.starts_with(start) || start.starts_with(s))
+}
+
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    /// RFC 1952
+    Gzip,
+    /// RFC 8878
+    Zstd,
+}
+
+impl Packing {
+    fn of(start: &[u8]) -> Option<Packing> {
+        if start.starts_with(&GZIP) {
+            Some(Packing::Gzip)
+        } else if start.starts_with(&ZSTD) {
+            Some(Packing::Zstd)
+        } else {
+            None
+        }
+    }
+
+    fn unpack(self, packed: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        let packed = BufReader::with_capacity(CHUNK, packed);
+        match self {
+            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            Packing::Zstd => Box::new(ZstdFrames::Between(Some(packed))),
+        }
+    }
+}
+
+/// The frames of a zstd file, one after the other.
+enum ZstdFrames<R: BufRead> {
+    Between(Option<R>),
+    Within(Box<StreamingDecoder<R, FrameDecoder>>),
+}
+
+/// What `zstd -19` needs, and RFC 8878 §3.1.1.1.2 asks of a decoder.
+const ZSTD_WINDOW: u64 = 8 << 20;
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self {
+                ZstdFrames::Between(reader) => {
+                    let Some(mut reader) = reader.take() else {
+                        return Ok(0);
+                    };
+                    if reader.fill_buf()?.is_empty() {
+                        return Ok(0);
+                    }
+                    let frame = StreamingDecoder::new_with_max_window_size(reader, ZSTD_WINDOW);
+                    *self = ZstdFrames::Within(Box::new(frame.map_err(io::Error::other)?));
+                }
+                ZstdFrames::Within(frame) => {
+                    let count = frame.read(buffer)?;
+                    if count > 0 || buffer.is_empty() {
+                        return Ok(count);
+                    }
+                    let done = std::mem::replace(self, ZstdFrames::Between(None));
+                    if let ZstdFrames::Within(frame) = done {
+                        *self = ZstdFrames::Between(Some(frame.into_inner()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A source that is open, or a message of an mbox.
 pub(super) struct Opened {
     pub(super) name: String,
-    file: File,
-    metadata: Metadata,
+    bytes: Bytes,
+    metadata: Option<Metadata>,
+    /// How lines that begin with `From ` are quoted in it.
+    quoting: Quoting,
+    from: bool,
+    packed: bool,
+}
+
+enum Bytes {
+    File(File),
+    Stream(Box<dyn Read + Send>),
+    Part(Box<tempfile::SpooledTempFile>),
 }
 
 impl Opened {
-    /// Whether it can be read a second time.
-    pub(super) fn is_regular(&self) -> bool {
-        self.metadata.is_file()
+    /// A message of the mbox `name`, its quotes undone in this way.
+    pub(super) fn part(
+        name: &str,
+        part: tempfile::SpooledTempFile,
+        quoting: Quoting,
+    ) -> Result<Opened, Trouble> {
+        let mut part = part;
+        let rewound = part.rewind();
+        rewound.map_err(|e| Trouble::read("the temporary file", &e))?;
+        Ok(Opened {
+            name: name.to_owned(),
+            bytes: Bytes::Part(Box::new(part)),
+            metadata: None,
+            quoting,
+            from: false,
+            packed: false,
+        })
+    }
+
+    /// Puts back what was read from it, all since it was opened.
+    pub(super) fn unread(&mut self, bytes: Vec<u8>) -> Result<(), Trouble> {
+        match &mut self.bytes {
+            Bytes::File(file) => {
+                let back = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+                let sought = file.seek(SeekFrom::Current(-back));
+                sought.map_err(|e| Trouble::read(&self.name, &e))?;
+            }
+            Bytes::Stream(stream) => {
+                let rest = std::mem::replace(stream, Box::new(io::empty()));
+                *stream = Box::new(io::Cursor::new(bytes).chain(rest));
+            }
+            Bytes::Part(_) => unreachable!("a part is not looked into"),
+        }
+        Ok(())
+    }
+
+    /// The bytes of a part, for another reading.
+    pub(super) fn into_part(self) -> Option<tempfile::SpooledTempFile> {
+        match self.bytes {
+            Bytes::Part(part) => Some(*part),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be an mbox: whether it begins with `From `, or is packed, so that nobody has looked.
+    pub(super) fn may_be_mbox(&self) -> bool {
+        self.from || self.packed
+    }
+
+    /// How much to read at once: a small file whole, and one byte more, to see its end.
+    fn chunk_len(&self) -> usize {
+        let len = match (&self.bytes, &self.metadata) {
+            (Bytes::File(_), Some(metadata)) => metadata.len(),
+            _ => CHUNK as u64,
+        };
+        usize::try_from(len).map_or(CHUNK, |len| (len + 1).clamp(512, CHUNK))
     }
 
     /// Whether `path` names the same file.
     pub(super) fn is_same_file(&self, path: &Path) -> bool {
-        let other = fs::metadata(path);
-        self.is_regular()
-            && other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
-    }
-
-    /// Reads some of what a writer would still write into a pipe, so that it does not fail; not for ever.
-    pub(super) fn drain(&mut self) {
-        let kind = self.metadata.file_type();
-        if kind.is_fifo() || kind.is_socket() {
-            let _ = io::copy(&mut (&mut self.file).take(DRAINED), &mut io::sink());
-        }
+        self.is_same(fs::metadata(path))
     }
 
     /// Whether standard output is this very file.
     pub(super) fn is_stdout(&self) -> bool {
         let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        let other = stdout.and_then(|file| file.metadata());
-        self.is_regular()
-            && other.is_ok_and(|m| (m.dev(), m.ino()) == (self.metadata.dev(), self.metadata.ino()))
+        self.is_same(stdout.and_then(|file| file.metadata()))
+    }
+
+    fn is_same(&self, other: io::Result<Metadata>) -> bool {
+        let own = self.metadata.as_ref().filter(|m| m.is_file());
+        match (own, other) {
+            (Some(own), Ok(other)) => (own.dev(), own.ino()) == (other.dev(), other.ino()),
+            _ => false,
+        }
+    }
+
+    /// Reads some of what a writer would still write into a pipe, so that it does not fail; not for ever.
+    pub(super) fn drain(&mut self) {
+        let kind = self.metadata.as_ref().map(Metadata::file_type);
+        if kind.is_some_and(|kind| kind.is_fifo() || kind.is_socket()) {
+            let _ = io::copy(&mut self.take(DRAINED), &mut io::sink());
+        }
     }
 }
 
 impl Read for Opened {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        match &mut self.bytes {
+            Bytes::File(file) => file.read(buffer),
+            Bytes::Stream(stream) => stream.read(buffer),
+            Bytes::Part(part) => part.read(buffer),
+        }
     }
 }
 
@@ -123,16 +312,14 @@ const SPOOL: usize = 1 << 20;
 
 impl Kept {
     pub(super) fn prepare(input: &mut Opened) -> Result<Kept, Trouble> {
-        if !input.is_regular() {
+        let (Bytes::File(file), Some(before)) = (&mut input.bytes, &input.metadata) else {
             let spool = tempfile::spooled_tempfile_in(SPOOL, std::env::temp_dir());
             return Ok(Kept::Spool(Box::new(spool)));
-        }
-        let position = input.file.stream_position();
+        };
+        let position = file.stream_position();
         let start = position.map_err(|e| Trouble::read(&input.name, &e))?;
-        Ok(Kept::File {
-            start,
-            before: input.metadata.clone(),
-        })
+        let before = before.clone();
+        Ok(Kept::File { start, before })
     }
 
     fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -158,6 +345,9 @@ impl Kept {
         let read = |e: io::Error| Trouble::read(&name, &e);
         match self {
             Kept::File { start, before } => {
+                let Bytes::File(file) = &mut input.bytes else {
+                    unreachable!("what stands in a file was read from one");
+                };
                 let changed = || {
                     let message = format!("{name}: the file changed while it was read");
                     Err(Trouble::new(super::Exit::TempFail, message))
@@ -171,14 +361,14 @@ impl Kept {
                         m.ctime_nsec(),
                     )
                 };
-                if stamp(&input.file.metadata().map_err(read)?) != stamp(&before) {
+                if stamp(&file.metadata().map_err(read)?) != stamp(&before) {
                     return changed();
                 }
-                input.file.seek(SeekFrom::Start(start)).map_err(read)?;
-                let mut bytes = (&mut input.file).take(length);
+                file.seek(SeekFrom::Start(start)).map_err(read)?;
+                let mut bytes = (&mut *file).take(length);
                 let copied = splice(&mut bytes, &name, head, inserted, out)?;
                 // What was copied is what was signed only if nobody wrote in the meantime.
-                let after = input.file.metadata().map_err(read)?;
+                let after = file.metadata().map_err(read)?;
                 if copied != length || stamp(&after) != stamp(&before) {
                     return changed();
                 }
@@ -237,8 +427,9 @@ pub(super) struct Message<'a> {
     input: &'a mut Opened,
     kept: Option<&'a mut Kept>,
     buffer: Vec<u8>,
+    unquoter: Option<Unquoter>,
     converter: Option<Converter>,
-    /// Bytes that were read so far, as they came.
+    /// Bytes that were read so far, as they came, but without the quotes of an mbox.
     pub(super) length: u64,
     /// Bytes of the mbox line at the start, which is never hashed.
     pub(super) envelope: u64,
@@ -262,9 +453,11 @@ impl<'a> Message<'a> {
         line_ends: LineEnds,
         kept: Option<&'a mut Kept>,
     ) -> Message<'a> {
+        let unquoter = (input.quoting != Quoting::AsIs).then(|| Unquoter::new(input.quoting));
         Message {
             input,
             kept,
+            unquoter,
             buffer: Vec::new(),
             converter: (line_ends == LineEnds::Crlf).then(Converter::default),
             length: 0,
@@ -284,7 +477,10 @@ impl<'a> Message<'a> {
                 Err(error) => return Ok(HeaderEnd::Refused(error)),
                 Ok(Some(body_at)) => {
                     return Ok(match splitter.finish() {
-                        Ok(header) => HeaderEnd::Found(header, chunk[body_at..].to_vec()),
+                        Ok(header) => {
+                            chunk.drain(..body_at);
+                            HeaderEnd::Found(header, chunk)
+                        }
                         Err(error) => HeaderEnd::Refused(error),
                     });
                 }
@@ -368,26 +564,40 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Reads the next bytes into the buffer; returns how many, 0 at the end.
     fn fill(&mut self) -> Result<usize, Trouble> {
-        if self.ended {
-            return Ok(0);
-        }
-        self.buffer.resize(CHUNK, 0);
         let failed = |name: &str, e: io::Error| Trouble::read(name, &e);
-        let count = loop {
-            match self.input.read(&mut self.buffer) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(failed(&self.input.name, e)),
-                Ok(count) => break count,
-            }
-        };
-        if let Some(kept) = &mut self.kept {
-            kept.keep(&self.buffer[..count])
-                .map_err(|e| Trouble::write("the temporary file", &e))?;
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; self.input.chunk_len()];
         }
-        self.ended = count == 0;
-        self.length += count as u64;
-        Ok(count)
+        while !self.ended {
+            let mut count = match self.input.read(&mut self.buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(failed(&self.input.name, e)),
+                Ok(count) => count,
+            };
+            self.ended = count == 0;
+            if let Some(unquoter) = &mut self.unquoter {
+                let plain = match self.ended {
+                    true => unquoter.finish(),
+                    false => unquoter.feed(&self.buffer[..count]),
+                };
+                count = plain.len();
+                // What was held back before may make it longer.
+                self.buffer.resize(count.max(self.buffer.len()), 0);
+                self.buffer[..count].copy_from_slice(plain);
+            }
+            if count == 0 {
+                continue;
+            }
+            if let Some(kept) = &mut self.kept {
+                kept.keep(&self.buffer[..count])
+                    .map_err(|e| Trouble::write("the temporary file", &e))?;
+            }
+            self.length += count as u64;
+            return Ok(count);
+        }
+        Ok(0)
     }
 }
 
@@ -446,49 +656,6 @@ impl Converter {
         }
         self.out.extend_from_slice(&chunk[copied..]);
         &self.out
-    }
-}
-
-/// All messages that an argument names: a file itself; of a Maildir what is in `new` and `cur`; of any
-/// other directory every file below it, in order, but those whose name begins with a dot.
-pub(super) fn expand(sources: Vec<Source>) -> (Vec<Source>, Vec<Trouble>) {
-    let mut files = Vec::new();
-    let mut troubles = Vec::new();
-    for source in sources {
-        match source {
-            Source::File(path) if path.is_dir() => walk(&path, &mut files, &mut troubles),
-            source => files.push(source),
-        }
-    }
-    (files, troubles)
-}
-
-fn walk(dir: &Path, files: &mut Vec<Source>, troubles: &mut Vec<Trouble>) {
-    let maildir = ["cur", "new", "tmp"].iter().all(|d| dir.join(d).is_dir());
-    let entries = fs::read_dir(dir).and_then(|list| list.collect::<io::Result<Vec<_>>>());
-    let mut entries = match entries {
-        Ok(entries) => entries,
-        Err(error) => {
-            troubles.push(Trouble::open(&dir.display().to_string(), &error));
-            return;
-        }
-    };
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let path = entry.path();
-        // A link to a directory is not followed: it may lead round in a circle.
-        let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
-        if is_dir {
-            if !(maildir && name == "tmp") {
-                walk(&path, files, troubles);
-            }
-        } else if !maildir && path.is_file() {
-            files.push(Source::File(path));
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::speech::Trouble;
@@ -12,7 +12,14 @@ use super::speech::Trouble;
 pub(super) enum Output {
     Stdout(BufWriter<io::StdoutLock<'static>>),
     Device(BufWriter<fs::File>),
-    File {
+    /// A file without a name: what ends the program in any way leaves nothing behind.
+    Unnamed {
+        file: BufWriter<fs::File>,
+        path: PathBuf,
+        force: bool,
+    },
+    /// Where the file system knows no such files.
+    Named {
         file: Box<BufWriter<tempfile::NamedTempFile>>,
         path: PathBuf,
         force: bool,
@@ -56,14 +63,23 @@ impl Output {
             Some(dir) if !dir.as_os_str().is_empty() => dir,
             _ => Path::new("."),
         };
-        let name = path.display().to_string();
-        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir);
-        let file = file.map_err(|e| Trouble::open(&name, &e))?;
-        Ok(Output::File {
-            file: Box::new(BufWriter::new(file)),
-            path: path.to_owned(),
-            force,
-        })
+        let path = path.to_owned();
+        let unnamed = fs::OpenOptions::new()
+            .write(true)
+            .custom_flags(nix::libc::O_TMPFILE)
+            .mode(0o666)
+            .open(dir);
+        if let Ok(file) = unnamed {
+            let file = BufWriter::new(file);
+            return Ok(Output::Unnamed { file, path, force });
+        }
+        let file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(dir);
+        let file = file.map_err(|e| Trouble::open(&path.display().to_string(), &e))?;
+        let file = Box::new(BufWriter::new(file));
+        Ok(Output::Named { file, path, force })
     }
 
     /// Makes sure that all is written, and lets a file appear.
@@ -73,15 +89,20 @@ impl Output {
                 .flush()
                 .map_err(|e| Trouble::write("standard output", &e)),
             Output::Device(mut out) => out.flush().map_err(|e| Trouble::write("the output", &e)),
-            Output::File { file, path, force } => {
+            Output::Unnamed { file, path, force } => {
                 let name = path.display().to_string();
                 let failed = |e: io::Error| Trouble::write(&name, &e);
                 let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
-                let mode = 0o666 & !umask();
-                let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-                file.as_file()
-                    .set_permissions(permissions)
-                    .map_err(failed)?;
+                file.sync_all().map_err(failed)?;
+                match give_name(&file, &path, force) {
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(exists(&path)),
+                    named => named.map_err(failed),
+                }
+            }
+            Output::Named { file, path, force } => {
+                let name = path.display().to_string();
+                let failed = |e: io::Error| Trouble::write(&name, &e);
+                let file = file.into_inner().map_err(|e| failed(e.into_error()))?;
                 file.as_file().sync_all().map_err(failed)?;
                 if force {
                     file.persist(&path).map_err(|e| failed(e.error))?;
@@ -99,12 +120,40 @@ impl Output {
     }
 }
 
+/// Gives a file without a name its name; one that exists is replaced if `force` says so.
+fn give_name(file: &fs::File, path: &Path, force: bool) -> io::Result<()> {
+    let link = |target: &Path| -> io::Result<()> {
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let flags = nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW;
+        let here = nix::fcntl::AT_FDCWD;
+        Ok(nix::unistd::linkat(
+            here,
+            own.as_str(),
+            here,
+            target,
+            flags,
+        )?)
+    };
+    match link(path) {
+        Err(e) if force && e.kind() == io::ErrorKind::AlreadyExists => {
+            // A name of its own for a moment: only a rename replaces in one step.
+            let dir = path.parent().unwrap_or(Path::new("."));
+            let name = tempfile::Builder::new()
+                .prefix(".new-")
+                .make_in(dir, |path| link(path))?;
+            name.into_temp_path().persist(path).map_err(|e| e.error)
+        }
+        linked => linked,
+    }
+}
+
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Output::Stdout(out) => out.write(bytes),
             Output::Device(out) => out.write(bytes),
-            Output::File { file, .. } => file.write(bytes),
+            Output::Unnamed { file, .. } => file.write(bytes),
+            Output::Named { file, .. } => file.write(bytes),
         }
     }
 
@@ -112,7 +161,8 @@ impl Write for Output {
         match self {
             Output::Stdout(out) => out.flush(),
             Output::Device(out) => out.flush(),
-            Output::File { file, .. } => file.flush(),
+            Output::Unnamed { file, .. } => file.flush(),
+            Output::Named { file, .. } => file.flush(),
         }
     }
 }
@@ -140,12 +190,4 @@ fn is_stdout(path: &Path) -> bool {
 fn exists(path: &Path) -> Trouble {
     Trouble::usage(format!("{} exists already", path.display()))
         .hint("--force replaces it, or choose another name")
-}
-
-/// The mask of the process, read without changing it.
-fn umask() -> u32 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("Umask:"));
-    line.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
-        .unwrap_or(0o077)
 }

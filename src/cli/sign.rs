@@ -15,13 +15,14 @@ use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::name::{Auid, Domain, Selector};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
 use dkimkit::time::UnixTime;
-use rayon::prelude::*;
 
 use super::Exit;
 use super::args::{
     ClockArgs, ReadArgs, StoreArgs, canonicalization, domain, duration, field_names, selector,
 };
-use super::input::{HeaderEnd, Kept, Message, Source, expand};
+use super::batch::{self, Progress};
+use super::input::{HeaderEnd, Kept, Message, Opened, Source};
+use super::mailbox::{Mbox, Part, Quoting, Walk, part_name};
 use super::output::Output;
 use super::speech::{self, Trouble};
 
@@ -81,7 +82,8 @@ pub(super) struct Args {
     clock: ClockArgs,
     #[command(flatten)]
     read: ReadArgs,
-    /// Messages or directories; - or none is standard input
+    /// Messages, mbox files, Maildirs or directories, also compressed with gzip or zstd; - or none is standard
+    /// input
     messages: Vec<PathBuf>,
 }
 
@@ -105,69 +107,193 @@ fn identity(text: &str) -> Result<Auid, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
-    let (sources, troubles) = expand(Source::list(&args.messages));
-    for trouble in &troubles {
-        trouble.tell();
-    }
     let plan = Plan::new(args)?;
-    if sources.is_empty() {
+    let mut tasks = Tasks::new(Source::list(&args.messages));
+    let mut exits = Vec::new();
+    let mut add = |exit: Exit| {
+        if !exits.contains(&exit) {
+            exits.push(exit);
+        }
+    };
+    if args.output_dir.is_none() {
+        // All go to one place: the fields of many, or one message.
+        let first = match tasks.next() {
+            None => {
+                speech::warning("there is no message to sign");
+                return Ok(Exit::Done);
+            }
+            Some(first) => first,
+        };
+        let second = tasks.next();
+        if second.is_some() && !args.header_only {
+            return Err(
+                Trouble::usage("several messages cannot go to one output").hint("--output-dir DIR")
+            );
+        }
+        for task in std::iter::once(first).chain(second).chain(tasks) {
+            add(tell(plan.sign(task)));
+        }
+        return Ok(overall(&exits));
+    }
+    let progress = Progress::new(true);
+    let mut count = 0u64;
+    let mut given = Given::default();
+    let tasks = tasks.map(|task| task.and_then(|task| given.check(task)));
+    let ended = batch::run(
+        args.jobs,
+        tasks,
+        |task| plan.sign(task),
+        |done| {
+            count += 1;
+            add(tell(done));
+            progress.count(String::new);
+            Ok(())
+        },
+    );
+    drop(progress);
+    ended?;
+    if count == 0 {
         speech::warning("there is no message to sign");
     }
-    if args.output_dir.is_none() && !args.header_only && sources.len() > 1 {
-        return Err(
-            Trouble::usage("several messages cannot go to one output").hint("--output-dir DIR")
-        );
-    }
-    check_names(args, &sources)?;
-    let sign = |source: &Source| match plan.sign(source) {
+    Ok(overall(&exits))
+}
+
+/// Says what went wrong with a message.
+fn tell(done: Result<(), Trouble>) -> Exit {
+    match done {
         Ok(()) => Exit::Done,
         // A reader that went away has only a part of the message.
         Err(trouble) if trouble.is_quiet() => Exit::TempFail,
-        Err(trouble) => trouble.about(&source.name()).tell(),
-    };
-    let exits: Vec<Exit> = match args.jobs.map(std::num::NonZeroUsize::get) {
-        _ if sources.len() <= 1 || args.header_only => sources.iter().map(sign).collect(),
-        Some(1) => sources.iter().map(sign).collect(),
-        jobs => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.unwrap_or(0));
-            let pool = pool.build().map_err(|e| Trouble::new(Exit::TempFail, e))?;
-            pool.install(|| sources.par_iter().map(sign).collect())
-        }
-    };
-    let any = |exit| exits.contains(&exit);
-    Ok(if any(Exit::Usage) || !troubles.is_empty() {
-        Exit::Usage
-    } else if any(Exit::TempFail) {
-        Exit::TempFail
-    } else {
-        Exit::Done
-    })
+        Err(trouble) => trouble.tell(),
+    }
 }
 
-/// With --output-dir, two messages of the same name would replace one another.
-fn check_names(args: &Args, sources: &[Source]) -> Result<(), Trouble> {
-    if args.output_dir.is_none() {
-        return Ok(());
+fn overall(exits: &[Exit]) -> Exit {
+    let worst = [Exit::Usage, Exit::TempFail];
+    let found = worst.into_iter().find(|exit| exits.contains(exit));
+    found.unwrap_or(Exit::Done)
+}
+
+/// A message to sign.
+enum Task {
+    Source(Source),
+    Opened(Source, Opened),
+    Part(Source, Part),
+}
+
+impl Task {
+    fn source(&self) -> &Source {
+        match self {
+            Task::Source(source) | Task::Opened(source, _) | Task::Part(source, _) => source,
+        }
     }
-    let mut seen = HashSet::new();
-    for source in sources {
-        let Source::File(path) = source else {
-            return Err(
-                Trouble::usage("standard input has no name to use in --output-dir")
-                    .hint("-o FILE names the output"),
-            );
+
+    /// The number in an mbox of several messages.
+    fn number(&self) -> Option<u64> {
+        match self {
+            Task::Part(_, part) if !part.alone => Some(part.number),
+            _ => None,
+        }
+    }
+
+    /// The name of its file in the output directory.
+    fn file_name(&self) -> Option<String> {
+        let Source::File(path) = self.source() else {
+            return None;
         };
-        if let Some(name) = path.file_name()
-            && !seen.insert(name)
-        {
+        match self.number() {
+            Some(number) => part_name(path, number),
+            None => Some(unpacked_name(path.file_name()?.to_str()?).to_owned()),
+        }
+    }
+}
+
+/// What comes out is not compressed.
+fn unpacked_name(name: &str) -> &str {
+    let bare = name.strip_suffix(".gz").or(name.strip_suffix(".zst"));
+    bare.filter(|bare| !bare.is_empty()).unwrap_or(name)
+}
+
+/// The messages to sign, one after the other; an mbox is cut into those that it has.
+struct Tasks {
+    walk: Walk,
+    mbox: Option<(Source, Mbox<Opened>)>,
+}
+
+impl Tasks {
+    fn new(sources: Vec<Source>) -> Tasks {
+        Tasks {
+            walk: Walk::new(sources),
+            mbox: None,
+        }
+    }
+}
+
+impl Iterator for Tasks {
+    type Item = Result<Task, Trouble>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((source, mbox)) = &mut self.mbox {
+                match mbox.next() {
+                    // One message alone is copied as it stands.
+                    Ok(Some(part)) if part.alone => {
+                        let source = source.clone();
+                        self.mbox = None;
+                        return Some(Ok(match source {
+                            Source::File(_) => Task::Source(source),
+                            Source::Stdin => Task::Part(source, part),
+                        }));
+                    }
+                    Ok(Some(part)) => return Some(Ok(Task::Part(source.clone(), part))),
+                    Ok(None) => self.mbox = None,
+                    Err(trouble) => {
+                        self.mbox = None;
+                        return Some(Err(trouble));
+                    }
+                }
+                continue;
+            }
+            let source = match self.walk.next()? {
+                Ok(source) => source,
+                Err(trouble) => return Some(Err(trouble)),
+            };
+            let found = source.open().and_then(Mbox::of);
+            match found {
+                Ok(Ok(mbox)) => self.mbox = Some((source, mbox)),
+                Ok(Err(opened)) => return Some(Ok(Task::Opened(source, opened))),
+                Err(trouble) => return Some(Err(trouble)),
+            }
+        }
+    }
+}
+
+/// The names that are given in the output directory: two messages of the same name would replace one another.
+#[derive(Default)]
+struct Given(HashSet<String>);
+
+impl Given {
+    fn check(&mut self, task: Task) -> Result<Task, Trouble> {
+        let Some(name) = task.file_name() else {
+            return Err(match task.source() {
+                Source::Stdin => {
+                    Trouble::usage("standard input has no name to use in --output-dir")
+                        .hint("-o FILE names the output")
+                }
+                Source::File(path) => {
+                    Trouble::usage(format!("{}: the name is not UTF-8", path.display()))
+                }
+            });
+        };
+        if !self.0.insert(name.clone()) {
             return Err(Trouble::usage(format!(
-                "two of the messages are called {}",
-                name.display()
+                "{}: another message is called {name}, too",
+                task.source().name()
             ))
             .hint("sign them in two runs, each with an --output-dir of its own"));
         }
+        Ok(task)
     }
-    Ok(())
 }
 
 /// What is the same for all messages of a run.
@@ -221,10 +347,29 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn sign(&self, source: &Source) -> Result<(), Trouble> {
+    fn sign(&self, task: Result<Task, Trouble>) -> Result<(), Trouble> {
+        let task = task?;
+        let name = match task.number() {
+            Some(number) => format!("{} message {number}", task.source().name()),
+            None => task.source().name(),
+        };
+        self.sign_message(task, &name)
+            .map_err(|trouble| trouble.about(&name))
+    }
+
+    fn sign_message(&self, task: Task, name: &str) -> Result<(), Trouble> {
         let args = self.args;
-        let mut input = source.open()?;
-        let destination = self.destination(source);
+        let destination = match &args.output_dir {
+            Some(dir) => task.file_name().map(|name| dir.join(name)),
+            None => args.output.clone(),
+        };
+        let mut input = match task {
+            Task::Source(source) => source.open()?,
+            Task::Opened(_, opened) => opened,
+            // A file of its own has no need for quotes.
+            Task::Part(_, part) if part.alone => Opened::part(name, part.bytes, Quoting::AsIs)?,
+            Task::Part(_, part) => Opened::part(name, part.bytes, Quoting::Mboxrd)?,
+        };
         if let Some(path) = &destination
             && input.is_same_file(path)
         {
@@ -252,7 +397,7 @@ impl<'a> Plan<'a> {
         }
         message.warn();
         let (length, envelope, line_end) = (message.length, message.envelope, message.line_end);
-        warn_of_missing_fields(&header, &source.name());
+        warn_of_missing_fields(&header, name);
         let mut fields = String::new();
         for field in signer.finish()? {
             fields.push_str(&field.replace("\r\n", line_end));
@@ -269,13 +414,6 @@ impl<'a> Plan<'a> {
                 .map_err(|e| Trouble::write("the output", &e))?,
         }
         out.finish()
-    }
-
-    fn destination(&self, source: &Source) -> Option<PathBuf> {
-        match (&self.args.output_dir, source) {
-            (Some(dir), Source::File(path)) => path.file_name().map(|name| dir.join(name)),
-            _ => self.args.output.clone(),
-        }
     }
 
     /// Who signs this message.

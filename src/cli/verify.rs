@@ -18,12 +18,13 @@ use dkimkit::name::{Domain, KeyName};
 use dkimkit::policy::{Level, Policy};
 use dkimkit::report::{Failure, MessageReport, ResultWord, Verdict, overall};
 use dkimkit::time::UnixTime;
-use dkimkit::verify::{Appetite, Verifier};
-use rayon::prelude::*;
+use dkimkit::verify::{Appetite, KeyCache, PublishedKeys, Verifier};
 
 use super::Exit;
 use super::args::{ClockArgs, ColorChoice, ReadArgs, duration, nameserver};
-use super::input::{HeaderEnd, Message, Source, expand};
+use super::batch::{self, Progress};
+use super::input::{HeaderEnd, Message, Opened, Source};
+use super::mailbox::{Mbox, Part, Quoting, Walk};
 use super::output::Output;
 use super::speech::{self, Trouble, escape};
 
@@ -31,7 +32,7 @@ use super::speech::{self, Trouble, escape};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   dkimkit verify message.eml
-  dkimkit verify --json --require aligned Maildir/ | jq .result
+  dkimkit verify --json --require aligned Maildir/ archive.mbox.gz | jq .result
   dkimkit verify --keys keys out.eml
   dkimkit verify --records zone.txt --now 2026-11-21T12:00:00Z old.eml
 
@@ -68,7 +69,8 @@ pub(super) struct Args {
     clock: ClockArgs,
     #[command(flatten)]
     read: ReadArgs,
-    /// Messages, Maildirs or directories; - or none is standard input
+    /// Messages, mbox files, Maildirs or directories, also compressed with gzip or zstd; - or none is standard
+    /// input
     messages: Vec<PathBuf>,
 }
 
@@ -122,50 +124,139 @@ fn authserv_id(text: &str) -> Result<AuthservId, String> {
 
 pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     let job = Job::new(args)?;
-    let (sources, troubles) = expand(Source::list(&args.messages));
-    let mut exits = Exits::default();
-    for trouble in &troubles {
-        exits.add(trouble.tell());
-    }
     let style = Style::choose(args, color);
-    let mut out = Output::stdout();
-    if sources.is_empty() {
-        speech::warning("there is no message to verify");
-    }
-    // Results are rendered where they are made: a verdict on a hostile message is much larger than its text.
-    let verify = |source: &Source| {
-        let checked = job.verify(source)?;
+    let render = |checked: &Checked| -> Done {
+        let passes = checked.passes();
         let exit = checked.exit(&args.require);
-        Ok((style.render(&checked, &args.require), exit))
+        (style.render(checked, &args.require), exit, passes)
     };
-    let mut print = |results: Vec<Result<(String, Exit), Trouble>>| -> Result<(), Trouble> {
-        for result in results {
-            match result {
-                Err(trouble) => exits.add(trouble.tell()),
-                Ok((text, exit)) => {
-                    out.write_all(text.as_bytes())
-                        .map_err(|e| Trouble::write("standard output", &e))?;
-                    exits.add(exit);
-                }
+    let mut out = Output::stdout();
+    let mut exits = Exits::default();
+    let single = match args.messages.as_slice() {
+        [] => true,
+        [path] => !path.is_dir(),
+        _ => false,
+    };
+    let progress = Progress::new(!single);
+    let (mut count, mut passed) = (0u64, 0u64);
+    let mut print = |results: Result<Vec<Done>, Trouble>| -> Result<(), Trouble> {
+        let results = match results {
+            Ok(results) => results,
+            Err(trouble) => {
+                count += 1;
+                exits.add(trouble.tell());
+                return Ok(());
             }
+        };
+        for (text, exit, passes) in results {
+            count += 1;
+            passed += u64::from(passes);
+            out.write_all(text.as_bytes())
+                .map_err(|e| Trouble::write("standard output", &e))?;
+            exits.add(exit);
+            progress.count(|| format!("{passed} of {count} pass"));
         }
         Ok(())
     };
-    if sources.len() <= 1 || args.jobs.is_some_and(|n| n.get() == 1) {
-        for source in &sources {
-            print(vec![verify(source)])?;
-        }
-    } else {
-        let jobs = args.jobs.map_or(0, std::num::NonZeroUsize::get);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
-        let pool = pool.map_err(|e| Trouble::new(Exit::TempFail, e))?;
-        // In batches, so that results come in order and memory does not grow with their number.
-        for batch in sources.chunks(4 * pool.current_num_threads()) {
-            print(pool.install(|| batch.par_iter().map(verify).collect()))?;
+    let mut sources = Source::list(&args.messages);
+    let mut opened = None;
+    // Files that are named may be mbox files, whose messages are then verified on all cores.
+    let named = sources.len() <= MAX_SPLIT;
+    if single && let [source] = sources.as_slice() {
+        let input = source.open();
+        if input.as_ref().is_ok_and(Opened::may_be_mbox) {
+            // A pipe cannot be opened twice.
+            opened = Some((source.name(), input?));
+            sources.clear();
+        } else {
+            print(input.and_then(|input| Ok(vec![render(&job.verify(input)?)])))?;
+            out.finish()?;
+            return Ok(exits.overall());
         }
     }
+    let jobs = Jobs {
+        opened,
+        walk: Walk::new(sources),
+        named,
+        mbox: None,
+    };
+    let work = |task: Result<Task, Trouble>| match task? {
+        Task::Source(source) => job.verify_source(&source, render),
+        Task::Opened(opened) => Ok(vec![render(&job.verify(opened)?)]),
+        Task::Part(name, part) => Ok(vec![render(&job.verify_part(&name, part)?)]),
+    };
+    let ended = batch::run(args.jobs, jobs, work, &mut print);
     out.finish()?;
+    drop(progress);
+    ended?;
+    if count == 0 {
+        speech::warning("there is no message to verify");
+    }
     Ok(exits.overall())
+}
+
+/// The text of a result, what it means for the exit code, and whether the message passes. Results are rendered
+/// where they are made: a verdict on a hostile message is much larger than its text.
+type Done = (String, Exit, bool);
+
+/// Of so many named files, mbox files are cut before their messages are shared out.
+const MAX_SPLIT: usize = 16;
+
+/// What a thread is given to do.
+enum Task {
+    Source(Source),
+    Opened(Opened),
+    Part(String, Part),
+}
+
+/// The tasks, one after the other.
+struct Jobs {
+    /// What is open already and comes first.
+    opened: Option<(String, Opened)>,
+    walk: Walk,
+    named: bool,
+    mbox: Option<(String, Mbox<Opened>)>,
+}
+
+impl Iterator for Jobs {
+    type Item = Result<Task, Trouble>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((name, mbox)) = &mut self.mbox {
+                match mbox.next() {
+                    Ok(Some(part)) => return Some(Ok(Task::Part(name.clone(), part))),
+                    Ok(None) => self.mbox = None,
+                    Err(trouble) => {
+                        self.mbox = None;
+                        return Some(Err(trouble));
+                    }
+                }
+                continue;
+            }
+            let (name, opened) = match self.opened.take() {
+                Some(opened) => opened,
+                None => {
+                    let source = match self.walk.next()? {
+                        Ok(source) => source,
+                        Err(trouble) => return Some(Err(trouble)),
+                    };
+                    if !self.named || self.walk.is_below() {
+                        return Some(Ok(Task::Source(source)));
+                    }
+                    match source.open() {
+                        Ok(opened) => (source.name(), opened),
+                        Err(trouble) => return Some(Err(trouble)),
+                    }
+                }
+            };
+            match Mbox::of(opened) {
+                Ok(Ok(mbox)) => self.mbox = Some((name, mbox)),
+                Ok(Err(opened)) => return Some(Ok(Task::Opened(opened))),
+                Err(trouble) => return Some(Err(trouble)),
+            }
+        }
+    }
 }
 
 /// The exit codes of all messages, as one.
@@ -191,8 +282,12 @@ struct Job {
     policy: Arc<Policy>,
     now: UnixTime,
     keys: Keys,
+    cache: KeyCache,
     read: ReadArgs,
 }
+
+/// So many keys are kept.
+const MAX_KEYS: usize = 10_000;
 
 /// Where keys come from.
 enum Keys {
@@ -233,26 +328,77 @@ impl Job {
             policy: Arc::new(Policy::new(level)),
             now: args.clock.now(),
             keys,
+            cache: KeyCache::new(MAX_KEYS),
             read: args.read,
         })
     }
 
-    fn verify(&self, source: &Source) -> Result<Checked, Trouble> {
-        let mut input = source.open()?;
+    /// The results of a file: of one message, or of each in an mbox.
+    fn verify_source(
+        &self,
+        source: &Source,
+        render: impl Fn(&Checked) -> Done,
+    ) -> Result<Vec<Done>, Trouble> {
+        let mut mbox = match Mbox::of(source.open()?)? {
+            Ok(mbox) => mbox,
+            Err(opened) => return Ok(vec![render(&self.verify(opened)?)]),
+        };
+        let mut results = Vec::new();
+        while let Some(part) = mbox.next()? {
+            results.push(render(&self.verify_part(&source.name(), part)?));
+        }
+        Ok(results)
+    }
+
+    /// A message of an mbox, read in each way in which its quotes may have been put, until a signature passes.
+    fn verify_part(&self, name: &str, part: Part) -> Result<Checked, Trouble> {
+        let number = (!part.alone).then_some(part.number);
+        let ways: &[Quoting] = match part.quoted {
+            true => &[Quoting::Mboxrd, Quoting::Mboxo, Quoting::AsIs],
+            false => &[Quoting::AsIs],
+        };
+        let mut bytes = Some(part.bytes);
+        let mut first = None;
+        for quoting in ways {
+            let Some(part) = bytes.take() else {
+                break;
+            };
+            let mut opened = Opened::part(name, part, *quoting)?;
+            let mut checked = self.verify_opened(&mut opened)?;
+            bytes = opened.into_part();
+            checked.number(number);
+            if checked.passes() {
+                return Ok(checked);
+            }
+            first.get_or_insert(checked);
+        }
+        Ok(first.expect("there is at least one way to read a message"))
+    }
+
+    fn verify(&self, input: Opened) -> Result<Checked, Trouble> {
+        let mut input = input;
+        self.verify_opened(&mut input)
+    }
+
+    fn verify_opened(&self, input: &mut Opened) -> Result<Checked, Trouble> {
         let file = input.name.clone();
-        let mut message = Message::new(&mut input, self.read.line_ends, None);
+        let mut message = Message::new(input, self.read.line_ends, None);
         let (header, first) = match message.header(self.policy.limits.header)? {
             HeaderEnd::Found(header, first) => (header, first),
             HeaderEnd::Refused(error) => {
                 input.drain();
-                return Ok(Checked::Unreadable { file, error });
+                return Ok(Checked::Unreadable {
+                    file,
+                    number: None,
+                    error,
+                });
             }
         };
         let mut verifier = Verifier::new(header, self.policy.clone(), self.now);
         let from_domains = verifier.authors().domains().to_vec();
         let domainkeys = verifier.domainkeys();
-        for (name, answer) in self.answers(verifier.wanted())? {
-            verifier.supply(&name, answer);
+        for (name, keys) in self.keys(verifier.wanted())? {
+            verifier.supply_keys(&name, keys);
         }
         let mut verifier = verifier.start_body();
         let mut appetite = verifier.write(&first);
@@ -268,6 +414,29 @@ impl Job {
         let mut report = MessageReport::new(file, &from_domains, &verdicts);
         report.domainkeys = domainkeys;
         Ok(Checked::Verified { report, verdicts })
+    }
+
+    /// The keys at these names: those that are kept, and the others looked up.
+    fn keys(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
+        let mut keys = Vec::new();
+        let mut missing = Vec::new();
+        for name in names {
+            match self.cache.get(name) {
+                Some(known) => keys.push((name.clone(), known)),
+                None => missing.push(name.clone()),
+            }
+        }
+        for (name, answer) in self.answers(&missing)? {
+            let keep = match (&answer, &self.keys) {
+                // A file does not change while it is read.
+                (_, Keys::Offline(_)) => Duration::MAX,
+                (Answer::Records { ttl, .. }, Keys::Online { .. }) => *ttl,
+                _ => Duration::ZERO,
+            };
+            let read = self.cache.put(&name, answer, &self.policy, keep);
+            keys.push((name, read));
+        }
+        Ok(keys)
     }
 
     fn answers(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Answer)>, Trouble> {
@@ -353,11 +522,28 @@ enum Checked {
     },
     Unreadable {
         file: String,
+        /// Its number in an mbox.
+        number: Option<u64>,
         error: SplitError,
     },
 }
 
 impl Checked {
+    /// Puts its number in an mbox into the report.
+    fn number(&mut self, number: Option<u64>) {
+        match self {
+            Checked::Verified { report, .. } => report.message = number,
+            Checked::Unreadable { number: place, .. } => *place = number,
+        }
+    }
+
+    fn passes(&self) -> bool {
+        match self {
+            Checked::Verified { verdicts, .. } => overall(verdicts) == ResultWord::Pass,
+            Checked::Unreadable { .. } => false,
+        }
+    }
+
     fn exit(&self, require: &Require) -> Exit {
         let Checked::Verified { verdicts, .. } = self else {
             return Exit::No;
@@ -398,8 +584,16 @@ impl Style {
     fn render(&self, checked: &Checked, require: &Require) -> String {
         match (self, checked) {
             (Style::Json, Checked::Verified { report, .. }) => format!("{}\n", report.to_json()),
-            (Style::Json, Checked::Unreadable { file, error }) => {
-                let report = MessageReport::unreadable(file.clone(), *error);
+            (
+                Style::Json,
+                Checked::Unreadable {
+                    file,
+                    number,
+                    error,
+                },
+            ) => {
+                let mut report = MessageReport::unreadable(file.clone(), *error);
+                report.message = *number;
                 format!("{}\n", report.to_json())
             }
             (Style::AuthRes(id), Checked::Verified { verdicts, .. }) => {
@@ -410,19 +604,35 @@ impl Style {
                 format!("{}\n", field.replace("\r\n", "\n"))
             }
             (Style::Text { color }, Checked::Verified { report, verdicts }) => {
-                text(&report.file, verdicts, require, *color)
+                let name = place(&report.file, report.message);
+                text(&name, verdicts, require, *color)
             }
-            (Style::Text { color }, Checked::Unreadable { file, error }) => {
+            (
+                Style::Text { color },
+                Checked::Unreadable {
+                    file,
+                    number,
+                    error,
+                },
+            ) => {
                 let failure = Failure::Message(*error);
                 let word = paint(failure.result(), *color);
                 let advice = failure.advice().map(|a| format!(": {a}"));
                 format!(
                     "{}: {word}: {failure}{}\n",
-                    escape(file),
+                    escape(&place(file, *number)),
                     advice.unwrap_or_default()
                 )
             }
         }
+    }
+}
+
+/// The name of a file, and the number of the message in it.
+fn place(file: &str, number: Option<u64>) -> String {
+    match number {
+        Some(number) => format!("{file} message {number}"),
+        None => file.to_owned(),
     }
 }
 

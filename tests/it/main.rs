@@ -1,6 +1,8 @@
 //! The one integration binary: harnesses here, cases as data in `testdata/`.
 
 #[cfg(feature = "cli")]
+mod batch;
+#[cfg(feature = "cli")]
 mod cli;
 mod corpus;
 #[cfg(feature = "resolver")]
