@@ -9,20 +9,12 @@
 //!     cargo bench -- --vectors 128       # with vectors of at most 128 bits (SSE2), or 256 (AVX2)
 //!     cargo bench -- --rounds 31
 
-#[allow(dead_code)]
-#[path = "../../tests/it/random.rs"]
-mod random;
+#[path = "../common/mod.rs"]
+mod common;
 
-mod messages;
-
-use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::future::Future as _;
-use std::hash::Hash;
 use std::hint::black_box;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -35,23 +27,18 @@ use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::message::{HeaderLimits, split};
 use dkimkit::name::{Domain, Selector};
 use dkimkit::policy::Policy;
-use dkimkit::record::KeyRecord;
 use dkimkit::report::{ResultWord, overall};
 use dkimkit::sign::{SignOptions, SigningIdentity};
 use dkimkit::signature::{Signature, SignatureLimits};
 use dkimkit::time::UnixTime;
 use dkimkit::verify::{KeyCache, verify_with};
-use hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
 use mail_auth::common::headers::HeaderWriter as _;
-use mail_auth::common::parse::TxtRecordParser as _;
-use mail_auth::common::verify::DomainKey;
 use mail_auth::dkim::{Canonicalization as TheirCanon, DkimSigner};
-use mail_auth::{
-    AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt,
-};
-use messages::Kind;
-use random::Random;
+
+use common::messages::{self, Kind};
+use common::random::Random;
+use common::{MailAuth, median, record};
 
 const NOW: UnixTime = UnixTime(1_700_000_000);
 
@@ -214,7 +201,7 @@ impl Key {
         Key {
             name,
             pem,
-            record: KeyRecord::new(ours.algorithm().key_type(), ours.public_bytes()).to_string(),
+            record: record(&ours),
             ours: Arc::new(ours),
             floor,
         }
@@ -342,26 +329,8 @@ impl Cell {
             assert_eq!(overall(&verdicts), ResultWord::Pass);
         });
 
-        let resolver =
-            MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default());
-        let resolver = resolver.unwrap();
-        let record = DomainKey::parse(key.record.as_bytes()).unwrap();
-        let known = format!("{}._domainkey.test.example.", key.name);
-        let known = Known(HashMap::from([(
-            known.into_boxed_str(),
-            Txt::DomainKey(Arc::new(record)),
-        )]));
-        let theirs: Contender<'_> = Box::new(move |at| {
-            let parsed = AuthenticatedMessage::parse(&messages[at]).unwrap();
-            let parameters = Parameters::new(&parsed).with_txt_cache(&known);
-            // The key is known, so that it is done at once.
-            let mut job = pin!(resolver.verify_dkim(parameters));
-            let Poll::Ready(outputs) = job.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            else {
-                panic!("mail-auth waits for something");
-            };
-            assert_eq!(*outputs[0].result(), DkimResult::Pass);
-        });
+        let mail_auth = MailAuth::new(key.name, &key.record);
+        let theirs: Contender<'_> = Box::new(move |at| assert!(mail_auth.passes(&messages[at])));
 
         let signatures: Vec<Vec<u8>> = messages.iter().map(|m| first_signature(m)).collect();
         let floor: Contender<'_> = Box::new(|at| key.floor.verify(bodies[at], &signatures[at]));
@@ -406,29 +375,6 @@ fn first_signature(message: &[u8]) -> Vec<u8> {
         .signature
 }
 
-/// mail-auth's cache of parsed records.
-struct Known(HashMap<Box<str>, Txt>);
-
-impl ResolverCache<Box<str>, Txt> for Known {
-    fn get<Q>(&self, name: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.0.get(name).cloned()
-    }
-
-    fn remove<Q>(&self, _: &Q) -> Option<Txt>
-    where
-        Box<str>: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        None
-    }
-
-    fn insert(&self, _: Box<str>, _: Txt, _: Instant) {}
-}
-
 /// Lets the contenders run in turn, and prints a line.
 fn measure(name: &str, mut contenders: [Contender<'_>; 3], count: usize, rounds: usize) {
     // Long enough to be measured, whatever the size.
@@ -459,9 +405,4 @@ fn measure(name: &str, mut contenders: [Contender<'_>; 3], count: usize, rounds:
         ratio(theirs),
         ratio(floor),
     );
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

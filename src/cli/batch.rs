@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -12,16 +12,24 @@ use super::Exit;
 use super::speech::Trouble;
 
 /// So many jobs may be begun before the first of them is done.
-const WINDOW: u64 = 64;
+const WINDOW: u64 = 256;
+/// So many bytes of results may wait for their turn.
+const WAITING: usize = 8 << 20;
+
+/// What a job came to.
+pub(super) trait Outcome: Send {
+    /// About how many bytes it holds.
+    fn weight(&self) -> usize;
+}
 
 /// Does each of `jobs` on so many threads, and hands the results to `put` in the order of the jobs.
 ///
 /// An interrupt, and an error of `put`, end it after the jobs that were begun.
-pub(super) fn run<J: Send, R: Send>(
+pub(super) fn run<J: Send, R: Outcome>(
     threads: Option<NonZeroUsize>,
     jobs: impl Iterator<Item = J> + Send,
     work: impl Fn(J) -> R + Sync,
-    mut put: impl FnMut(R) -> Result<(), Trouble>,
+    mut put: impl FnMut(R) -> Result<(), Trouble> + Send,
 ) -> Result<(), Trouble> {
     let threads = threads.or_else(|| thread::available_parallelism().ok());
     let threads = threads.map_or(1, NonZeroUsize::get);
@@ -33,76 +41,98 @@ pub(super) fn run<J: Send, R: Send>(
         }
         return Ok(());
     }
-    let queue = Mutex::new(Queue {
-        jobs,
-        begun: 0,
-        done: 0,
-        stop: false,
-    });
-    let moved = Condvar::new();
-    let (results, arrived) = mpsc::channel();
+    let desk = Desk {
+        state: Mutex::new(State {
+            jobs,
+            put,
+            begun: 0,
+            done: 0,
+            early: BTreeMap::new(),
+            weight: 0,
+            ended: Ok(()),
+        }),
+        moved: Condvar::new(),
+        interrupt: &interrupt,
+    };
     thread::scope(|scope| {
-        for _ in 0..threads {
-            let (queue, moved, work, results) = (&queue, &moved, &work, results.clone());
-            let interrupt = &interrupt;
-            scope.spawn(move || {
-                while let Some((number, job)) = next(queue, moved, interrupt) {
-                    if results.send((number, work(job))).is_err() {
-                        break;
-                    }
-                }
-            });
+        for _ in 1..threads {
+            scope.spawn(|| desk.serve(&work));
         }
-        drop(results);
-        // What came before its turn.
-        let mut early = BTreeMap::new();
-        let mut done = 0;
-        let mut ended = Ok(());
-        for (number, result) in arrived {
-            early.insert(number, result);
-            while let Some(result) = early.remove(&done) {
-                done += 1;
-                if ended.is_ok() {
-                    ended = put(result);
-                }
-            }
-            let mut queue = lock(&queue);
-            queue.done = done;
-            queue.stop |= ended.is_err();
-            drop(queue);
-            moved.notify_all();
-        }
-        ended
-    })?;
+        desk.serve(&work);
+    });
+    let state = desk.state.into_inner();
+    state.unwrap_or_else(PoisonError::into_inner).ended?;
     interrupt.check()
 }
 
-struct Queue<I> {
+/// Where jobs are fetched and results are brought; whoever brings the next one in order puts it out.
+struct Desk<'a, I, R, P> {
+    state: Mutex<State<I, R, P>>,
+    moved: Condvar,
+    interrupt: &'a Interrupt,
+}
+
+struct State<I, R, P> {
     jobs: I,
+    put: P,
     begun: u64,
     done: u64,
-    stop: bool,
+    /// What came before its turn, and its weight.
+    early: BTreeMap<u64, R>,
+    weight: usize,
+    ended: Result<(), Trouble>,
 }
 
-fn lock<I>(queue: &Mutex<Queue<I>>) -> MutexGuard<'_, Queue<I>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
-}
+impl<I: Iterator, R: Outcome, P: FnMut(R) -> Result<(), Trouble>> Desk<'_, I, R, P> {
+    fn serve(&self, work: &impl Fn(I::Item) -> R) {
+        let mut results = Vec::new();
+        loop {
+            let (first, jobs) = self.trade(&mut results);
+            if jobs.is_empty() {
+                return;
+            }
+            results.extend((first..).zip(jobs.into_iter().map(work)));
+        }
+    }
 
-fn next<I: Iterator>(
-    queue: &Mutex<Queue<I>>,
-    moved: &Condvar,
-    interrupt: &Interrupt,
-) -> Option<(u64, I::Item)> {
-    let mut queue = lock(queue);
-    while !queue.stop && queue.begun >= queue.done + WINDOW {
-        queue = moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    /// Takes results, and gives the next jobs and the number of the first; none at the end.
+    fn trade(&self, results: &mut Vec<(u64, R)>) -> (u64, Vec<I::Item>) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *guard;
+        state.weight += results.iter().map(|(_, r)| r.weight()).sum::<usize>();
+        state.early.extend(results.drain(..));
+        let before = state.done;
+        while let Some(result) = state.early.remove(&state.done) {
+            state.done += 1;
+            state.weight -= result.weight();
+            if state.ended.is_ok() {
+                state.ended = (state.put)(result);
+            }
+        }
+        if state.done > before {
+            self.moved.notify_all();
+        }
+        // Whoever waits has brought all its results; so at least one of the others works on the next one.
+        while guard.ended.is_ok()
+            && guard.done < guard.begun
+            && (guard.begun >= guard.done + WINDOW || guard.weight > WAITING)
+        {
+            guard = self
+                .moved
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let state = &mut *guard;
+        let first = state.begun;
+        if state.ended.is_err() || self.interrupt.came() {
+            return (first, Vec::new());
+        }
+        // Few at first, so that a small number is shared out evenly; then more, so that nobody queues.
+        let count = 1 + (first / 32).min(7);
+        let jobs: Vec<I::Item> = state.jobs.by_ref().take(count as usize).collect();
+        state.begun += jobs.len() as u64;
+        (first, jobs)
     }
-    if queue.stop || interrupt.came() {
-        return None;
-    }
-    let job = queue.jobs.next()?;
-    queue.begun += 1;
-    Some((queue.begun - 1, job))
 }
 
 /// SIGINT and SIGTERM during a batch: what was begun is finished and told; a second one ends at once.
@@ -195,6 +225,13 @@ impl Drop for Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Outcome for u64 {
+        fn weight(&self) -> usize {
+            // Each as large as all that may wait.
+            if self.is_multiple_of(10) { WAITING } else { 8 }
+        }
+    }
 
     #[test]
     fn results_come_in_the_order_of_the_jobs_on_any_number_of_threads() {

@@ -57,8 +57,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let source = Source::list(&paths).remove(0);
     let mut input = source.open()?;
     let mut message = Message::new(&mut input, args.read.line_ends, None);
-    let (fields, first) = match message.header(HeaderLimits::default())? {
-        HeaderEnd::Found(header, first) => (header, first),
+    let fields = match message.header(HeaderLimits::default())? {
+        HeaderEnd::Found(header) => header,
         HeaderEnd::Refused(error) => return Err(Trouble::from(error).about(&source.name())),
     };
     let mut out = Printer {
@@ -75,7 +75,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
             out.left = octets;
         }
         let mut body = BodyCanonicalizer::new(canon.body);
-        body.write(&first, &mut out);
         while let Some(chunk) = message.next()? {
             body.write(chunk, &mut out);
         }

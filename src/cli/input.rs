@@ -1,7 +1,9 @@
 //! Messages as they come in: files, pipes, compressed or not; line ends; a leading mbox line.
 
+use std::cell::Cell;
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write};
+use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -60,7 +62,11 @@ impl Source {
         }
         let mut start = Vec::new();
         if metadata.is_file() {
-            let position = file.stream_position().map_err(|e| failed(&e))?;
+            // Somebody may have read of standard input before.
+            let position = match self {
+                Source::File(_) => 0,
+                Source::Stdin => file.stream_position().map_err(|e| failed(&e))?,
+            };
             let mut bytes = [0; PEEK];
             // What cannot be read says so when the message is read.
             let count = file.read_at(&mut bytes, position).unwrap_or(0);
@@ -429,6 +435,8 @@ pub(super) struct Message<'a> {
     buffer: Vec<u8>,
     unquoter: Option<Unquoter>,
     converter: Option<Converter>,
+    /// What of the body came with the header.
+    pending: Option<Place>,
     /// Bytes that were read so far, as they came, but without the quotes of an mbox.
     pub(super) length: u64,
     /// Bytes of the mbox line at the start, which is never hashed.
@@ -440,11 +448,29 @@ pub(super) struct Message<'a> {
     ended: bool,
 }
 
+/// Where bytes stand that are ready.
+#[derive(Debug, Clone)]
+struct Place {
+    /// Whether in the converter, or in the buffer as they came.
+    converted: bool,
+    range: Range<usize>,
+}
+
 /// How the reading of a header ended.
 pub(super) enum HeaderEnd {
-    /// The header, and the first bytes of the body.
-    Found(Header, Vec<u8>),
+    Found(Header),
     Refused(SplitError),
+}
+
+thread_local! {
+    /// A buffer for the next message of this thread.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        SPARE.set(std::mem::take(&mut self.buffer));
+    }
 }
 
 impl<'a> Message<'a> {
@@ -458,8 +484,9 @@ impl<'a> Message<'a> {
             input,
             kept,
             unquoter,
-            buffer: Vec::new(),
+            buffer: SPARE.take(),
             converter: (line_ends == LineEnds::Crlf).then(Converter::default),
+            pending: None,
             length: 0,
             envelope: 0,
             line_end: "\r\n",
@@ -471,45 +498,57 @@ impl<'a> Message<'a> {
     /// Reads up to the end of the header.
     pub(super) fn header(&mut self, limits: HeaderLimits) -> Result<HeaderEnd, Trouble> {
         let mut splitter = Splitter::new(limits);
-        let mut chunk = self.first_chunk()?;
+        let mut place = self.first_chunk()?;
         loop {
-            match splitter.write(&chunk) {
+            match splitter.write(self.at(&place)) {
                 Err(error) => return Ok(HeaderEnd::Refused(error)),
                 Ok(Some(body_at)) => {
-                    return Ok(match splitter.finish() {
-                        Ok(header) => {
-                            chunk.drain(..body_at);
-                            HeaderEnd::Found(header, chunk)
-                        }
-                        Err(error) => HeaderEnd::Refused(error),
-                    });
+                    place.range.start += body_at;
+                    self.pending = Some(place);
+                    break;
                 }
                 Ok(None) => {}
             }
-            match self.next()? {
-                Some(next) => chunk = next.to_vec(),
-                None => {
-                    return Ok(match splitter.finish() {
-                        Ok(header) => HeaderEnd::Found(header, Vec::new()),
-                        Err(error) => HeaderEnd::Refused(error),
-                    });
-                }
+            match self.fill()? {
+                0 => break,
+                count => place = self.convert(0..count),
             }
+        }
+        Ok(match splitter.finish() {
+            Ok(header) => HeaderEnd::Found(header),
+            Err(error) => HeaderEnd::Refused(error),
+        })
+    }
+
+    /// The next bytes of the body, with the line ends that are hashed; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        let place = match self.pending.take() {
+            Some(place) => place,
+            None => match self.fill()? {
+                0 => return Ok(None),
+                count => self.convert(0..count),
+            },
+        };
+        Ok(Some(self.at(&place)))
+    }
+
+    fn at(&self, place: &Place) -> &[u8] {
+        match (&self.converter, place.converted) {
+            (Some(converter), true) => &converter.out[place.range.clone()],
+            _ => &self.buffer[place.range.clone()],
         }
     }
 
-    /// The next bytes, with the line ends that are hashed; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Trouble> {
-        let count = self.fill()?;
-        if count == 0 {
-            return Ok(None);
-        }
-        let raw = &self.buffer[..count];
+    /// Gives bytes of the buffer the line ends that are hashed.
+    fn convert(&mut self, range: Range<usize>) -> Place {
+        let raw = &self.buffer[range.clone()];
         self.another |= self.envelope > 0 && has_envelope(raw);
-        Ok(Some(match &mut self.converter {
-            None => raw,
-            Some(converter) => converter.convert(raw),
-        }))
+        let converter = self.converter.as_mut();
+        let len = converter.and_then(|c| c.convert(raw).then_some(c.out.len()));
+        Place {
+            converted: len.is_some(),
+            range: len.map_or(range, |len| 0..len),
+        }
     }
 
     /// Warns of what may make the verdict another than was expected: several messages in one file, and bare
@@ -536,39 +575,37 @@ impl<'a> Message<'a> {
 
     /// The first chunk holds the first two lines where they are of a sane length, so that a leading mbox
     /// line can be left out and the line end of the header is known.
-    fn first_chunk(&mut self) -> Result<Vec<u8>, Trouble> {
-        let mut start = Vec::new();
-        loop {
-            let lines = start.iter().filter(|b| **b == b'\n').count();
-            if lines >= 2 || start.len() >= CHUNK {
-                break;
+    fn first_chunk(&mut self) -> Result<Place, Trouble> {
+        let mut len = self.fill()?;
+        let short = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).take(2).count() < 2;
+        if short(&self.buffer[..len]) {
+            let mut start = self.buffer[..len].to_vec();
+            while short(&start) && start.len() < CHUNK {
+                match self.fill()? {
+                    0 => break,
+                    count => start.extend_from_slice(&self.buffer[..count]),
+                }
             }
-            let count = self.fill()?;
-            if count == 0 {
-                break;
-            }
-            start.extend_from_slice(&self.buffer[..count]);
+            len = start.len();
+            self.buffer = start;
         }
-        let envelope = envelope_len(&start);
+        let envelope = envelope_len(&self.buffer[..len]);
         self.envelope = envelope as u64;
-        let message = &start[envelope..];
-        self.another = envelope > 0 && has_envelope(message);
-        if let Some(lf) = message.iter().position(|b| *b == b'\n')
+        let message = &self.buffer[envelope..len];
+        if let Some(lf) = memchr::memchr(b'\n', message)
             && (lf == 0 || message[lf - 1] != b'\r')
         {
             self.line_end = "\n";
         }
-        Ok(match &mut self.converter {
-            None => message.to_vec(),
-            Some(converter) => converter.convert(message).to_vec(),
-        })
+        Ok(self.convert(envelope..len))
     }
 
     /// Reads the next bytes into the buffer; returns how many, 0 at the end.
     fn fill(&mut self) -> Result<usize, Trouble> {
         let failed = |name: &str, e: io::Error| Trouble::read(name, &e);
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; self.input.chunk_len()];
+        let wanted = self.input.chunk_len();
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
         }
         while !self.ended {
             let mut count = match self.input.read(&mut self.buffer) {
@@ -631,9 +668,11 @@ struct Converter {
 }
 
 impl Converter {
-    fn convert<'a>(&'a mut self, chunk: &'a [u8]) -> &'a [u8] {
+    /// Whether anything had to be changed, so that `out` holds the chunk.
+    fn convert(&mut self, chunk: &[u8]) -> bool {
         self.out.clear();
         let mut copied = 0;
+        let mut changed = false;
         for lf in memchr::memchr_iter(b'\n', chunk) {
             let after_cr = match lf {
                 0 => self.after_cr,
@@ -644,6 +683,7 @@ impl Converter {
                 continue;
             }
             self.bare += 1;
+            changed = true;
             self.out.extend_from_slice(&chunk[copied..lf]);
             self.out.push(b'\r');
             copied = lf;
@@ -651,11 +691,10 @@ impl Converter {
         if let Some(last) = chunk.last() {
             self.after_cr = *last == b'\r';
         }
-        if copied == 0 && self.out.is_empty() {
-            return chunk;
+        if changed {
+            self.out.extend_from_slice(&chunk[copied..]);
         }
-        self.out.extend_from_slice(&chunk[copied..]);
-        &self.out
+        changed
     }
 }
 
@@ -671,7 +710,8 @@ mod tests {
             let mut converter = Converter::default();
             let mut out = Vec::new();
             for chunk in raw.chunks(step) {
-                out.extend_from_slice(converter.convert(chunk));
+                let changed = converter.convert(chunk);
+                out.extend_from_slice(if changed { &converter.out } else { chunk });
             }
             assert_eq!(out, want, "step {step}");
             assert_eq!((converter.bare, converter.crlf), (3, 3));

@@ -5,6 +5,7 @@
 //! quoted lines can be read in each way.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -28,7 +29,13 @@ struct Level {
     dir: PathBuf,
     maildir: bool,
     /// The last one comes first.
-    names: Vec<std::ffi::OsString>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    name: OsString,
+    /// `None` for what could not be asked.
+    kind: Option<fs::FileType>,
 }
 
 impl Walk {
@@ -45,17 +52,21 @@ impl Walk {
     }
 
     fn enter(&mut self, dir: PathBuf) -> Result<(), Trouble> {
-        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name());
-        let names = fs::read_dir(&dir).and_then(|list| list.map(name).collect());
-        let mut names: Vec<std::ffi::OsString> =
-            names.map_err(|e| Trouble::open(&dir.display().to_string(), &e))?;
-        names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
-        names.sort_unstable_by(|a, b| b.cmp(a));
+        let entry = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry?;
+            let (name, kind) = (entry.file_name(), entry.file_type().ok());
+            Ok(Entry { name, kind })
+        };
+        let entries = fs::read_dir(&dir).and_then(|list| list.map(entry).collect());
+        let mut entries: Vec<Entry> =
+            entries.map_err(|e| Trouble::open(&dir.display().to_string(), &e))?;
+        entries.retain(|entry| !entry.name.as_encoded_bytes().starts_with(b"."));
+        entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
         let maildir = ["cur", "new", "tmp"].iter().all(|d| dir.join(d).is_dir());
         self.below.push(Level {
             dir,
             maildir,
-            names,
+            entries,
         });
         Ok(())
     }
@@ -77,23 +88,21 @@ impl Iterator for Walk {
                     source => return Some(Ok(source)),
                 }
             };
-            let Some(name) = level.names.pop() else {
+            let Some(Entry { name, kind }) = level.entries.pop() else {
                 self.below.pop();
                 continue;
             };
             let path = level.dir.join(&name);
             // A link to a directory is not followed: it may lead round in a circle.
-            let Ok(kind) = fs::symlink_metadata(&path).map(|m| m.file_type()) else {
-                continue;
-            };
-            if kind.is_dir() {
+            if kind.is_some_and(|kind| kind.is_dir()) {
                 if level.maildir && name == "tmp" {
                     continue;
                 }
                 if let Err(trouble) = self.enter(path) {
                     return Some(Err(trouble));
                 }
-            } else if !level.maildir && (kind.is_file() || path.is_file()) {
+            } else if !level.maildir && (kind.is_some_and(|kind| kind.is_file()) || path.is_file())
+            {
                 return Some(Ok(Source::File(path)));
             }
         }

@@ -10,7 +10,7 @@ use super::speech::Trouble;
 
 /// An output that is begun; nothing is seen of a file before [`finish`](Output::finish).
 pub(super) enum Output {
-    Stdout(BufWriter<io::StdoutLock<'static>>),
+    Stdout(BufWriter<io::Stdout>),
     Device(BufWriter<fs::File>),
     /// A file without a name: what ends the program in any way leaves nothing behind.
     Unnamed {
@@ -28,7 +28,7 @@ pub(super) enum Output {
 
 impl Output {
     pub(super) fn stdout() -> Output {
-        Output::Stdout(BufWriter::new(io::stdout().lock()))
+        Output::Stdout(BufWriter::new(io::stdout()))
     }
 
     /// Begins a file beside its final place.

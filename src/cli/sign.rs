@@ -158,6 +158,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     Ok(overall(&exits))
 }
 
+impl batch::Outcome for Result<(), Trouble> {
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
 /// Says what went wrong with a message.
 fn tell(done: Result<(), Trouble>) -> Exit {
     match done {
@@ -385,18 +391,18 @@ impl<'a> Plan<'a> {
             false => Some(Kept::prepare(&mut input)?),
         };
         let mut message = Message::new(&mut input, args.read.line_ends, kept.as_mut());
-        let (header, first) = match message.header(HeaderLimits::default())? {
-            HeaderEnd::Found(header, first) => (header, first),
+        let header = match message.header(HeaderLimits::default())? {
+            HeaderEnd::Found(header) => header,
             HeaderEnd::Refused(error) => return Err(error.into()),
         };
         let identities = self.identities(&header)?;
         let mut signer = Signer::new(&header, identities, &self.options)?;
-        signer.write(&first);
         while let Some(chunk) = message.next()? {
             signer.write(chunk);
         }
         message.warn();
         let (length, envelope, line_end) = (message.length, message.envelope, message.line_end);
+        drop(message);
         warn_of_missing_fields(&header, name);
         let mut fields = String::new();
         for field in signer.finish()? {

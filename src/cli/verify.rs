@@ -199,6 +199,13 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
 /// where they are made: a verdict on a hostile message is much larger than its text.
 type Done = (String, Exit, bool);
 
+impl batch::Outcome for Result<Vec<Done>, Trouble> {
+    fn weight(&self) -> usize {
+        let results = self.as_deref().unwrap_or_default();
+        results.iter().map(|(text, ..)| text.len()).sum()
+    }
+}
+
 /// Of so many named files, mbox files are cut before their messages are shared out.
 const MAX_SPLIT: usize = 16;
 
@@ -383,9 +390,10 @@ impl Job {
     fn verify_opened(&self, input: &mut Opened) -> Result<Checked, Trouble> {
         let file = input.name.clone();
         let mut message = Message::new(input, self.read.line_ends, None);
-        let (header, first) = match message.header(self.policy.limits.header)? {
-            HeaderEnd::Found(header, first) => (header, first),
+        let header = match message.header(self.policy.limits.header)? {
+            HeaderEnd::Found(header) => header,
             HeaderEnd::Refused(error) => {
+                drop(message);
                 input.drain();
                 return Ok(Checked::Unreadable {
                     file,
@@ -401,7 +409,7 @@ impl Job {
             verifier.supply_keys(&name, keys);
         }
         let mut verifier = verifier.start_body();
-        let mut appetite = verifier.write(&first);
+        let mut appetite = verifier.write(b"");
         while appetite == Appetite::More {
             match message.next()? {
                 Some(chunk) => appetite = verifier.write(chunk),
@@ -409,6 +417,7 @@ impl Job {
             }
         }
         message.warn();
+        drop(message);
         input.drain();
         let verdicts = verifier.finish();
         let mut report = MessageReport::new(file, &from_domains, &verdicts);

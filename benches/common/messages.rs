@@ -4,7 +4,7 @@
 //! A text body has lines of about 70 characters, of which one in eight ends with white space, one in six has a
 //! run of it inside, one in fifty a tab, and one in twenty is empty. A base64 body has none of that.
 
-use crate::random::Random;
+use crate::common::random::Random;
 
 /// What a body is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
