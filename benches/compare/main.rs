@@ -8,43 +8,45 @@
 //!     cargo bench -- verify relaxed      # those whose name has both words
 //!     cargo bench -- --vectors 128       # with vectors of at most 128 bits (SSE2), or 256 (AVX2)
 //!     cargo bench -- --rounds 31
+//!
+//! `--write DIR` writes the messages of the first cell that fits into a directory, and `--serve verify|sign DIR
+//! KEYS` makes a peer of it: see `benches/peers/README.md`.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 use std::collections::HashMap;
+use std::fs;
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     self as aws, Ed25519KeyPair, KeyPair as _, ParsedPublicKey, RsaKeyPair, RsaPublicKeyComponents,
 };
 use dkimkit::canon::Canonicalization;
-use dkimkit::dns::Answer;
 use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::message::{HeaderLimits, split};
 use dkimkit::name::{Domain, Selector};
-use dkimkit::policy::Policy;
-use dkimkit::report::{ResultWord, overall};
 use dkimkit::sign::{SignOptions, SigningIdentity};
 use dkimkit::signature::{Signature, SignatureLimits};
 use dkimkit::time::UnixTime;
-use dkimkit::verify::{KeyCache, verify_with};
 use mail_auth::common::crypto::{Ed25519Key, RsaKey, Sha256};
 use mail_auth::common::headers::HeaderWriter as _;
 use mail_auth::dkim::{Canonicalization as TheirCanon, DkimSigner};
 
 use common::messages::{self, Kind};
 use common::random::Random;
-use common::{MailAuth, median, record};
+use common::{MailAuth, Ours, median, record};
 
 const NOW: UnixTime = UnixTime(1_700_000_000);
 
 fn main() {
     let mut words = Vec::new();
     let mut rounds = 15;
+    let mut write = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = |name: &str| -> usize {
@@ -54,6 +56,11 @@ fn main() {
         match argument.as_str() {
             // Cargo adds it.
             "--bench" => {}
+            "--write" => write = arguments.next(),
+            "--serve" => {
+                let rest: Vec<String> = arguments.collect();
+                return serve(&rest);
+            }
             "--rounds" => rounds = number("--rounds"),
             "--vectors" => dkimkit::canon::body::limit_vectors(number("--vectors")),
             _ => words.push(argument),
@@ -67,6 +74,9 @@ fn main() {
     for cell in cells() {
         let name = cell.name();
         if words.iter().all(|word| name.contains(word.as_str())) {
+            if let Some(dir) = write {
+                return cell.write(&Key::of(cell.key), Path::new(&dir));
+            }
             let key = keys.entry(cell.key).or_insert_with(|| Key::of(cell.key));
             cell.run(&name, key, rounds);
         }
@@ -175,13 +185,17 @@ impl Key {
                 "{}/keys/test.example/{file}.pem",
                 env!("CARGO_MANIFEST_DIR")
             );
-            SigningKey::read(&std::fs::read(path).unwrap()).unwrap()
+            SigningKey::read(&fs::read(path).unwrap()).unwrap()
         };
         let ours = match name {
             "rsa4096" => SigningKey::generate(KeyKind::Rsa(4096)).unwrap(),
             "ed25519" => stored("ed"),
             name => stored(name),
         };
+        Key::new(name, ours)
+    }
+
+    fn new(name: &'static str, ours: SigningKey) -> Key {
         let pem = ours.to_pkcs8_pem().unwrap().to_string();
         let der = pem::parse(&pem).unwrap().into_contents();
         let floor = if name == "ed25519" {
@@ -238,23 +252,39 @@ impl Cell {
     }
 
     fn run(&self, name: &str, key: &Key, rounds: usize) {
-        let (_, size, count) = self.size;
-        let mut random = Random::new(size as u64);
+        let messages = self.messages(key);
+        match self.verb {
+            Verb::Sign => self.compare_signing(name, key, &self.options(), &messages, rounds),
+            Verb::Verify => self.compare_verifying(name, key, &messages, rounds),
+        }
+    }
+
+    fn write(&self, key: &Key, dir: &Path) {
+        for (number, message) in self.messages(key).iter().enumerate() {
+            fs::write(dir.join(format!("{number:04}")), message).unwrap();
+        }
+    }
+
+    fn options(&self) -> SignOptions {
         let mut options = SignOptions::new(NOW);
         options.canonicalization = self.canon;
-        let plain: Vec<Vec<u8>> = (0..count)
-            .map(|_| messages::message(&mut random, self.kind, size))
-            .collect();
-        match self.verb {
-            Verb::Sign => self.compare_signing(name, key, &options, &plain, rounds),
-            Verb::Verify => {
-                let signed = plain.into_iter().map(|message| {
-                    let fields = dkimkit::sign(&message, vec![key.identity()], &options).unwrap();
-                    [fields[0].as_bytes(), b"\r\n", &message].concat()
-                });
-                self.compare_verifying(name, key, &signed.collect::<Vec<_>>(), rounds);
+        options
+    }
+
+    /// The messages, signed if they are to be verified.
+    fn messages(&self, key: &Key) -> Vec<Vec<u8>> {
+        let (_, size, count) = self.size;
+        let mut random = Random::new(size as u64);
+        let options = self.options();
+        let message = |_| {
+            let message = messages::message(&mut random, self.kind, size);
+            if self.verb == Verb::Sign {
+                return message;
             }
-        }
+            let fields = dkimkit::sign(&message, vec![key.identity()], &options).unwrap();
+            [fields[0].as_bytes(), b"\r\n", &message].concat()
+        };
+        (0..count).map(message).collect()
     }
 
     fn compare_signing(
@@ -312,22 +342,8 @@ impl Cell {
 
     fn compare_verifying(&self, name: &str, key: &Key, messages: &[Vec<u8>], rounds: usize) {
         let bodies: Vec<&[u8]> = messages.iter().map(|m| body(m)).collect();
-        let policy = Arc::new(Policy::default());
-        let cache = KeyCache::new(100);
-        let ours: Contender<'_> = Box::new(|at| {
-            let keys = |name: &_| {
-                cache.get(name).unwrap_or_else(|| {
-                    let answer = Answer::Records {
-                        txt: vec![key.record.clone().into_bytes()],
-                        ttl: Duration::from_secs(3600),
-                        secure: None,
-                    };
-                    cache.put(name, answer, &policy, Duration::from_secs(3600))
-                })
-            };
-            let verdicts = verify_with(&messages[at], keys, policy.clone(), NOW).unwrap();
-            assert_eq!(overall(&verdicts), ResultWord::Pass);
-        });
+        let verifier = Ours::new(&key.record);
+        let ours: Contender<'_> = Box::new(|at| assert!(verifier.passes(&messages[at], NOW)));
 
         let mail_auth = MailAuth::new(key.name, &key.record);
         let theirs: Contender<'_> = Box::new(move |at| assert!(mail_auth.passes(&messages[at])));
@@ -361,6 +377,42 @@ const SIGNED: [&str; 20] = [
     "Content-Transfer-Encoding",
     "Content-Transfer-Encoding",
 ];
+
+/// Answers each line of standard input with the time of a round through all messages.
+fn serve(arguments: &[String]) {
+    let [verb, messages, keys] = arguments else {
+        panic!("--serve verify|sign MESSAGES KEYS");
+    };
+    let paths = fs::read_dir(messages).unwrap();
+    let mut paths: Vec<_> = paths.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let messages: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    let pem = fs::read(Path::new(keys).join("rsa2048.pem")).unwrap();
+    let key = Key::new("rsa2048", SigningKey::read(&pem).unwrap());
+    let (verifier, identity, options) = (
+        Ours::new(&key.record),
+        key.identity(),
+        SignOptions::new(NOW),
+    );
+    let round = || {
+        for message in &messages {
+            if verb == "verify" {
+                assert!(verifier.passes(message, NOW));
+            } else {
+                black_box(dkimkit::sign(message, vec![identity.clone()], &options).unwrap());
+            }
+        }
+    };
+    round();
+    for _ in std::io::stdin().lines() {
+        let begin = Instant::now();
+        round();
+        println!(
+            "{}",
+            begin.elapsed().as_secs_f64() * 1e6 / messages.len() as f64
+        );
+    }
+}
 
 fn body(message: &[u8]) -> &[u8] {
     split(message, HeaderLimits::default()).unwrap().1
