@@ -109,6 +109,97 @@ impl Iterator for Walk {
     }
 }
 
+/// A message that was found.
+pub(super) enum Found {
+    /// A file that was not looked into yet; it may be an mbox.
+    File(Source),
+    /// A file that is open, and no mbox.
+    Opened(Source, Opened),
+    /// A message of an mbox.
+    Part(Source, Part),
+}
+
+/// All messages that the arguments name, one after the other; an mbox is cut into those that it has.
+pub(super) struct Messages {
+    /// What is open already and comes first.
+    opened: Option<(Source, Opened)>,
+    walk: Walk,
+    mbox: Option<(Source, Mbox<Opened>)>,
+    look_into: LookInto,
+}
+
+/// Which files are opened to see whether they are an mbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookInto {
+    All,
+    /// Those that are named, not those that are found in a directory.
+    Named,
+    Nothing,
+}
+
+impl Messages {
+    pub(super) fn new(sources: Vec<Source>, look_into: LookInto) -> Messages {
+        Messages {
+            opened: None,
+            walk: Walk::new(sources),
+            mbox: None,
+            look_into,
+        }
+    }
+
+    /// The messages of a source that is open.
+    pub(super) fn of(source: Source, opened: Opened) -> Messages {
+        let mut messages = Messages::new(Vec::new(), LookInto::All);
+        messages.opened = Some((source, opened));
+        messages
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, Trouble> {
+        loop {
+            if let Some((source, mbox)) = &mut self.mbox {
+                match mbox.next() {
+                    Ok(Some(part)) => return Ok(Some(Found::Part(source.clone(), part))),
+                    ended => {
+                        self.mbox = None;
+                        ended?;
+                        continue;
+                    }
+                }
+            }
+            let (source, opened) = match self.opened.take() {
+                Some(opened) => opened,
+                None => {
+                    let Some(source) = self.walk.next().transpose()? else {
+                        return Ok(None);
+                    };
+                    let opened = match self.look_into {
+                        LookInto::All => true,
+                        LookInto::Named => !self.walk.is_below(),
+                        LookInto::Nothing => false,
+                    };
+                    if !opened {
+                        return Ok(Some(Found::File(source)));
+                    }
+                    let opened = source.open()?;
+                    (source, opened)
+                }
+            };
+            match Mbox::of(opened)? {
+                Ok(mbox) => self.mbox = Some((source, mbox)),
+                Err(opened) => return Ok(Some(Found::Opened(source, opened))),
+            }
+        }
+    }
+}
+
+impl Iterator for Messages {
+    type Item = Result<Found, Trouble>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.find().transpose()
+    }
+}
+
 /// How lines that begin with `From ` were quoted when a message was put into an mbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quoting {

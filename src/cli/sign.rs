@@ -22,7 +22,7 @@ use super::args::{
 };
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Kept, Message, Opened, Source};
-use super::mailbox::{Mbox, Part, Quoting, Walk, part_name};
+use super::mailbox::{Found, LookInto, Messages, Quoting, part_name};
 use super::output::Output;
 use super::speech::{self, Trouble};
 
@@ -108,7 +108,7 @@ fn identity(text: &str) -> Result<Auid, String> {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let plan = Plan::new(args)?;
-    let mut tasks = Tasks::new(Source::list(&args.messages));
+    let mut tasks = Messages::new(Source::list(&args.messages), LookInto::All);
     let mut exits = Vec::new();
     let mut add = |exit: Exit| {
         if !exits.contains(&exit) {
@@ -180,24 +180,17 @@ fn overall(exits: &[Exit]) -> Exit {
     found.unwrap_or(Exit::Done)
 }
 
-/// A message to sign.
-enum Task {
-    Source(Source),
-    Opened(Source, Opened),
-    Part(Source, Part),
-}
-
-impl Task {
+impl Found {
     fn source(&self) -> &Source {
         match self {
-            Task::Source(source) | Task::Opened(source, _) | Task::Part(source, _) => source,
+            Found::File(source) | Found::Opened(source, _) | Found::Part(source, _) => source,
         }
     }
 
     /// The number in an mbox of several messages.
     fn number(&self) -> Option<u64> {
         match self {
-            Task::Part(_, part) if !part.alone => Some(part.number),
+            Found::Part(_, part) if !part.alone => Some(part.number),
             _ => None,
         }
     }
@@ -220,66 +213,12 @@ fn unpacked_name(name: &str) -> &str {
     bare.filter(|bare| !bare.is_empty()).unwrap_or(name)
 }
 
-/// The messages to sign, one after the other; an mbox is cut into those that it has.
-struct Tasks {
-    walk: Walk,
-    mbox: Option<(Source, Mbox<Opened>)>,
-}
-
-impl Tasks {
-    fn new(sources: Vec<Source>) -> Tasks {
-        Tasks {
-            walk: Walk::new(sources),
-            mbox: None,
-        }
-    }
-}
-
-impl Iterator for Tasks {
-    type Item = Result<Task, Trouble>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((source, mbox)) = &mut self.mbox {
-                match mbox.next() {
-                    // One message alone is copied as it stands.
-                    Ok(Some(part)) if part.alone => {
-                        let source = source.clone();
-                        self.mbox = None;
-                        return Some(Ok(match source {
-                            Source::File(_) => Task::Source(source),
-                            Source::Stdin => Task::Part(source, part),
-                        }));
-                    }
-                    Ok(Some(part)) => return Some(Ok(Task::Part(source.clone(), part))),
-                    Ok(None) => self.mbox = None,
-                    Err(trouble) => {
-                        self.mbox = None;
-                        return Some(Err(trouble));
-                    }
-                }
-                continue;
-            }
-            let source = match self.walk.next()? {
-                Ok(source) => source,
-                Err(trouble) => return Some(Err(trouble)),
-            };
-            let found = source.open().and_then(Mbox::of);
-            match found {
-                Ok(Ok(mbox)) => self.mbox = Some((source, mbox)),
-                Ok(Err(opened)) => return Some(Ok(Task::Opened(source, opened))),
-                Err(trouble) => return Some(Err(trouble)),
-            }
-        }
-    }
-}
-
 /// The names that are given in the output directory: two messages of the same name would replace one another.
 #[derive(Default)]
 struct Given(HashSet<String>);
 
 impl Given {
-    fn check(&mut self, task: Task) -> Result<Task, Trouble> {
+    fn check(&mut self, task: Found) -> Result<Found, Trouble> {
         let Some(name) = task.file_name() else {
             return Err(match task.source() {
                 Source::Stdin => {
@@ -353,7 +292,7 @@ impl<'a> Plan<'a> {
         })
     }
 
-    fn sign(&self, task: Result<Task, Trouble>) -> Result<(), Trouble> {
+    fn sign(&self, task: Result<Found, Trouble>) -> Result<(), Trouble> {
         let task = task?;
         let name = match task.number() {
             Some(number) => format!("{} message {number}", task.source().name()),
@@ -363,18 +302,19 @@ impl<'a> Plan<'a> {
             .map_err(|trouble| trouble.about(&name))
     }
 
-    fn sign_message(&self, task: Task, name: &str) -> Result<(), Trouble> {
+    fn sign_message(&self, task: Found, name: &str) -> Result<(), Trouble> {
         let args = self.args;
         let destination = match &args.output_dir {
             Some(dir) => task.file_name().map(|name| dir.join(name)),
             None => args.output.clone(),
         };
         let mut input = match task {
-            Task::Source(source) => source.open()?,
-            Task::Opened(_, opened) => opened,
-            // A file of its own has no need for quotes.
-            Task::Part(_, part) if part.alone => Opened::part(name, part.bytes, Quoting::AsIs)?,
-            Task::Part(_, part) => Opened::part(name, part.bytes, Quoting::Mboxrd)?,
+            Found::Opened(_, opened) => opened,
+            // A message alone is copied as it stands; it has no need for quotes.
+            Found::Part(source @ Source::File(_), part) if part.alone => source.open()?,
+            Found::Part(_, part) if part.alone => Opened::part(name, part.bytes, Quoting::AsIs)?,
+            Found::Part(_, part) => Opened::part(name, part.bytes, Quoting::Mboxrd)?,
+            Found::File(source) => source.open()?,
         };
         if let Some(path) = &destination
             && input.is_same_file(path)

@@ -24,7 +24,7 @@ use super::Exit;
 use super::args::{ClockArgs, ColorChoice, ReadArgs, duration, nameserver};
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Message, Opened, Source};
-use super::mailbox::{Mbox, Part, Quoting, Walk};
+use super::mailbox::{Found, LookInto, Mbox, Messages, Part, Quoting};
 use super::output::Output;
 use super::speech::{self, Trouble, escape};
 
@@ -158,34 +158,28 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
         }
         Ok(())
     };
-    let mut sources = Source::list(&args.messages);
-    let mut opened = None;
-    // Files that are named may be mbox files, whose messages are then verified on all cores.
-    let named = sources.len() <= MAX_SPLIT;
-    if single && let [source] = sources.as_slice() {
-        let input = source.open();
-        if input.as_ref().is_ok_and(Opened::may_be_mbox) {
+    let sources = Source::list(&args.messages);
+    let messages = match sources.as_slice() {
+        [source] if single => {
+            let input = source.open();
+            if !input.as_ref().is_ok_and(Opened::may_be_mbox) {
+                print(input.and_then(|input| Ok(vec![render(&job.verify(input)?)])))?;
+                out.finish()?;
+                return Ok(exits.overall());
+            }
             // A pipe cannot be opened twice.
-            opened = Some((source.name(), input?));
-            sources.clear();
-        } else {
-            print(input.and_then(|input| Ok(vec![render(&job.verify(input)?)])))?;
-            out.finish()?;
-            return Ok(exits.overall());
+            Messages::of(source.clone(), input?)
         }
-    }
-    let jobs = Jobs {
-        opened,
-        walk: Walk::new(sources),
-        named,
-        mbox: None,
+        // An mbox that is named is cut before its messages are shared out.
+        few if few.len() <= MAX_SPLIT => Messages::new(sources, LookInto::Named),
+        _ => Messages::new(sources, LookInto::Nothing),
     };
-    let work = |task: Result<Task, Trouble>| match task? {
-        Task::Source(source) => job.verify_source(&source, render),
-        Task::Opened(opened) => Ok(vec![render(&job.verify(opened)?)]),
-        Task::Part(name, part) => Ok(vec![render(&job.verify_part(&name, part)?)]),
+    let work = |found: Result<Found, Trouble>| match found? {
+        Found::File(source) => job.verify_source(&source, render),
+        Found::Opened(_, opened) => Ok(vec![render(&job.verify(opened)?)]),
+        Found::Part(source, part) => Ok(vec![render(&job.verify_part(&source.name(), part)?)]),
     };
-    let ended = batch::run(args.jobs, jobs, work, &mut print);
+    let ended = batch::run(args.jobs, messages, work, &mut print);
     out.finish()?;
     drop(progress);
     ended?;
@@ -208,63 +202,6 @@ impl batch::Outcome for Result<Vec<Done>, Trouble> {
 
 /// Of so many named files, mbox files are cut before their messages are shared out.
 const MAX_SPLIT: usize = 16;
-
-/// What a thread is given to do.
-enum Task {
-    Source(Source),
-    Opened(Opened),
-    Part(String, Part),
-}
-
-/// The tasks, one after the other.
-struct Jobs {
-    /// What is open already and comes first.
-    opened: Option<(String, Opened)>,
-    walk: Walk,
-    named: bool,
-    mbox: Option<(String, Mbox<Opened>)>,
-}
-
-impl Iterator for Jobs {
-    type Item = Result<Task, Trouble>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((name, mbox)) = &mut self.mbox {
-                match mbox.next() {
-                    Ok(Some(part)) => return Some(Ok(Task::Part(name.clone(), part))),
-                    Ok(None) => self.mbox = None,
-                    Err(trouble) => {
-                        self.mbox = None;
-                        return Some(Err(trouble));
-                    }
-                }
-                continue;
-            }
-            let (name, opened) = match self.opened.take() {
-                Some(opened) => opened,
-                None => {
-                    let source = match self.walk.next()? {
-                        Ok(source) => source,
-                        Err(trouble) => return Some(Err(trouble)),
-                    };
-                    if !self.named || self.walk.is_below() {
-                        return Some(Ok(Task::Source(source)));
-                    }
-                    match source.open() {
-                        Ok(opened) => (source.name(), opened),
-                        Err(trouble) => return Some(Err(trouble)),
-                    }
-                }
-            };
-            match Mbox::of(opened) {
-                Ok(Ok(mbox)) => self.mbox = Some((name, mbox)),
-                Ok(Err(opened)) => return Some(Ok(Task::Opened(opened))),
-                Err(trouble) => return Some(Err(trouble)),
-            }
-        }
-    }
-}
 
 /// The exit codes of all messages, as one.
 #[derive(Default)]

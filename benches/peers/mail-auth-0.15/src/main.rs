@@ -11,15 +11,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use std::{env, fs, io};
 
-use hickory_resolver::config::{ResolverConfig, ResolverOpts};
-use mail_auth::common::crypto::{RsaKey, Sha256};
-use mail_auth::common::headers::HeaderWriter as _;
-use mail_auth::common::parse::TxtRecordParser as _;
-use mail_auth::common::verify::DomainKey;
-use mail_auth::dkim::{Canonicalization, DkimSigner};
-use mail_auth::{
-    AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt,
+use mail_auth::crypto::{RsaKey, Sha256};
+use mail_auth::dkim::{Canonicalization, DkimSigner, DomainKey};
+use mail_auth::dns::{
+    DnsCache, NoCache, Parameters, ResolverCache, TxtRecord, TxtRecordParser as _,
 };
+use mail_auth::headers::HeaderWriter as _;
+use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -68,13 +67,13 @@ fn verifier(messages: Vec<Vec<u8>>, keys: &str) -> Box<dyn Fn()> {
     let record: String = zone.split('"').skip(1).step_by(2).collect();
     let record = DomainKey::parse(record.as_bytes()).unwrap();
     let name: Box<str> = "rsa2048._domainkey.test.example.".into();
-    let known = Known(HashMap::from([(name, Txt::DomainKey(Arc::new(record)))]));
+    let known = Known(HashMap::from([(name, TxtRecord::DomainKey(Arc::new(record)))]));
     let resolver = MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default());
     let resolver = resolver.unwrap();
     Box::new(move || {
         for message in &messages {
             let parsed = AuthenticatedMessage::parse(message).unwrap();
-            let parameters = Parameters::new(&parsed).with_txt_cache(&known);
+            let parameters = Parameters::new(&parsed).with_cache(&known);
             let mut job = pin!(resolver.verify_dkim(parameters));
             match job.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(outputs) => assert_eq!(*outputs[0].result(), DkimResult::Pass),
@@ -84,10 +83,38 @@ fn verifier(messages: Vec<Vec<u8>>, keys: &str) -> Box<dyn Fn()> {
     })
 }
 
-struct Known(HashMap<Box<str>, Txt>);
+struct Known(HashMap<Box<str>, TxtRecord>);
 
-impl ResolverCache<Box<str>, Txt> for Known {
-    fn get<Q>(&self, name: &Q) -> Option<Txt>
+impl DnsCache for Known {
+    type Txt = Known;
+    type Mx = NoCache;
+    type Ipv4 = NoCache;
+    type Ipv6 = NoCache;
+    type Ptr = NoCache;
+
+    fn txt(&self) -> Option<&Known> {
+        Some(self)
+    }
+
+    fn mx(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ipv4(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ipv6(&self) -> Option<&NoCache> {
+        None
+    }
+
+    fn ptr(&self) -> Option<&NoCache> {
+        None
+    }
+}
+
+impl ResolverCache<Box<str>, TxtRecord> for Known {
+    fn get<Q>(&self, name: &Q) -> Option<TxtRecord>
     where
         Box<str>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -95,7 +122,7 @@ impl ResolverCache<Box<str>, Txt> for Known {
         self.0.get(name).cloned()
     }
 
-    fn remove<Q>(&self, _: &Q) -> Option<Txt>
+    fn remove<Q>(&self, _: &Q) -> Option<TxtRecord>
     where
         Box<str>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -103,5 +130,5 @@ impl ResolverCache<Box<str>, Txt> for Known {
         None
     }
 
-    fn insert(&self, _: Box<str>, _: Txt, _: Instant) {}
+    fn insert(&self, _: Box<str>, _: TxtRecord, _: Instant) {}
 }
