@@ -598,7 +598,12 @@ impl Published {
                 },
                 Some(p) => Published::Key {
                     key: VerifyingKey::parse(record.key_type, p, policy.rsa_sizes()),
-                    record,
+                    // Neither is looked at again, and both are as long as a stranger likes.
+                    record: KeyRecord {
+                        public: None,
+                        notes: None,
+                        ..record
+                    },
                 },
             },
         }

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -56,7 +57,11 @@ pub(super) fn run<J: Send, R: Outcome>(
     };
     thread::scope(|scope| {
         for _ in 1..threads {
-            scope.spawn(|| desk.serve(&work));
+            // Where no more threads can be had, those that are there do it.
+            let more = thread::Builder::new().spawn_scoped(scope, || desk.serve(&work));
+            if more.is_err() {
+                break;
+            }
         }
         desk.serve(&work);
     });
@@ -85,6 +90,12 @@ struct State<I, R, P> {
 
 impl<I: Iterator, R: Outcome, P: FnMut(R) -> Result<(), Trouble>> Desk<'_, I, R, P> {
     fn serve(&self, work: &impl Fn(I::Item) -> R) {
+        // A panic must not leave the others waiting.
+        let _alarm = Alarm(|| {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.ended = Err(Trouble::new(Exit::TempFail, "a thread panicked"));
+            self.moved.notify_all();
+        });
         let mut results = Vec::new();
         loop {
             let (first, jobs) = self.trade(&mut results);
@@ -135,10 +146,46 @@ impl<I: Iterator, R: Outcome, P: FnMut(R) -> Result<(), Trouble>> Desk<'_, I, R,
     }
 }
 
+/// Does something if the thread panics.
+struct Alarm<F: Fn()>(F);
+
+impl<F: Fn()> Drop for Alarm<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
 /// SIGINT and SIGTERM during a batch: what was begun is finished and told; a second one ends at once.
 struct Interrupt {
-    signals: Vec<(Arc<AtomicBool>, Exit)>,
+    signals: Signals,
     ids: Vec<signal_hook::SigId>,
+    /// Tells the watch that all is over.
+    over: Arc<AtomicBool>,
+}
+
+/// Whether each came, and what it makes of the exit code.
+type Signals = Vec<(Arc<AtomicBool>, Exit)>;
+
+/// Where the work does not end so soon after a signal, it waits for input that may never come.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ends the program where a signal alone does not.
+fn watch(signals: Signals, over: Arc<AtomicBool>) {
+    let step = Duration::from_millis(50);
+    let mut since = Duration::ZERO;
+    while !over.load(Ordering::Relaxed) {
+        thread::sleep(step);
+        for (came, exit) in &signals {
+            if came.load(Ordering::Relaxed) {
+                since += step;
+                if since > PATIENCE && !over.load(Ordering::Relaxed) {
+                    std::process::exit(*exit as i32);
+                }
+            }
+        }
+    }
 }
 
 impl Interrupt {
@@ -159,7 +206,11 @@ impl Interrupt {
             }
             signals.push((came, exit));
         }
-        Ok(Interrupt { signals, ids })
+        let over = Arc::new(AtomicBool::new(false));
+        let (watched, end) = (signals.clone(), over.clone());
+        // Without it, a second signal ends the program all the same.
+        let _ = thread::Builder::new().spawn(move || watch(watched, end));
+        Ok(Interrupt { signals, ids, over })
     }
 
     fn came(&self) -> bool {
@@ -181,6 +232,7 @@ impl Interrupt {
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
         for id in &self.ids {
             signal_hook::low_level::unregister(*id);
         }
@@ -239,7 +291,7 @@ mod tests {
             let mut results = Vec::new();
             let work = |n: u64| {
                 // The first ones are the slowest.
-                thread::sleep(std::time::Duration::from_micros(200 - n.min(200)));
+                thread::sleep(Duration::from_micros(200 - n.min(200)));
                 n * 2
             };
             let put = |n| {

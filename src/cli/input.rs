@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read, Seek as _, SeekFrom, Write};
 use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
@@ -87,7 +87,7 @@ impl Source {
             (true, None) => Bytes::File(file),
             (true, Some(packing)) => Bytes::Stream(packing.unpack(Box::new(file))),
             (false, packing) => {
-                let whole = Box::new(io::Cursor::new(start.clone()).chain(file));
+                let whole = Box::new(Cursor::new(start.clone()).chain(file));
                 Bytes::Stream(match packing {
                     Some(packing) => packing.unpack(whole),
                     None => whole,
@@ -133,7 +133,7 @@ impl Packing {
     fn of(start: &[u8]) -> Option<Packing> {
         if start.starts_with(&GZIP) {
             Some(Packing::Gzip)
-        } else if start.starts_with(&ZSTD) {
+        } else if start.starts_with(&ZSTD) || is_skippable(start) {
             Some(Packing::Zstd)
         } else {
             None
@@ -149,11 +149,14 @@ impl Packing {
     }
 }
 
-/// The frames of a zstd file, one after the other.
+/// The frames of a zstd file, one after the other; those that are to be skipped are.
 enum ZstdFrames<R: BufRead> {
     Between(Option<R>),
-    Within(Box<StreamingDecoder<R, FrameDecoder>>),
+    Within(Box<ZstdFrame<R>>),
 }
+
+/// A frame, whose first bytes were read before.
+type ZstdFrame<R> = StreamingDecoder<Chain<Cursor<[u8; 4]>, R>, FrameDecoder>;
 
 /// What `zstd -19` needs, and RFC 8878 §3.1.1.1.2 asks of a decoder.
 const ZSTD_WINDOW: u64 = 8 << 20;
@@ -169,7 +172,18 @@ impl<R: BufRead> Read for ZstdFrames<R> {
                     if reader.fill_buf()?.is_empty() {
                         return Ok(0);
                     }
-                    let frame = StreamingDecoder::new_with_max_window_size(reader, ZSTD_WINDOW);
+                    let mut magic = [0; 4];
+                    reader.read_exact(&mut magic)?;
+                    if is_skippable(&magic) {
+                        let mut len = [0; 4];
+                        reader.read_exact(&mut len)?;
+                        let len = u64::from(u32::from_le_bytes(len));
+                        io::copy(&mut (&mut reader).take(len), &mut io::sink())?;
+                        *self = ZstdFrames::Between(Some(reader));
+                        continue;
+                    }
+                    let frame = Cursor::new(magic).chain(reader);
+                    let frame = StreamingDecoder::new_with_max_window_size(frame, ZSTD_WINDOW);
                     *self = ZstdFrames::Within(Box::new(frame.map_err(io::Error::other)?));
                 }
                 ZstdFrames::Within(frame) => {
@@ -179,12 +193,23 @@ impl<R: BufRead> Read for ZstdFrames<R> {
                     }
                     let done = std::mem::replace(self, ZstdFrames::Between(None));
                     if let ZstdFrames::Within(frame) = done {
-                        *self = ZstdFrames::Between(Some(frame.into_inner()));
+                        let (reader, decoder) = frame.into_parts();
+                        let wanted = decoder.get_checksum_from_data();
+                        if wanted.is_some() && wanted != decoder.get_calculated_checksum() {
+                            let error = "the checksum of the zstd frame does not match";
+                            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                        }
+                        *self = ZstdFrames::Between(Some(reader.into_inner().1));
                     }
                 }
             }
         }
     }
+}
+
+/// Whether a zstd frame begins so that is to be skipped (RFC 8878 §3.1.2).
+fn is_skippable(magic: &[u8]) -> bool {
+    matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
 
 /// A source that is open, or a message of an mbox.
@@ -205,9 +230,9 @@ enum Bytes {
 }
 
 impl Opened {
-    /// A message of the mbox `name`, its quotes undone in this way.
+    /// A message of the mbox `source`, its quotes undone in this way.
     pub(super) fn part(
-        name: &str,
+        source: &Source,
         part: tempfile::SpooledTempFile,
         quoting: Quoting,
     ) -> Result<Opened, Trouble> {
@@ -215,9 +240,12 @@ impl Opened {
         let rewound = part.rewind();
         rewound.map_err(|e| Trouble::read("the temporary file", &e))?;
         Ok(Opened {
-            name: name.to_owned(),
+            name: source.name(),
             bytes: Bytes::Part(Box::new(part)),
-            metadata: None,
+            metadata: match source {
+                Source::File(path) => fs::metadata(path).ok(),
+                Source::Stdin => None,
+            },
             quoting,
             from: false,
             packed: false,
@@ -234,7 +262,7 @@ impl Opened {
             }
             Bytes::Stream(stream) => {
                 let rest = std::mem::replace(stream, Box::new(io::empty()));
-                *stream = Box::new(io::Cursor::new(bytes).chain(rest));
+                *stream = Box::new(Cursor::new(bytes).chain(rest));
             }
             Bytes::Part(_) => unreachable!("a part is not looked into"),
         }
@@ -247,6 +275,24 @@ impl Opened {
             Bytes::Part(part) => Some(*part),
             _ => None,
         }
+    }
+
+    /// Leaves out the first line of a message of an mbox: in a file of its own it would make that an mbox.
+    pub(super) fn skip_envelope(&mut self) -> Result<(), Trouble> {
+        let mut byte = [0];
+        while byte != *b"\n" {
+            match self.read(&mut byte) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(e) => return Err(Trouble::read("the temporary file", &e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is a file that can be opened again.
+    pub(super) fn is_file(&self) -> bool {
+        self.name != "-" && self.metadata.as_ref().is_some_and(Metadata::is_file)
     }
 
     /// Whether it may be an mbox: whether it begins with `From `, or is packed, so that nobody has looked.

@@ -46,9 +46,10 @@ impl Walk {
         }
     }
 
-    /// Whether the last source came out of a directory.
-    pub(super) fn is_below(&self) -> bool {
-        !self.below.is_empty()
+    /// Whether the last source came out of `new` or `cur` of a Maildir.
+    fn is_in_maildir(&self) -> bool {
+        matches!(self.below.as_slice(), [.., above, last] if above.maildir
+            && (last.dir.ends_with("cur") || last.dir.ends_with("new")))
     }
 
     fn enter(&mut self, dir: PathBuf) -> Result<(), Trouble> {
@@ -111,9 +112,9 @@ impl Iterator for Walk {
 
 /// A message that was found.
 pub(super) enum Found {
-    /// A file that was not looked into yet; it may be an mbox.
+    /// A file that is no mbox.
     File(Source),
-    /// A file that is open, and no mbox.
+    /// A pipe or the like, which is open.
     Opened(Source, Opened),
     /// A message of an mbox.
     Part(Source, Part),
@@ -125,31 +126,20 @@ pub(super) struct Messages {
     opened: Option<(Source, Opened)>,
     walk: Walk,
     mbox: Option<(Source, Mbox<Opened>)>,
-    look_into: LookInto,
-}
-
-/// Which files are opened to see whether they are an mbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookInto {
-    All,
-    /// Those that are named, not those that are found in a directory.
-    Named,
-    Nothing,
 }
 
 impl Messages {
-    pub(super) fn new(sources: Vec<Source>, look_into: LookInto) -> Messages {
+    pub(super) fn new(sources: Vec<Source>) -> Messages {
         Messages {
             opened: None,
             walk: Walk::new(sources),
             mbox: None,
-            look_into,
         }
     }
 
     /// The messages of a source that is open.
     pub(super) fn of(source: Source, opened: Opened) -> Messages {
-        let mut messages = Messages::new(Vec::new(), LookInto::All);
+        let mut messages = Messages::new(Vec::new());
         messages.opened = Some((source, opened));
         messages
     }
@@ -172,12 +162,8 @@ impl Messages {
                     let Some(source) = self.walk.next().transpose()? else {
                         return Ok(None);
                     };
-                    let opened = match self.look_into {
-                        LookInto::All => true,
-                        LookInto::Named => !self.walk.is_below(),
-                        LookInto::Nothing => false,
-                    };
-                    if !opened {
+                    // What lies in a Maildir is a message.
+                    if self.walk.is_in_maildir() {
                         return Ok(Some(Found::File(source)));
                     }
                     let opened = source.open()?;
@@ -186,6 +172,8 @@ impl Messages {
             };
             match Mbox::of(opened)? {
                 Ok(mbox) => self.mbox = Some((source, mbox)),
+                // It is opened again where it is read: descriptors are few.
+                Err(opened) if opened.is_file() => return Ok(Some(Found::File(source))),
                 Err(opened) => return Ok(Some(Found::Opened(source, opened))),
             }
         }
@@ -247,7 +235,9 @@ impl Mbox<Opened> {
         }
         let name = opened.name.clone();
         let mut mbox = Mbox::new(opened, name);
-        mbox.fill()?;
+        while !mbox.ended && mbox.buffer.len() < LINE && !mbox.buffer.contains(&b'\n') {
+            mbox.fill()?;
+        }
         let line = &mbox.buffer[..mbox.buffer.len().min(LINE)];
         let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
         if is_envelope(line) {
@@ -274,13 +264,15 @@ impl<R: Read> Mbox<R> {
 
     /// The next message; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Part>, Trouble> {
-        self.fill()?;
+        if self.buffer.is_empty() {
+            self.fill()?;
+        }
         if self.buffer.is_empty() {
             return Ok(None);
         }
         let mut bytes = tempfile::spooled_tempfile_in(SPOOL, std::env::temp_dir());
         let mut quotes = Quotes::default();
-        loop {
+        let more = loop {
             let (len, skip, found) = self.next_piece();
             let piece = &self.buffer[..len];
             quotes.look(piece);
@@ -288,18 +280,16 @@ impl<R: Read> Mbox<R> {
             written.map_err(|e| Trouble::write("the temporary file", &e))?;
             self.buffer.drain(..len + skip);
             if found || (self.ended && self.buffer.is_empty()) {
-                break;
+                break found;
             }
             self.fill()?;
-        }
+        };
         let rewound = bytes.rewind();
         rewound.map_err(|e| Trouble::read("the temporary file", &e))?;
         self.number += 1;
-        // Whether more follows is known now: what ended this one was not the end.
-        self.fill()?;
         Ok(Some(Part {
             number: self.number,
-            alone: self.number == 1 && self.buffer.is_empty(),
+            alone: self.number == 1 && !more,
             quoted: quotes.found,
             bytes,
         }))
@@ -322,7 +312,8 @@ impl<R: Read> Mbox<R> {
                 Some(end) if is_envelope(&line[..end]) => return (at + 1 - blank, blank, true),
                 Some(_) => {}
                 // The line is not whole yet: it is looked at again with more of it.
-                None if line.len() < LINE && !self.ended => return (at + 1 - blank, 0, false),
+                // What stands before it is kept too: the empty line, and the line end that makes it one.
+                None if line.len() < LINE && !self.ended => return (at - blank, 0, false),
                 None => {}
             }
         }
@@ -331,7 +322,8 @@ impl<R: Read> Mbox<R> {
     }
 
     fn fill(&mut self) -> Result<(), Trouble> {
-        while !self.ended && self.buffer.len() < CHUNK {
+        let wanted = self.buffer.len() + 1;
+        while !self.ended && self.buffer.len() < wanted {
             let held = self.buffer.len();
             self.buffer.resize(held + CHUNK, 0);
             let read = self.input.read(&mut self.buffer[held..]);
@@ -392,11 +384,15 @@ pub(super) struct Unquoter {
     quoting: Quoting,
     out: Vec<u8>,
     state: State,
+    /// Quotes stand in bodies alone: `>From : x` in a header is a field of that name.
+    in_header: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     LineStart,
+    /// A CR stands at the start of a line.
+    LineStartCr,
     /// So many `>` came, of which one is held back, and so many bytes of `From `.
     Quote {
         quotes: u64,
@@ -411,6 +407,7 @@ impl Unquoter {
             quoting,
             out: Vec::new(),
             state: State::LineStart,
+            in_header: true,
         }
     }
 
@@ -431,13 +428,22 @@ impl Unquoter {
                     rest = &rest[end..];
                     continue;
                 }
-                State::LineStart if byte == b'>' => {
+                State::LineStart if self.in_header && byte == b'\r' => {
+                    self.out.push(byte);
+                    self.state = State::LineStartCr;
+                }
+                State::LineStart | State::LineStartCr if self.in_header && byte == b'\n' => {
+                    self.out.push(byte);
+                    self.in_header = false;
+                    self.state = State::LineStart;
+                }
+                State::LineStart if byte == b'>' && !self.in_header => {
                     self.state = State::Quote {
                         quotes: 1,
                         matched: 0,
                     };
                 }
-                State::LineStart => {
+                State::LineStart | State::LineStartCr => {
                     self.state = State::Within;
                     continue;
                 }
@@ -556,10 +562,38 @@ mod tests {
     }
 
     #[test]
+    fn no_boundary_is_lost_wherever_it_falls_in_the_buffer() {
+        for end in ["\n", "\r\n"] {
+            for len in (CHUNK - 150..CHUNK + 50).chain(2 * CHUNK - 150..2 * CHUNK + 20) {
+                let text = format!(
+                    "From a@b Thu Jan  1 00:00:00 2026\nA: 1\n\n{}\n\n\
+                     From c@d Thu Jan  1 00:00:00 2026\nB: 2\n\nx\n",
+                    "y".repeat(len)
+                );
+                let text = text.replace('\n', end);
+                let mut mbox = Mbox::new(text.as_bytes(), "x".to_owned());
+                let mut count = 0;
+                while mbox.next().unwrap().is_some() {
+                    count += 1;
+                }
+                assert_eq!(count, 2, "{end:?} {len}");
+            }
+        }
+    }
+
+    #[test]
     fn quotes_are_undone_as_each_custom_put_them() {
+        for end in [&b"\n"[..], b"\r\n"] {
+            unquoted(end);
+        }
+    }
+
+    fn unquoted(end: &[u8]) {
+        let header = [b"A: 1", end, b">From : x", end, end].concat();
         let text = b">From a\n>>From b\n> From c\n>Fro\n>>>\nx >From d\n>From";
+        let text = [header.as_slice(), text].concat();
         for (quoting, want) in [
-            (Quoting::AsIs, text.to_vec()),
+            (Quoting::AsIs, text[header.len()..].to_vec()),
             (
                 Quoting::Mboxrd,
                 b"From a\n>From b\n> From c\n>Fro\n>>>\nx >From d\n>From".to_vec(),
@@ -576,6 +610,7 @@ mod tests {
                     out.extend_from_slice(unquoter.feed(chunk));
                 }
                 out.extend_from_slice(unquoter.finish());
+                let want = [header.as_slice(), &want].concat();
                 assert_eq!(
                     out.escape_ascii().to_string(),
                     want.escape_ascii().to_string(),

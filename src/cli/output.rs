@@ -33,18 +33,23 @@ impl Output {
 
     /// Begins a file beside its final place.
     ///
-    /// A link is followed, and what is no file is written to and not replaced; the name of our own standard
+    /// A link is followed if `follow` says so, and else replaced or refused itself; what is no file is written to and not replaced; the name of our own standard
     /// output is that.
-    pub(super) fn file(path: &Path, force: bool) -> Result<Output, Trouble> {
-        let target = path
-            .is_symlink()
+    pub(super) fn file(path: &Path, force: bool, follow: bool) -> Result<Output, Trouble> {
+        let target = (follow && path.is_symlink())
             .then(|| fs::canonicalize(path).ok())
             .flatten();
         let path = target.as_deref().unwrap_or(path);
-        if is_stdout(path) {
+        if follow && is_stdout(path) {
             return Ok(Output::stdout());
         }
-        if let Ok(target) = fs::metadata(path) {
+        let metadata = match follow {
+            true => fs::metadata(path),
+            false => fs::symlink_metadata(path),
+        };
+        if let Ok(target) = metadata.as_ref().map(fs::Metadata::file_type)
+            && !target.is_symlink()
+        {
             if target.is_dir() {
                 return Err(Trouble::usage(format!("{} is a directory", path.display()))
                     .hint("--output-dir DIR writes each message to a file of its own name"));
@@ -69,7 +74,10 @@ impl Output {
             .custom_flags(nix::libc::O_TMPFILE)
             .mode(0o666)
             .open(dir);
-        if let Ok(file) = unnamed {
+        // Its name comes by way of /proc, which some jails do not have.
+        if let Ok(file) = unnamed
+            && Path::new("/proc/self/fd").is_dir()
+        {
             let file = BufWriter::new(file);
             return Ok(Output::Unnamed { file, path, force });
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::args::{
 };
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Kept, Message, Opened, Source};
-use super::mailbox::{Found, LookInto, Messages, Quoting, part_name};
+use super::mailbox::{Found, Messages, Quoting, part_name};
 use super::output::Output;
 use super::speech::{self, Trouble};
 
@@ -108,7 +109,7 @@ fn identity(text: &str) -> Result<Auid, String> {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let plan = Plan::new(args)?;
-    let mut tasks = Messages::new(Source::list(&args.messages), LookInto::All);
+    let mut tasks = Messages::new(Source::list(&args.messages));
     let mut exits = Vec::new();
     let mut add = |exit: Exit| {
         if !exits.contains(&exit) {
@@ -125,7 +126,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
             Some(first) => first,
         };
         let second = tasks.next();
-        if second.is_some() && !args.header_only {
+        if second.is_some() && (!args.header_only || args.output.is_some()) {
             return Err(
                 Trouble::usage("several messages cannot go to one output").hint("--output-dir DIR")
             );
@@ -248,6 +249,8 @@ struct Plan<'a> {
     options: SignOptions,
     /// Keys named by -k.
     given: Vec<(Selector, Arc<SigningKey>)>,
+    /// Device and number of the files that are named as messages: none of them is an output.
+    inputs: HashSet<(u64, u64)>,
     /// Keys of the store, read once for each domain.
     cache: Mutex<HashMap<Domain, Vec<SigningIdentity>>>,
 }
@@ -288,6 +291,11 @@ impl<'a> Plan<'a> {
             store: args.store.store(),
             options,
             given,
+            inputs: args
+                .messages
+                .iter()
+                .filter_map(|path| identity_of(path))
+                .collect(),
             cache: Mutex::default(),
         })
     }
@@ -312,12 +320,18 @@ impl<'a> Plan<'a> {
             Found::Opened(_, opened) => opened,
             // A message alone is copied as it stands; it has no need for quotes.
             Found::Part(source @ Source::File(_), part) if part.alone => source.open()?,
-            Found::Part(_, part) if part.alone => Opened::part(name, part.bytes, Quoting::AsIs)?,
-            Found::Part(_, part) => Opened::part(name, part.bytes, Quoting::Mboxrd)?,
+            Found::Part(source, part) if part.alone => {
+                Opened::part(&source, part.bytes, Quoting::AsIs)?
+            }
+            Found::Part(source, part) => {
+                let mut opened = Opened::part(&source, part.bytes, Quoting::Mboxrd)?;
+                opened.skip_envelope()?;
+                opened
+            }
             Found::File(source) => source.open()?,
         };
         if let Some(path) = &destination
-            && input.is_same_file(path)
+            && (input.is_same_file(path) || self.is_input(path))
         {
             return Err(Trouble::usage("the output would replace the input")
                 .hint("choose another name; the input is never changed"));
@@ -350,7 +364,7 @@ impl<'a> Plan<'a> {
             fields.push_str(line_end);
         }
         let mut out = match &destination {
-            Some(path) => Output::file(path, args.force)?,
+            Some(path) => Output::file(path, args.force, args.output_dir.is_none())?,
             None => Output::stdout(),
         };
         match kept {
@@ -360,6 +374,10 @@ impl<'a> Plan<'a> {
                 .map_err(|e| Trouble::write("the output", &e))?,
         }
         out.finish()
+    }
+
+    fn is_input(&self, path: &Path) -> bool {
+        identity_of(path).is_some_and(|identity| self.inputs.contains(&identity))
     }
 
     /// Who signs this message.
@@ -395,6 +413,12 @@ impl<'a> Plan<'a> {
         cache.insert(domain, identities.clone());
         Ok(identities)
     }
+}
+
+/// Device and number of a regular file.
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok().filter(|m| m.is_file())?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 /// Reads a key, and says so if others could have done the same.

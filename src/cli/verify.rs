@@ -24,7 +24,7 @@ use super::Exit;
 use super::args::{ClockArgs, ColorChoice, ReadArgs, duration, nameserver};
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Message, Opened, Source};
-use super::mailbox::{Found, LookInto, Mbox, Messages, Part, Quoting};
+use super::mailbox::{Found, Messages, Part, Quoting};
 use super::output::Output;
 use super::speech::{self, Trouble, escape};
 
@@ -139,69 +139,58 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     };
     let progress = Progress::new(!single);
     let (mut count, mut passed) = (0u64, 0u64);
-    let mut print = |results: Result<Vec<Done>, Trouble>| -> Result<(), Trouble> {
-        let results = match results {
-            Ok(results) => results,
+    let mut print = |done: Result<Done, Trouble>| -> Result<(), Trouble> {
+        count += 1;
+        let (text, exit, passes) = match done {
+            Ok(done) => done,
             Err(trouble) => {
-                count += 1;
                 exits.add(trouble.tell());
                 return Ok(());
             }
         };
-        for (text, exit, passes) in results {
-            count += 1;
-            passed += u64::from(passes);
-            out.write_all(text.as_bytes())
-                .map_err(|e| Trouble::write("standard output", &e))?;
-            exits.add(exit);
-            progress.count(|| format!("{passed} of {count} pass"));
-        }
-        Ok(())
+        passed += u64::from(passes);
+        exits.add(exit);
+        progress.count(|| format!("{passed} of {count} pass"));
+        out.write_all(text.as_bytes())
+            .map_err(|e| Trouble::write("standard output", &e))
     };
     let sources = Source::list(&args.messages);
     let messages = match sources.as_slice() {
         [source] if single => {
             let input = source.open();
             if !input.as_ref().is_ok_and(Opened::may_be_mbox) {
-                print(input.and_then(|input| Ok(vec![render(&job.verify(input)?)])))?;
-                out.finish()?;
-                return Ok(exits.overall());
+                let told = print(input.and_then(|input| Ok(render(&job.verify(input)?))));
+                let told = told.and_then(|()| out.finish());
+                return exits.after(told);
             }
             // A pipe cannot be opened twice.
             Messages::of(source.clone(), input?)
         }
-        // An mbox that is named is cut before its messages are shared out.
-        few if few.len() <= MAX_SPLIT => Messages::new(sources, LookInto::Named),
-        _ => Messages::new(sources, LookInto::Nothing),
+        _ => Messages::new(sources),
     };
     let work = |found: Result<Found, Trouble>| match found? {
-        Found::File(source) => job.verify_source(&source, render),
-        Found::Opened(_, opened) => Ok(vec![render(&job.verify(opened)?)]),
-        Found::Part(source, part) => Ok(vec![render(&job.verify_part(&source.name(), part)?)]),
+        Found::File(source) => Ok(render(&job.verify(source.open()?)?)),
+        Found::Opened(_, opened) => Ok(render(&job.verify(opened)?)),
+        Found::Part(source, part) => Ok(render(&job.verify_part(&source, part)?)),
     };
     let ended = batch::run(args.jobs, messages, work, &mut print);
-    out.finish()?;
+    let finished = out.finish();
     drop(progress);
-    ended?;
     if count == 0 {
         speech::warning("there is no message to verify");
     }
-    Ok(exits.overall())
+    exits.after(ended.and(finished))
 }
 
 /// The text of a result, what it means for the exit code, and whether the message passes. Results are rendered
 /// where they are made: a verdict on a hostile message is much larger than its text.
 type Done = (String, Exit, bool);
 
-impl batch::Outcome for Result<Vec<Done>, Trouble> {
+impl batch::Outcome for Result<Done, Trouble> {
     fn weight(&self) -> usize {
-        let results = self.as_deref().unwrap_or_default();
-        results.iter().map(|(text, ..)| text.len()).sum()
+        self.as_ref().map_or(0, |(text, ..)| text.len())
     }
 }
-
-/// Of so many named files, mbox files are cut before their messages are shared out.
-const MAX_SPLIT: usize = 16;
 
 /// The exit codes of all messages, as one.
 #[derive(Default)]
@@ -211,6 +200,15 @@ impl Exits {
     fn add(&mut self, exit: Exit) {
         if !self.0.contains(&exit) {
             self.0.push(exit);
+        }
+    }
+
+    /// The exit code once all was told. Where the reader went away, not all verdicts were, and that is no pass.
+    fn after(&self, told: Result<(), Trouble>) -> Result<Exit, Trouble> {
+        match (told, self.overall()) {
+            (Err(trouble), Exit::Done) if trouble.is_quiet() => Ok(Exit::TempFail),
+            (Err(trouble), exit) if trouble.is_quiet() => Ok(exit),
+            (told, exit) => told.map(|()| exit),
         }
     }
 
@@ -231,7 +229,7 @@ struct Job {
 }
 
 /// So many keys are kept.
-const MAX_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 2_000;
 
 /// Where keys come from.
 enum Keys {
@@ -277,25 +275,8 @@ impl Job {
         })
     }
 
-    /// The results of a file: of one message, or of each in an mbox.
-    fn verify_source(
-        &self,
-        source: &Source,
-        render: impl Fn(&Checked) -> Done,
-    ) -> Result<Vec<Done>, Trouble> {
-        let mut mbox = match Mbox::of(source.open()?)? {
-            Ok(mbox) => mbox,
-            Err(opened) => return Ok(vec![render(&self.verify(opened)?)]),
-        };
-        let mut results = Vec::new();
-        while let Some(part) = mbox.next()? {
-            results.push(render(&self.verify_part(&source.name(), part)?));
-        }
-        Ok(results)
-    }
-
     /// A message of an mbox, read in each way in which its quotes may have been put, until a signature passes.
-    fn verify_part(&self, name: &str, part: Part) -> Result<Checked, Trouble> {
+    fn verify_part(&self, source: &Source, part: Part) -> Result<Checked, Trouble> {
         let number = (!part.alone).then_some(part.number);
         let ways: &[Quoting] = match part.quoted {
             true => &[Quoting::Mboxrd, Quoting::Mboxo, Quoting::AsIs],
@@ -307,7 +288,7 @@ impl Job {
             let Some(part) = bytes.take() else {
                 break;
             };
-            let mut opened = Opened::part(name, part, *quoting)?;
+            let mut opened = Opened::part(source, part, *quoting)?;
             let mut checked = self.verify_opened(&mut opened)?;
             bytes = opened.into_part();
             checked.number(number);

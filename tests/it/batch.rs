@@ -252,6 +252,8 @@ fn many_messages_are_signed_into_a_directory_whatever_they_come_in() {
     // What an mbox quoted is itself again; a message of its own was never quoted.
     let read = |name: &str| fs::read_to_string(dir.path().join("out").join(name)).unwrap();
     assert!(read("box.7").contains("\nFrom here\n"));
+    // A first line of an mbox would make an mbox of it again, with what looks like one in its body.
+    assert!(read("box.7").starts_with("DKIM-Signature:"));
     assert!(read("plain.eml").contains("\n>From here\n"));
     assert!(read("packed.eml").contains("\n>From here\n"));
 
@@ -261,6 +263,119 @@ fn many_messages_are_signed_into_a_directory_whatever_they_come_in() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn the_fields_of_several_messages_do_not_replace_one_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = "From: a@test.example\nDate: x\nMessage-ID: <x>\n\nHi\n";
+    for name in ["a", "b"] {
+        fs::write(dir.path().join(name), message).unwrap();
+    }
+    let arguments = [
+        "sign",
+        "-s",
+        "ed",
+        "--header-only",
+        "--force",
+        "-o",
+        "out",
+        "a",
+        "b",
+    ];
+    let status = dkimkit(dir.path(), &arguments).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    assert!(!dir.path().join("out").exists());
+    // An input is no output, whichever message it is for.
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    fs::write(dir.path().join("sub/a"), message).unwrap();
+    let arguments = [
+        "sign",
+        "-s",
+        "ed",
+        "--force",
+        "--output-dir",
+        ".",
+        "sub/a",
+        "a",
+    ];
+    let status = dkimkit(dir.path(), &arguments).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), message);
+}
+
+#[test]
+fn zstd_frames_are_checked_and_those_to_be_skipped_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let text = signed(&"Hi\n".repeat(99));
+    let frame = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
+    let skipped = [&b"\x5a\x2a\x4d\x18\x03\0\0\0abc"[..], &frame].concat();
+    fs::write(dir.path().join("skipped.zst"), skipped).unwrap();
+    let mut broken = frame.clone();
+    *broken.last_mut().unwrap() ^= 1;
+    fs::write(dir.path().join("broken.zst"), broken).unwrap();
+    let output = verify(dir.path(), &["skipped.zst"]);
+    assert_eq!(results(&output), [(Value::Null, "pass".to_owned())]);
+    let output = verify(dir.path(), &["broken.zst"]);
+    assert_eq!(output.status.code(), Some(75));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("checksum"), "{errors}");
+}
+
+#[test]
+fn what_was_verified_before_a_read_error_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = mbox().repeat(200);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    fs::create_dir(dir.path().join("d")).unwrap();
+    fs::write(dir.path().join("d/box.gz"), &packed[..packed.len() / 2]).unwrap();
+    for name in ["d", "d/box.gz"] {
+        let output = verify(dir.path(), &[name]);
+        assert!(results(&output).len() > 50, "{name}");
+        assert_eq!(output.status.code(), Some(1), "{name}");
+    }
+}
+
+/// Whoever does not read the verdicts is not told that all is well.
+#[test]
+fn a_closed_pipe_is_no_pass() {
+    let dir = tempfile::tempdir().unwrap();
+    maildir(dir.path(), 100);
+    let store = store();
+    for (target, bad) in [
+        ("cur/000000:2,S", true),
+        ("cur/000002:2,S", false),
+        (".", true),
+    ] {
+        let mut command = dkimkit(dir.path(), &["verify", "--json", "--keys", &store, target]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let code = if bad { 1 } else { 75 };
+        assert_eq!(output.status.code(), Some(code), "{target}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!errors.contains("error"), "{errors}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_batch_that_waits_for_input() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store();
+    let mut command = dkimkit(dir.path(), &["verify", "--keys", &store]);
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(ENVELOPE.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let id = child.id().to_string();
+    Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    drop(pipe);
 }
 
 #[test]
