@@ -137,6 +137,13 @@ impl BodyCanonicalizer {
     fn write_relaxed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) {
         let mut rest = chunk;
         while !rest.is_empty() {
+            if self.blank && !self.cr {
+                // More of it makes no difference.
+                rest = &rest[blanks(rest)..];
+                if rest.is_empty() {
+                    break;
+                }
+            }
             if self.blank || self.cr || rest.len() < BLOCK + AHEAD {
                 self.step(rest[0], sink);
                 rest = &rest[1..];
@@ -255,6 +262,19 @@ fn allowed(bits: usize) -> Level {
         let _ = bits;
         best
     }
+}
+
+/// How many blanks `bytes` begins with.
+fn blanks(bytes: &[u8]) -> usize {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let mut at = 0;
+    // All of a piece are looked at, so that it can be done at once.
+    while let Some(piece) = bytes.get(at..at + 32)
+        && piece.iter().fold(true, |all, b| all & blank(b))
+    {
+        at += 32;
+    }
+    at + bytes[at..].iter().take_while(|b| blank(b)).count()
 }
 
 /// Bytes that are looked at together.
