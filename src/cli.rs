@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod mailbox;
 mod output;
+mod packing;
 mod record;
 mod shell;
 mod sign;

@@ -33,8 +33,8 @@ impl Output {
 
     /// Begins a file beside its final place.
     ///
-    /// A link is followed if `follow` says so, and else replaced or refused itself; what is no file is written to and not replaced; the name of our own standard
-    /// output is that.
+    /// A link is followed if `follow` says so, and else replaced or refused itself. What is no file is written
+    /// to and not replaced; the name of our own standard output is that.
     pub(super) fn file(path: &Path, force: bool, follow: bool) -> Result<Output, Trouble> {
         let target = (follow && path.is_symlink())
             .then(|| fs::canonicalize(path).ok())
