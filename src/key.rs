@@ -6,6 +6,7 @@
 
 mod private;
 mod public;
+pub mod weak;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD as STANDARD_ALPHABET;
@@ -173,10 +174,13 @@ fn rsa_spki(n: &[u8], e: &[u8]) -> Vec<u8> {
         modulus: UintRef::new(n).expect("a modulus that was parsed"),
         public_exponent: UintRef::new(e).expect("an exponent that was parsed"),
     };
-    let der = key.to_der().expect("two numbers encode");
-    let bits = rsa::pkcs1::der::asn1::BitStringRef::from_bytes(&der).expect("whole bytes");
+    spki(RSA_OID, &key.to_der().expect("two numbers encode"))
+}
+
+fn spki(oid: ObjectIdentifier, key: &[u8]) -> Vec<u8> {
+    let bits = rsa::pkcs1::der::asn1::BitStringRef::from_bytes(key).expect("whole bytes");
     SubjectPublicKeyInfoRef {
-        algorithm: algorithm_identifier(RSA_OID),
+        algorithm: algorithm_identifier(oid),
         subject_public_key: bits,
     }
     .to_der()

@@ -59,16 +59,7 @@ impl VerifyingKey {
     }
 
     fn rsa(der: &[u8], sizes: RsaSizes) -> Result<VerifyingKey, KeyError> {
-        let pkcs1 = match SubjectPublicKeyInfoRef::from_der(der) {
-            Ok(spki) if spki.algorithm.oid != RSA_OID => return Err(KeyError::OtherAlgorithm),
-            Ok(spki) => spki
-                .subject_public_key
-                .as_bytes()
-                .ok_or(KeyError::Malformed)?,
-            Err(_) => der,
-        };
-        let key = rsa::pkcs1::RsaPublicKey::from_der(pkcs1).map_err(|_| KeyError::Malformed)?;
-        let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+        let (n, e) = rsa_numbers(der)?;
         let bits = bit_length(n);
         check_size(bits, sizes)?;
         check_exponent(e)?;
@@ -169,9 +160,24 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
+/// The modulus and the exponent of p=, big-endian, whatever they are worth: from a SubjectPublicKeyInfo or a
+/// bare RSAPublicKey (RFC 6376 §3.6.1 and erratum 3017).
+pub(super) fn rsa_numbers(der: &[u8]) -> Result<(&[u8], &[u8]), KeyError> {
+    let pkcs1 = match SubjectPublicKeyInfoRef::from_der(der) {
+        Ok(spki) if spki.algorithm.oid != RSA_OID => return Err(KeyError::OtherAlgorithm),
+        Ok(spki) => spki
+            .subject_public_key
+            .as_bytes()
+            .ok_or(KeyError::Malformed)?,
+        Err(_) => der,
+    };
+    let key = rsa::pkcs1::RsaPublicKey::from_der(pkcs1).map_err(|_| KeyError::Malformed)?;
+    Ok((key.modulus.as_bytes(), key.public_exponent.as_bytes()))
+}
+
 /// Whether this encodes a point of an order that divides 8: with such a key one signature holds for every
 /// message. The eight points have these y coordinates, each canonical and, below 2^255, with p added.
-fn is_small_order(key: &[u8; 32]) -> bool {
+pub(super) fn is_small_order(key: &[u8; 32]) -> bool {
     const P_LOW: u8 = 0xed;
     const ORDER_8: [u8; 32] = [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
