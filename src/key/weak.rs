@@ -156,9 +156,9 @@ impl fmt::Display for Weakness {
 /// What is known to be weak about the key in these decoded bytes of p=, the exponent first; an empty list
 /// where nothing is.
 ///
-/// It reads what [`VerifyingKey::parse`](super::VerifyingKey::parse) reads, but takes RSA keys of any
-/// exponent and of any size to 16384 bits: a SubjectPublicKeyInfo or a bare RSAPublicKey (RFC 6376 §3.6.1 and erratum 3017), or
-/// the 32 bytes of Ed25519 (RFC 8463 §4). A key of 8192 bits takes a few milliseconds.
+/// It reads what [`VerifyingKey::parse`](super::VerifyingKey::parse) reads, but takes RSA keys of any exponent
+/// and of any size to 16384 bits: a SubjectPublicKeyInfo or a bare RSAPublicKey (RFC 6376 §3.6.1 and erratum
+/// 3017), or the 32 bytes of Ed25519 (RFC 8463 §4). A key of 8192 bits takes less than ten milliseconds.
 ///
 /// ```
 /// use dkimkit::key::weak::weaknesses;

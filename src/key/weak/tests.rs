@@ -136,7 +136,7 @@ fn primes_that_are_close_are_found_and_others_are_not() {
 
 /// The product of the first primes from 2 on, these many of them.
 fn primorial(count: usize) -> BigUint {
-    let prime = |n: &u32| (2..*n).all(|d| n % d != 0);
+    let prime = |n: &u32| !(2..*n).any(|d| n.is_multiple_of(d));
     let primes = (2..).filter(prime).take(count);
     primes.map(BigUint::from).product()
 }
