@@ -1,5 +1,5 @@
 //! Keys: a private key that is read signs, its public half verifies that, and both come back as they were
-//! written; a public key that is read is read again.
+//! written; a public key that is read is read again, and is asked for its weaknesses.
 
 #![no_main]
 
@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use dkimkit::canon::Sink as _;
 use dkimkit::hash::{Digest, HashAlgorithm, Hasher};
+use dkimkit::key::weak::{Weakness, weaknesses};
 use dkimkit::key::{KeyError, KeyType, RsaSizes, SigningKey, VerifyingKey};
 use libfuzzer_sys::fuzz_target;
 
@@ -21,8 +22,10 @@ static SHA1: LazyLock<Digest> = LazyLock::new(|| digest(HashAlgorithm::Sha1));
 
 fuzz_target!(|data: &[u8]| {
     for kind in [KeyType::Rsa, KeyType::Ed25519] {
+        let found = weaknesses(kind, data, None);
         if let Ok(key) = VerifyingKey::parse(kind, data, SIZES) {
             public(&key, data);
+            assert_sound_exponent(&found.unwrap());
         }
     }
     match SigningKey::read(data) {
@@ -84,6 +87,17 @@ fn public(key: &VerifyingKey, p: &[u8]) {
         let holds = key.verify(&SHA256, HashAlgorithm::Sha256, &signature);
         assert!(!holds || kind == KeyType::Rsa);
     }
+}
+
+/// What is refused for its exponent or its order is weak for it, and what is read is not.
+fn assert_sound_exponent(found: &[Weakness]) {
+    let refused = |weakness: &Weakness| {
+        matches!(
+            weakness.word(),
+            "exponent-even" | "exponent-one" | "exponent-large" | "modulus-even" | "small-order"
+        )
+    };
+    assert!(!found.iter().any(refused), "{found:?}");
 }
 
 fn digest(hash: HashAlgorithm) -> Digest {
