@@ -1,8 +1,10 @@
 //! The command line: what was typed, and the file that carries it out.
 
 mod args;
+mod asking;
 mod batch;
 mod canonicalize;
+mod check;
 mod demo;
 mod generate;
 mod input;
@@ -78,6 +80,7 @@ enum Command {
     Verify(verify::Args),
     Canonicalize(canonicalize::Args),
     Keys(keys::Args),
+    Check(check::Args),
     Demo(demo::Args),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -104,6 +107,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Verify(args) => verify::run(&args, color),
         Command::Canonicalize(args) => canonicalize::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man(args) => shell::man(&args, Cli::command()),

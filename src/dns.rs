@@ -4,6 +4,10 @@
 //! the rooms below this one.
 
 #[cfg(feature = "resolver")]
+pub mod client;
+#[cfg(feature = "resolver")]
+pub mod survey;
+#[cfg(feature = "resolver")]
 pub mod system;
 mod zone;
 

@@ -1,16 +1,16 @@
 //! The key store on disk: `<domain>/<selector>.pem`, its record beside it, and which selector is in use.
 //!
 //! A key file is created whole, for its owner alone, and never overwritten. The states of a domain's
-//! selectors stand in one readable file, `selectors`, a line each:
+//! selectors stand in one readable file, `selectors`, a line each, with what else is to be remembered:
 //!
 //! ```text
-//! mail active 2026-11-21T11:05:00Z
+//! mail active 2026-11-21T11:05:00Z lifetime=1209600
+//! mail2 pending 2027-05-20T04:00:00Z hold=3600 served=2027-05-20T04:10:00Z
 //! ```
 
 mod files;
+mod states;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -29,48 +29,9 @@ use crate::publish::zone_line;
 use crate::record::{KeyRecord, RecordError};
 use crate::time::UnixTime;
 
-/// What a selector is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyState {
-    /// Not in use yet: its record is to be published first.
-    Pending,
-    /// Signs.
-    Active,
-    /// Signs no longer; its record stays for mail that is on its way.
-    Retired,
-    /// Withdrawn: its record says so.
-    Revoked,
-}
+pub use self::states::{Entry, KeyState, Notes};
 
-impl KeyState {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            KeyState::Pending => "pending",
-            KeyState::Active => "active",
-            KeyState::Retired => "retired",
-            KeyState::Revoked => "revoked",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<KeyState> {
-        use KeyState::{Active, Pending, Retired, Revoked};
-        [Pending, Active, Retired, Revoked]
-            .into_iter()
-            .find(|s| s.as_str() == word)
-    }
-}
-
-/// A selector of a domain, with its state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The selector.
-    pub selector: Selector,
-    /// Its state.
-    pub state: KeyState,
-    /// Since when; `None` where no file says so.
-    pub since: Option<UnixTime>,
-}
+use self::states::{Line, States};
 
 /// A directory of keys.
 #[derive(Debug, Clone)]
@@ -199,9 +160,8 @@ impl KeyStore {
         let entries = self.entries(domain)?;
         for entry in &entries {
             // A key that was alone until now was active without a file that said so.
-            let state = (entry.state, entry.since.unwrap_or(now));
             let name = entry.selector.as_ascii().to_owned();
-            states.entry(name).or_insert(state);
+            states.lines.entry(name).or_insert_with(|| entry.line(now));
         }
         let first = entries.is_empty();
         let state = if placing.activate || first {
@@ -209,7 +169,8 @@ impl KeyStore {
         } else {
             KeyState::Pending
         };
-        states.insert(selector.as_ascii().to_owned(), (state, now));
+        let line = Line::new(state, now);
+        states.lines.insert(selector.as_ascii().to_owned(), line);
 
         // All is written before anything appears, so that a full disk leaves the store as it was.
         let mode = if group.is_some() { 0o640 } else { 0o600 };
@@ -315,18 +276,15 @@ impl KeyStore {
     pub fn entries(&self, domain: &Domain) -> Result<Vec<Entry>, StoreError> {
         let states = self.read_states(domain)?;
         let selectors = self.selectors(domain)?;
-        let alone = states.is_empty() && selectors.len() == 1;
+        let alone = states.lines.is_empty() && selectors.len() == 1;
         let entry = |selector: Selector| {
-            let known = states.get(selector.as_ascii());
-            let (state, since) = match known {
-                Some((state, since)) => (*state, Some(*since)),
-                None if alone => (KeyState::Active, None),
-                None => (KeyState::Pending, None),
+            let state = match alone {
+                true => KeyState::Active,
+                false => KeyState::Pending,
             };
-            Entry {
-                selector,
-                state,
-                since,
+            match states.lines.get(selector.as_ascii()) {
+                Some(line) => Entry::of(selector, line),
+                None => Entry::without_line(selector, state),
             }
         };
         Ok(selectors.into_iter().map(entry).collect())
@@ -375,29 +333,69 @@ impl KeyStore {
         state: KeyState,
         now: UnixTime,
     ) -> Result<KeyState, StoreError> {
-        let dir = self.domain_dir(domain);
         if !self.pem_path(domain, selector).is_file() {
             return Err(StoreError::NoSuchKey {
                 path: self.pem_path(domain, selector),
             });
         }
-        let _lock = lock(&dir)?;
-        let mut states = self.read_states(domain)?;
         let mut before = KeyState::Pending;
-        for entry in self.entries(domain)? {
-            let since = entry.since.unwrap_or(now);
-            let name = entry.selector.as_ascii().to_owned();
-            let mut new = (entry.state, since);
+        self.change(domain, now, |entry| {
             if entry.selector == *selector {
                 before = entry.state;
-                if before != state {
-                    new = (state, now);
-                }
+                entry.set_state(state, now);
             }
-            states.insert(name, new);
-        }
-        self.write_states(domain, &states)?;
+        })?;
         Ok(before)
+    }
+
+    /// Changes what the file says of the selectors of a domain, all at once: whoever reads it sees all of the
+    /// change or nothing. Where nothing changes, nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::States`] where the file cannot be understood, [`StoreError::Io`] where it cannot be
+    /// replaced; then nothing was changed.
+    pub fn change(
+        &self,
+        domain: &Domain,
+        now: UnixTime,
+        mut change: impl FnMut(&mut Entry),
+    ) -> Result<(), StoreError> {
+        let _lock = lock(&self.domain_dir(domain))?;
+        let mut states = self.read_states(domain)?;
+        let before = states.clone();
+        for mut entry in self.entries(domain)? {
+            let unchanged = entry.clone();
+            change(&mut entry);
+            if entry != unchanged || entry.since.is_some() {
+                let name = entry.selector.as_ascii().to_owned();
+                states.lines.insert(name, entry.line(now));
+            }
+        }
+        if states == before {
+            return Ok(());
+        }
+        // From now on a file says it; so it says it of all.
+        for entry in self.entries(domain)? {
+            let name = entry.selector.as_ascii().to_owned();
+            states.lines.entry(name).or_insert_with(|| entry.line(now));
+        }
+        self.write_states(domain, &states)
+    }
+
+    /// Lets one process at a time rotate the keys of a domain; `None` where another one does. The lock ends
+    /// with the file that is returned.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the lock file cannot be made.
+    pub fn lock_rotation(&self, domain: &Domain) -> Result<Option<File>, StoreError> {
+        let path = self.domain_dir(domain).join(".rotation");
+        let options = File::options().write(true).create(true).truncate(false).open(&path);
+        let file = options.map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(at(&path)(error)),
+        }
     }
 
     /// The records of all keys that are not revoked, as they are to be published; and what is wrong with
@@ -456,29 +454,19 @@ impl KeyStore {
         let path = self.states_path(domain);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(States::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(States::default()),
             Err(error) => return Err(at(&path)(error)),
         };
-        let mut states = States::new();
-        for (number, line) in text.lines().enumerate() {
-            let mut words = line.split_whitespace();
-            let Some(selector) = words.next().filter(|w| !w.starts_with('#')) else {
-                continue;
-            };
-            let state = words.next().and_then(KeyState::from_word);
-            let since = words.next().and_then(UnixTime::read);
-            let (Some(state), Some(since), None) = (state, since, words.next()) else {
-                let line = number + 1;
-                return Err(StoreError::States { path, line });
-            };
-            states.insert(selector.to_lowercase(), (state, since));
-        }
-        Ok(states)
+        States::read(&text).map_err(|line| StoreError::States { path, line })
     }
 
     fn write_states(&self, domain: &Domain, states: &States) -> Result<(), StoreError> {
         let file = self.prepare_states(domain, states)?;
-        place(file, &self.states_path(domain), true)
+        place(file, &self.states_path(domain), true)?;
+        let dir = self.domain_dir(domain);
+        File::open(&dir)
+            .and_then(|d| d.sync_all())
+            .map_err(at(&dir))
     }
 
     fn prepare_states(
@@ -486,16 +474,10 @@ impl KeyStore {
         domain: &Domain,
         states: &States,
     ) -> Result<NamedTempFile, StoreError> {
-        let mut text = format!("# The selectors of {domain}: name, state, since when\n");
-        for (selector, (state, since)) in states {
-            let since = since.to_rfc3339();
-            text.push_str(&format!("{selector} {state} {since}\n"));
-        }
+        let text = states.write(domain);
         prepare(&self.states_path(domain), text.as_bytes(), 0o644, None)
     }
 }
-
-type States = BTreeMap<String, (KeyState, UnixTime)>;
 
 /// Reads a private key from a file.
 ///
@@ -629,10 +611,4 @@ pub enum StoreError {
     /// The key cannot be encoded.
     #[error(transparent)]
     Encode(#[from] KeyError),
-}
-
-impl fmt::Display for KeyState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

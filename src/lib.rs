@@ -85,10 +85,16 @@ pub mod verify;
 
 pub mod authres;
 
+#[cfg(feature = "resolver")]
+pub mod check;
+
 pub mod publish;
 
 #[cfg(feature = "store")]
 pub mod keystore;
+
+#[cfg(feature = "store")]
+pub mod rotate;
 
 pub use sign::sign;
 pub use verify::verify;

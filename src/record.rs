@@ -1,5 +1,7 @@
 //! The key record: what stands in the TXT record at `<selector>._domainkey.<domain>`.
 
+pub mod lint;
+
 use std::fmt;
 
 use crate::hash::HashAlgorithm;

@@ -6,7 +6,7 @@ use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::keystore::{KeyState, Placing, StoreError};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::record::{KeyRecord, Service};
-use dkimkit::time::UnixTime;
+use dkimkit::rotate::dated_selector;
 
 use super::args::{ClockArgs, StoreArgs, domain, selector};
 use super::record::{Form, render};
@@ -95,7 +95,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     };
     let selector = match &args.selector {
         Some(selector) => selector.clone(),
-        None => default_selector(now, args.algorithm)?,
+        None => {
+            let dated = dated_selector(now, kind == KeyKind::Ed25519);
+            Selector::new(&dated).map_err(Trouble::usage)?
+        }
     };
     let name = KeyName::new(&selector, &args.domain).map_err(Trouble::usage)?;
     let store = args.store.store();
@@ -167,19 +170,4 @@ fn describe(args: &Args, key: &SigningKey) -> KeyRecord {
         record.service = Service::Email;
     }
     record
-}
-
-/// `dk20261121`, with `-ed` for Ed25519, so that both may stand side by side.
-fn default_selector(now: UnixTime, kind: Kind) -> Result<Selector, Trouble> {
-    let date: String = now
-        .to_rfc3339()
-        .chars()
-        .take(10)
-        .filter(|c| *c != '-')
-        .collect();
-    let end = match kind {
-        Kind::Rsa => "",
-        Kind::Ed25519 => "-ed",
-    };
-    Selector::new(&format!("dk{date}{end}")).map_err(Trouble::usage)
 }

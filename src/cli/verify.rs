@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use dkimkit::authres::{self, AuthservId};
-use dkimkit::dns::system::{Resolver, ResolverError};
+use dkimkit::dns::system::Resolver;
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::keystore::KeyStore;
 use dkimkit::message::SplitError;
@@ -22,6 +22,7 @@ use dkimkit::verify::{Appetite, KeyCache, PublishedKeys, Verifier};
 
 use super::Exit;
 use super::args::{ClockArgs, ColorChoice, ReadArgs, duration, nameserver};
+use super::asking::no_resolver;
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Message, Opened, Source};
 use super::mailbox::{Found, Messages, Part, Quoting};
@@ -391,17 +392,7 @@ impl Job {
                             None => Resolver::system(*timeout),
                         };
                         let made = made.map_err(|e| {
-                            let exit = match e {
-                                ResolverError::System { .. } | ResolverError::Setup { .. } => {
-                                    Exit::TempFail
-                                }
-                                ResolverError::NoServer
-                                | ResolverError::NoPort { .. }
-                                | ResolverError::NoTime => Exit::Usage,
-                            };
-                            Trouble::new(exit, e)
-                                .hint("--nameserver ADDR names a name server")
-                                .hint("--records FILE takes the keys from a file")
+                            no_resolver(e).hint("--records FILE takes the keys from a file")
                         })?;
                         slot.insert(made).clone()
                     }

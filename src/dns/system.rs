@@ -76,15 +76,7 @@ impl Resolver {
     /// # Errors
     /// [`ResolverError`]: no configuration that can be read, no server in it, or a timeout of zero.
     pub fn system(timeout: Duration) -> Result<Resolver, ResolverError> {
-        let (config, _) = read_system_conf().map_err(|error| ResolverError::System {
-            error: error.to_string(),
-        })?;
-        let port = ConnectionConfig::udp().port;
-        let servers = config.name_servers().iter().take(MAX_SERVERS);
-        Resolver::new(
-            servers.map(|s| SocketAddr::new(s.ip, port)).collect(),
-            timeout,
-        )
+        Resolver::new(system_servers()?, timeout)
     }
 
     /// Asks this one server, over UDP, and over TCP where the answer was truncated (RFC 7766 §5).
@@ -195,6 +187,23 @@ fn filled(answers: Vec<(KeyName, Option<Answer>)>) -> Vec<(KeyName, Answer)> {
         (name, answer.unwrap_or(Answer::Temporary(Cause::Network)))
     };
     answers.into_iter().map(fill).collect()
+}
+
+/// The servers of the system's configuration (`/etc/resolv.conf`), three at most.
+///
+/// # Errors
+/// [`ResolverError::System`] where it cannot be read, [`ResolverError::NoServer`] where it names none.
+pub fn system_servers() -> Result<Vec<SocketAddr>, ResolverError> {
+    let (config, _) = read_system_conf().map_err(|error| ResolverError::System {
+        error: error.to_string(),
+    })?;
+    let port = ConnectionConfig::udp().port;
+    let servers = config.name_servers().iter().take(MAX_SERVERS);
+    let servers: Vec<SocketAddr> = servers.map(|s| SocketAddr::new(s.ip, port)).collect();
+    if servers.is_empty() {
+        return Err(ResolverError::NoServer);
+    }
+    Ok(servers)
 }
 
 impl fmt::Debug for Resolver {

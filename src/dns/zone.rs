@@ -64,6 +64,25 @@ impl Zone {
         self.add_txt(normal(name), txt, Duration::ZERO);
     }
 
+    /// The names with TXT records, in order, each with its final dot and its records.
+    ///
+    /// ```
+    /// use dkimkit::dns::Zone;
+    /// let zone = Zone::parse("a.example. TXT \"x\"\nexample. TXT \"y\"\n")?;
+    /// let names: Vec<&str> = zone.txt_records().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["a.example.", "example."]);
+    /// # Ok::<(), dkimkit::dns::ZoneError>(())
+    /// ```
+    pub fn txt_records(&self) -> Vec<(&str, &[Vec<u8>])> {
+        let names = self.names.iter().filter_map(|(name, entry)| match entry {
+            Entry::Txt { txt, .. } => Some((name.as_str(), txt.as_slice())),
+            _ => None,
+        });
+        let mut names: Vec<(&str, &[Vec<u8>])> = names.collect();
+        names.sort();
+        names
+    }
+
     /// Takes over all that `other` says; a name that both know gets the records of both.
     pub fn merge(&mut self, other: Zone) {
         for (name, entry) in other.names {
