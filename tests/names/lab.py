@@ -1,0 +1,261 @@
+"""The laboratory: real name servers in a network namespace of their own, on port 53 of addresses in 127.0.0.0/8.
+
+    place = lab.enter()          # the program runs again inside a namespace, and goes on from here
+    with lab.Lab(place) as names:
+        names.update("live", "add mail._domainkey 300 TXT \\"v=DKIM1; p=\\"")
+
+Nothing survives the program: what it has started lives in a process namespace that ends with it.
+"""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import servers
+import zones as zone_files
+from relay import Relay, Silent
+from servers import ADDRESSES, wait_until
+from zones import must
+
+PROGRAMS = ("named", "nsd", "dig", "delv", "nsupdate", "rndc", "tsig-keygen", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "openssl", "ip", "unshare")
+# Without -r where root may not make user namespaces.
+UNSHARES = (["unshare", "-rn", "--pid", "--fork", "--kill-child"], ["unshare", "-n", "--pid", "--fork", "--kill-child"])
+INSIDE = "NAMES_INSIDE"
+
+
+def enter(limit=None):
+    """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    place = os.environ.pop(INSIDE, None)
+    if place:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        return Path(place)
+    unshare, problem = find_unshare()
+    if problem:
+        print(f"SKIPPED: {problem}", flush=True)
+        sys.exit(1 if os.environ.get("CI") == "true" else 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    place = Path(tempfile.mkdtemp(prefix="names-"))
+    child = None
+    try:
+        environment = {**os.environ, INSIDE: str(place), "PYTHONDONTWRITEBYTECODE": "1"}
+        child = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment, preexec_fn=die_with_parent)
+        sys.exit(child.wait(timeout=limit))
+    except subprocess.TimeoutExpired:
+        sys.exit(f"not done after {limit} s")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if child:
+            child.kill()
+            child.wait()
+        remove(place)
+
+
+def find_unshare():
+    """(how to make a namespace, None), or (None, what is missing)."""
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if missing:
+        return None, f"no {', '.join(missing)}: run tests/names/install"
+    for unshare in UNSHARES:
+        if subprocess.run([*unshare, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode == 0:
+            return unshare, None
+    return None, "unshare -rn is not possible here: no network namespace for the name servers"
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def remove(place):
+    """Removes the directory; the last of the killed servers may still write for a moment."""
+    for _ in range(30):
+        shutil.rmtree(place, ignore_errors=True)
+        if not place.exists():
+            return
+        time.sleep(0.1)
+
+
+class Answer(NamedTuple):
+    """What dig has got: status None where nothing came; records are (name, ttl, type, data)."""
+
+    status: str
+    flags: set
+    records: list
+    text: str
+
+    def data(self, kind):
+        return [record[3] for record in self.records if record[2] == kind]
+
+
+def dig(server, name, kind="TXT", *options):
+    """Asks a server, by its name in the lab or its address, once; for recursion, the resolver alone."""
+    recurse = "+recurse" if server == "resolver" else "+norecurse"
+    argv = ["dig", "-r", f"@{ADDRESSES.get(server, server)}", recurse, "+tries=1", "+time=3", *options, name, kind]
+    text = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
+    status = re.search(r"status: (\w+)", text)
+    flags = re.search(r";; flags: ([a-z ]*);", text)
+    section = re.search(r";; ANSWER SECTION:\n(.*?)\n\n", text, re.DOTALL)
+    records = [line.split(None, 4) for line in section[1].splitlines()] if section else []
+    return Answer(
+        status[1] if status else None,
+        set(flags[1].split()) if flags else set(),
+        [(name, int(ttl), kind, data) for name, ttl, _, kind, data in records],
+        text,
+    )
+
+
+def serial(server, origin):
+    """The serial of a zone at a server, None where it does not answer with authority."""
+    answer = dig(server, origin, "SOA", "+time=1")
+    data = answer.data("SOA") if "aa" in answer.flags else []
+    return int(data[0].split()[2]) if data else None
+
+
+class Lab:
+    """All servers, from start to end, and what can be done to them."""
+
+    def __init__(self, place):
+        self.place = place
+        self.zones = zone_files.load()
+        self.running = []
+        self.settled = set()
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        for one in reversed(self.running):
+            one.stop()
+        self.running.clear()
+
+    def start(self):
+        must("ip", "link", "set", "lo", "up")
+        for address in ADDRESSES.values():
+            must("ip", "address", "add", f"{address}/32", "dev", "lo")
+        self.write_keys()
+        (self.place / "zones").mkdir()
+        zone_files.write(self.zones, self.place / "zones", servers.NAMES)
+
+        self.running += [servers.start_root(self.place), servers.start_primary(self.place, self.zones)]
+        self.running += [Relay(ADDRESSES["relay"], ADDRESSES["nsd"]), Silent(ADDRESSES["silent"])]
+        self.wait_for("root", ["test"])
+        self.wait_for("primary")
+        # The followers come after what they follow, and need not try twice.
+        self.running += [servers.start_secondary(self.place, self.zones), servers.start_nsd(self.place, self.zones), servers.start_resolver(self.place)]
+        self.wait_for("secondary")
+        self.wait_for("nsd")
+        wait_until("the resolver answers", lambda: dig("resolver", "test", "SOA").status == "NOERROR", processes=self.processes())
+        self.age()
+
+    def write_keys(self):
+        """The TSIG keys, and private copies of the test keys, whose files in a checkout everybody can read."""
+        for name, key in (("update", "update"), ("wrong", "update"), ("stranger", "stranger"), ("rndc", "rndc-key")):
+            (self.place / f"{name}.key").write_text(must("tsig-keygen", "-a", "hmac-sha256", key))
+        (self.place / "keys").mkdir()
+        for name, source in zone_files.KEYS.items():
+            if source:
+                path = self.place / "keys" / f"{name}.pem"
+                path.write_bytes(source.read_bytes())
+                path.chmod(0o600)
+
+    def age(self):
+        """Lets zones come to the state that their headers describe: first into the cache, then the updates."""
+        for zone in self.zones:
+            if zone.ask_first:
+                name, kind = zone.ask_first
+                dig("resolver", f"{name}.{zone.origin}", kind)
+            if zone.updates:
+                self.update(zone.name, *zone.updates)
+
+    def wait_for(self, server, origins=None):
+        """Waits until a server has all its zones, and those that the primary signs are signed."""
+        for zone in self.zones if origins is None else []:
+            if zone.is_at(server):
+                wait_until(f"{server} has {zone.origin}", lambda: self.has(server, zone), processes=self.processes())
+        for origin in origins or []:
+            wait_until(f"{server} has {origin}", lambda: serial(server, origin) is not None, processes=self.processes())
+
+    @staticmethod
+    def has(server, zone):
+        if zone.sign == "policy":
+            # The last thing that the primary signs, and what the follower must have got.
+            signed = dig(server, zone.origin, "SOA", "+dnssec").data("RRSIG") and dig(server, zone.origin, "NSEC").data("NSEC")
+            return bool(signed) and serial(server, zone.origin) == serial("primary", zone.origin)
+        return serial(server, zone.origin) is not None
+
+    def processes(self):
+        return [one for one in self.running if isinstance(one, servers.Process)]
+
+    def environment(self):
+        """What a command in the lab has to know."""
+        addresses = {f"NAMES_{name.upper()}": address for name, address in ADDRESSES.items()}
+        files = {
+            "NAMES_DIR": self.place,
+            "NAMES_KEYS": self.place / "keys",
+            "NAMES_TSIG_KEY": self.place / "update.key",
+            "NAMES_WRONG_TSIG_KEY": self.place / "wrong.key",
+            "NAMES_STRANGER_TSIG_KEY": self.place / "stranger.key",
+            "NAMES_TRUST_ANCHOR": self.place / "zones/root.ds",
+            "NAMES_TRUST_ANCHOR_DNSKEY": self.place / "zones/root.key",
+            "NAMES_TRUST_ANCHOR_BIND": self.place / "zones/anchors.conf",
+            "NAMES_ROOT_HINTS": self.place / "zones/root.hints",
+        }
+        return {**os.environ, **addresses, **{name: str(path) for name, path in files.items()}}
+
+    def zone(self, name):
+        return next(zone for zone in self.zones if zone.name == name)
+
+    def key(self, name):
+        """The private key of that name, in a file that only its owner can read."""
+        return self.place / "keys" / f"{name}.pem"
+
+    def nsupdate(self, zone, *commands, key="update"):
+        """(done, what nsupdate said); `key` names a TSIG key or is None; names are relative to the zone."""
+        origin = f"{zone}.test."
+        lines = [f"server {ADDRESSES['primary']}", f"zone {origin}"]
+        for command in commands:
+            verb, name, rest = command.split(None, 2)
+            lines.append(f"update {verb} {origin if name == '@' else f'{name}.{origin}'} {rest}")
+        argv = ["nsupdate", "-t", "5"] + (["-k", str(self.place / f"{key}.key")] if key else [])
+        done = subprocess.run(argv, input="\n".join([*lines, "send", ""]), capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode == 0, done.stderr.strip()
+
+    def update(self, zone, *commands):
+        """Changes a dynamic zone at the primary, and waits for nsd, which follows it at once."""
+        done, problem = self.nsupdate(zone, *commands)
+        if not done:
+            raise SystemExit(f"update of {zone}.test: {problem}")
+        if self.zone(zone).is_at("nsd"):
+            self.wait_for_serial("nsd", f"{zone}.test")
+
+    def catch_up(self, zone):
+        """Lets the secondary take what the primary has now."""
+        self.rndc("secondary", "retransfer", f"{zone}.test")
+        self.wait_for_serial("secondary", f"{zone}.test")
+
+    def wait_for_serial(self, server, origin):
+        wait_until(f"{server} has the serial of {origin}", lambda: serial(server, origin) == serial("primary", origin), processes=self.processes())
+
+    def flush(self):
+        """Empties the cache of the resolver."""
+        self.rndc("resolver", "flush")
+
+    def rndc(self, server, *command):
+        return must("rndc", "-s", ADDRESSES[server], "-p", "953", "-k", self.place / "rndc.key", *command)
