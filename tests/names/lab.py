@@ -34,15 +34,16 @@ INSIDE = "NAMES_INSIDE"
 def enter(limit=None):
     """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
+    # A shell starts what it puts into the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     place = os.environ.pop(INSIDE, None)
     if place:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         return Path(place)
     unshare, problem = find_unshare()
     if problem:
         print(f"SKIPPED: {problem}", flush=True)
         sys.exit(1 if os.environ.get("CI") == "true" else 0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     place = Path(tempfile.mkdtemp(prefix="names-"))
     child = None
     try:
@@ -127,7 +128,8 @@ class Lab:
         self.place = place
         self.zones = zone_files.load()
         self.running = []
-        self.settled = set()
+        # The zones that `check` is asked for; all, if none.
+        self.chosen = []
 
     def __enter__(self):
         try:
