@@ -9,7 +9,7 @@ use dkimkit::record::{KeyRecord, Service};
 use dkimkit::rotate::dated_selector;
 
 use super::args::{ClockArgs, StoreArgs, domain, selector};
-use super::record::{Form, render};
+use super::record::FormArgs;
 use super::speech::{self, Trouble};
 use super::{Exit, output};
 
@@ -18,6 +18,7 @@ use super::{Exit, output};
 #[command(after_help = "Examples:
   dkimkit generate -d example.com
   dkimkit generate -d example.com -s mail -b 4096 --format value
+  dkimkit generate -d example.com -s next --format terraform-aws --ttl 1h
   dkimkit generate -d example.com --algorithm ed25519 --keys /etc/dkim")]
 pub(super) struct Args {
     /// The signing domain (d=)
@@ -32,9 +33,8 @@ pub(super) struct Args {
     /// The kind of key
     #[arg(long, value_enum, default_value_t)]
     algorithm: Kind,
-    /// The form of the record
-    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
-    format: Form,
+    #[command(flatten)]
+    form: FormArgs,
     /// Let the new key sign at once
     #[arg(long)]
     activate: bool,
@@ -101,6 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         }
     };
     let name = KeyName::new(&selector, &args.domain).map_err(Trouble::usage)?;
+    let place = args.form.place(&name, &args.domain)?;
     let store = args.store.store();
     if !args.force {
         // A key takes a while to make: see first whether it may be kept.
@@ -115,6 +116,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     }
     let key = SigningKey::generate(kind).map_err(|e| Trouble::new(Exit::TempFail, e))?;
     let record = describe(args, &key);
+    // A form that cannot carry the record says so before anything is kept.
+    let text = args.form.render(&place, &record.to_string())?;
     let placing = Placing {
         activate: args.activate,
         force: args.force,
@@ -125,7 +128,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         speech::note(format!("the old file is now {}", old.display()));
     }
     speech::note(format!("private key written to {}", stored.pem.display()));
-    output::print(&render(&name, &record.to_string(), args.format))?;
+    output::print(&text)?;
 
     if let (false, Some(group)) = (stored.closed_to_group.is_empty(), &args.group) {
         for dir in &stored.closed_to_group {
