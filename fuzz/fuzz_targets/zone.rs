@@ -4,7 +4,7 @@
 
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::name::{Domain, KeyName, Selector};
-use dkimkit::publish::{json_object, strings, zone_line};
+use dkimkit::publish::{Form, Place, json_object, strings, zone_line};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -33,6 +33,7 @@ fuzz_target!(|text: &str| {
             assert!(!txt.is_empty());
             for record in &txt {
                 published(&name, record);
+                rendered(&name, &domain, record);
             }
         }
     }
@@ -73,5 +74,33 @@ fn published(name: &KeyName, record: &[u8]) {
             panic!("{form:?} does not give {name}");
         };
         assert_eq!(txt, [record], "{form:?}");
+    }
+}
+
+/// Each form takes a record or refuses it; those with a line of a zone file in them say what the record says.
+fn rendered(name: &KeyName, domain: &Domain, record: &[u8]) {
+    let Ok(text) = std::str::from_utf8(record) else {
+        return;
+    };
+    let place = Place::new(name, domain, Some(60)).expect("a key is in its domain");
+    for form in Form::ALL {
+        let Ok(rendered) = place.render(text, form) else {
+            continue;
+        };
+        let line = match form {
+            Form::Zone => rendered.as_str(),
+            Form::Quoted => &format!("{} IN TXT {rendered}", name.as_str()),
+            Form::Unbound => rendered.split('\'').nth(1).expect("a quoted line"),
+            Form::Nsupdate => {
+                let line = rendered.lines().nth(3).expect("four lines");
+                line.strip_prefix("update add ").expect("a command")
+            }
+            _ => continue,
+        };
+        let zone = Zone::parse(line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
+        let Answer::Records { txt, .. } = zone.lookup_txt(name) else {
+            panic!("{line:?} does not give {name}");
+        };
+        assert_eq!(txt, [record], "{form}");
     }
 }
