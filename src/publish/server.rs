@@ -3,6 +3,7 @@
 use super::text::{at_most, octal, only, quoted, quoted_ascii, shell};
 use super::{Form, Place, PublishError, strings};
 use crate::name::KeyName;
+use crate::report::is_harmful;
 
 /// The longest line that every nsupdate reads; newer ones read more.
 const NSUPDATE_MAX: usize = 4095;
@@ -88,7 +89,7 @@ impl Place<'_> {
     /// A line for the configuration of dnsmasq, which knows one TTL for all.
     pub(super) fn dnsmasq(&self, record: &str) -> Result<String, PublishError> {
         let form = Form::Dnsmasq;
-        only(form, record, |c| !c.is_control())?;
+        only(form, record, |c| !is_harmful(c))?;
         let escape = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         let quoted: Vec<String> = strings(record)
             .into_iter()

@@ -28,6 +28,8 @@ class Place:
         """A name of the zone, and nothing that only looks like one."""
         if relative.endswith("."):
             raise ValueError(f"{relative} should be relative")
+        if relative == "@":
+            return f"{self.zone}."
         return f"{relative}.{self.zone}."
 
 
@@ -85,7 +87,7 @@ def json_(text, place, work):
 
 def zone(text, place, work):
     source = work / "zone"
-    source.write_text(f"$TTL 3600\n{place.zone}. IN SOA ns hostmaster 1 3600 900 604800 900\n{place.zone}. IN NS ns.{place.zone}.\nns.{place.zone}. IN A 192.0.2.1\n{one_line(text)}\n")
+    source.write_text(f"$TTL 3600\n@ IN SOA ns.example. host.example. 1 3600 900 604800 900\n@ IN NS ns.example.\n{one_line(text)}\n")
     compile_zone = [program("named-compilezone"), "-q", "-j", "-i", "local", "-F", "text", "-s", "full", "-o", work / "out"]
     run(*compile_zone, place.zone, source)
     found = re.findall(r"^(\S+)\s+(\d+)\s+IN\s+TXT\s+(.*)$", (work / "out").read_text(), re.M)
