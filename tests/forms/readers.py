@@ -178,7 +178,7 @@ def azure(text, place, work):
 
 
 def cpanel(text, place, work):
-    # cPanel cannot be installed: the shape is that of its manual.
+    # cPanel cannot be installed: the shape is that of programs that call it.
     add = json.loads(one_line(text))
     if set(add) != {"dname", "ttl", "record_type", "data"} or add["record_type"] != "TXT":
         raise ValueError("not an added TXT record")
