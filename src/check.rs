@@ -127,7 +127,10 @@ fn records(
     wildcard: bool,
     findings: &mut Vec<Finding>,
 ) {
-    let seen: Vec<Linted> = txt.iter().map(|text| lint(text, wanted.key.as_ref())).collect();
+    let seen: Vec<Linted> = txt
+        .iter()
+        .map(|text| lint(text, wanted.key.as_ref()))
+        .collect();
     let is_key = |seen: &&Linted| seen.faults != [RecordFault::NotKeyRecord];
     let keys: Vec<&Linted> = seen.iter().filter(is_key).collect();
     // Where several stand, the one that is ours is looked at.
@@ -146,8 +149,13 @@ fn records(
         });
     };
     if wildcard {
-        let right = looked_at.is_some_and(|seen| seen.key.is_some() && (own.is_some() || wanted.key.is_none()));
-        let severity = if right { Severity::Note } else { Severity::Error };
+        let right = looked_at
+            .is_some_and(|seen| seen.key.is_some() && (own.is_some() || wanted.key.is_none()));
+        let severity = if right {
+            Severity::Note
+        } else {
+            Severity::Error
+        };
         find(
             severity,
             "wildcard-record",
@@ -159,7 +167,9 @@ fn records(
         }
     }
     let Some(record) = looked_at else {
-        let start = txt.first().map(|text| text[..text.len().min(40)].escape_ascii().to_string());
+        let start = txt
+            .first()
+            .map(|text| text[..text.len().min(40)].escape_ascii().to_string());
         let start = start.unwrap_or_default();
         find(
             Severity::Error,
@@ -173,7 +183,10 @@ fn records(
         find(
             Severity::Error,
             "several-records",
-            format!("{} key records stand there, and each verifier takes another one (RFC 6376 section 3.6.2.2)", keys.len()),
+            format!(
+                "{} key records stand there, and each verifier takes another one (RFC 6376 section 3.6.2.2)",
+                keys.len()
+            ),
             &publish,
         );
     }
@@ -181,7 +194,8 @@ fn records(
         find(
             Severity::Warning,
             "other-records",
-            "other TXT records stand beside the key record; some verifiers take the first they see".to_owned(),
+            "other TXT records stand beside the key record; some verifiers take the first they see"
+                .to_owned(),
             &publish,
         );
     }
@@ -208,7 +222,8 @@ fn one_record(
     }
     for fault in &record.faults {
         let mend = if fault.needs_new_key() {
-            "make a key of 2048 bits, publish it, and let it sign: `dkimkit rotate DOMAIN`".to_owned()
+            "make a key of 2048 bits, publish it, and let it sign: `dkimkit rotate DOMAIN`"
+                .to_owned()
         } else if *fault == RecordFault::DifferentKey {
             format!("{publish}; or sign with the private key that belongs to the record")
         } else {
@@ -247,7 +262,9 @@ pub fn judge_key(key: &PublicKey, blocklist: Option<&Blocklist>) -> Vec<Finding>
         },
         word: weakness.word(),
         message: weakness.to_string(),
-        mend: Some("make another key, publish it, and let it sign: `dkimkit rotate DOMAIN`".to_owned()),
+        mend: Some(
+            "make another key, publish it, and let it sign: `dkimkit rotate DOMAIN`".to_owned(),
+        ),
     };
     found.into_iter().map(finding).collect()
 }
@@ -260,12 +277,16 @@ fn lifetime(ttl: u32, findings: &mut Vec<Finding>) {
     let (word, message) = match ttl {
         0..SHORT => (
             "ttl-short",
-            format!("the TTL is {ttl} seconds, so that nearly every message costs a lookup that may fail"),
+            format!(
+                "the TTL is {ttl} seconds, so that nearly every message costs a lookup that may fail"
+            ),
         ),
         SHORT..=LONG => return,
         _ => (
             "ttl-long",
-            format!("the TTL is {ttl} seconds; for so long nothing that is changed or withdrawn is seen"),
+            format!(
+                "the TTL is {ttl} seconds; for so long nothing that is changed or withdrawn is seen"
+            ),
         ),
     };
     findings.push(Finding {

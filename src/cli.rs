@@ -12,7 +12,9 @@ mod keys;
 mod mailbox;
 mod output;
 mod packing;
+mod push;
 mod record;
+mod rotate;
 mod shell;
 mod sign;
 mod speech;
@@ -80,7 +82,9 @@ enum Command {
     Verify(verify::Args),
     Canonicalize(canonicalize::Args),
     Keys(keys::Args),
+    Publish(push::Args),
     Check(check::Args),
+    Rotate(rotate::Args),
     Demo(demo::Args),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -107,7 +111,9 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Verify(args) => verify::run(&args, color),
         Command::Canonicalize(args) => canonicalize::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Publish(args) => push::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Rotate(args) => rotate::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man(args) => shell::man(&args, Cli::command()),

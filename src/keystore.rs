@@ -382,6 +382,17 @@ impl KeyStore {
         self.write_states(domain, &states)
     }
 
+    /// The name of the group that may read the private key of a selector, if one may.
+    pub fn group(&self, domain: &Domain, selector: &Selector) -> Option<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = fs::metadata(self.pem_path(domain, selector)).ok()?;
+        let gid = nix::unistd::Gid::from_raw(metadata.gid());
+        let group = nix::unistd::Group::from_gid(gid).ok().flatten();
+        group
+            .filter(|_| metadata.mode() & 0o040 != 0)
+            .map(|group| group.name)
+    }
+
     /// Lets one process at a time rotate the keys of a domain; `None` where another one does. The lock ends
     /// with the file that is returned.
     ///
@@ -389,7 +400,11 @@ impl KeyStore {
     /// [`StoreError::Io`] where the lock file cannot be made.
     pub fn lock_rotation(&self, domain: &Domain) -> Result<Option<File>, StoreError> {
         let path = self.domain_dir(domain).join(".rotation");
-        let options = File::options().write(true).create(true).truncate(false).open(&path);
+        let options = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let file = options.map_err(at(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),

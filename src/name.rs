@@ -136,6 +136,21 @@ impl KeyName {
         Ok(KeyName(parts.concat().into()))
     }
 
+    /// A name at which a key record stands because a CNAME leads there; it may have any form.
+    ///
+    /// ```
+    /// use dkimkit::name::KeyName;
+    /// assert_eq!(KeyName::published("k1.dkim.example.net")?.as_str(), "k1.dkim.example.net.");
+    /// # Ok::<(), dkimkit::name::NameError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Domain::new`].
+    pub fn published(name: &str) -> Result<KeyName, NameError> {
+        let checked = Checked::new(name.strip_suffix('.').unwrap_or(name))?;
+        Ok(KeyName(format!("{}.", checked.ascii).into()))
+    }
+
     /// Whether [`new`](Self::new) would make a name of these.
     pub(crate) fn check(selector: &Selector, domain: &Domain) -> Result<(), NameError> {
         let len = selector.as_ascii().len() + "._domainkey.".len() + domain.as_ascii().len();

@@ -259,7 +259,11 @@ impl Line<'_> {
         for key in self.in_state(KeyState::Retired) {
             let selector = key.entry.selector.clone();
             let lifetime = key.entry.notes.lifetime.unwrap_or(0);
-            let overlap = self.settings.overlap.max(self.settings.lifetime).max(lifetime);
+            let overlap = self
+                .settings
+                .overlap
+                .max(self.settings.lifetime)
+                .max(lifetime);
             let until = after(since(key), overlap);
             steps.push(if self.now < until {
                 let what = Wait::Overlap { until };
@@ -291,7 +295,9 @@ impl Line<'_> {
 
     /// Begins a rotation if it is time; `None` where no key of this type signs.
     fn start(&self, all: &[Key], taken: &[Selector]) -> Option<Step> {
-        let oldest = self.in_state(KeyState::Active).min_by_key(|key| since(key))?;
+        let oldest = self
+            .in_state(KeyState::Active)
+            .min_by_key(|key| since(key))?;
         let wait = |what| {
             let selector = oldest.entry.selector.clone();
             Some(Step::Wait { selector, what })
@@ -321,7 +327,11 @@ impl Line<'_> {
     /// A selector for the next key: the first fixed one that nobody uses, or one with the date.
     fn selector(&self, all: &[Key], taken: &[Selector]) -> Option<Selector> {
         let user = |selector: &Selector| all.iter().find(|key| key.entry.selector == *selector);
-        let own = |key: &Key| self.keys.iter().any(|own| own.entry.selector == key.entry.selector);
+        let own = |key: &Key| {
+            self.keys
+                .iter()
+                .any(|own| own.entry.selector == key.entry.selector)
+        };
         if !self.settings.fixed.is_empty() {
             let free = |selector: &&Selector| {
                 let unused = user(selector).is_none_or(|key| {
@@ -332,7 +342,10 @@ impl Line<'_> {
             };
             return self.settings.fixed.iter().find(free).cloned();
         }
-        let ed25519 = self.keys.first().is_some_and(|key| key.key_type == KeyType::Ed25519);
+        let ed25519 = self
+            .keys
+            .first()
+            .is_some_and(|key| key.key_type == KeyType::Ed25519);
         let dated = dated_selector(self.now, ed25519);
         let names = std::iter::once(dated.clone()).chain((2..).map(|n| format!("{dated}-{n}")));
         let mut selectors = names.filter_map(|name| Selector::new(&name).ok());

@@ -46,7 +46,12 @@ pub(super) fn judge<'a>(
         }
         return None;
     };
-    resolver(survey, told, findings);
+    if !findings
+        .iter()
+        .any(|finding| finding.word == "server-out-of-step")
+    {
+        resolver(survey, told, findings);
+    }
     if !told.is_something() {
         missing(survey, last, wanted, findings);
         return None;
@@ -54,7 +59,13 @@ pub(super) fn judge<'a>(
     Some((&last.name, told))
 }
 
-fn find(findings: &mut Vec<Finding>, severity: Severity, word: &'static str, message: String, mend: String) {
+fn find(
+    findings: &mut Vec<Finding>,
+    severity: Severity,
+    word: &'static str,
+    message: String,
+    mend: String,
+) {
     findings.push(Finding {
         severity,
         word,
@@ -67,18 +78,30 @@ fn find(findings: &mut Vec<Finding>, severity: Severity, word: &'static str, mes
 fn point(survey: &Survey, wanted: &Wanted<'_>) -> String {
     let first = survey.links.first().map_or("", |link| &link.name);
     let name = first.trim_end_matches('.');
-    format!("let the CNAME at {name} lead to where the record stands, or take it away and {}", wanted.publish(first, None))
+    format!(
+        "let the CNAME at {name} lead to where the record stands, or take it away and {}",
+        wanted.publish(first, None)
+    )
 }
 
 fn no_zone(survey: &Survey, last: &Link, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
     let name = last.name.trim_end_matches('.');
     if survey.links.len() > 1 {
         let message = format!("the CNAME leads to {name}, for which there is no zone");
-        find(findings, Severity::Error, "cname-to-nowhere", message, point(survey, wanted));
+        find(
+            findings,
+            Severity::Error,
+            "cname-to-nowhere",
+            message,
+            point(survey, wanted),
+        );
     } else {
-        let domain = name.split_once("._domainkey.").map_or(name, |(_, domain)| domain);
+        let domain = name
+            .split_once("._domainkey.")
+            .map_or(name, |(_, domain)| domain);
         let message = format!("{domain} does not exist in DNS");
-        let mend = format!("register {domain} and delegate it to name servers, or mend the spelling");
+        let mend =
+            format!("register {domain} and delegate it to name servers, or mend the spelling");
         find(findings, Severity::Error, "zone-missing", message, mend);
     }
 }
@@ -91,19 +114,36 @@ fn missing(survey: &Survey, last: &Link, wanted: &Wanted<'_>, findings: &mut Vec
     let publish = wanted.publish(&last.name, None);
     if survey.links.len() > 1 {
         let message = format!("the CNAME leads to {name}, where there is no TXT record");
-        find(findings, Severity::Error, "cname-to-nowhere", message, publish);
+        find(
+            findings,
+            Severity::Error,
+            "cname-to-nowhere",
+            message,
+            publish,
+        );
         return;
     }
     if let (Some(_), Some(zone)) = (&last.doubled, &last.zone) {
         let zone = zone.name.trim_end_matches('.');
-        let label = name.strip_suffix(zone).unwrap_or(name).trim_end_matches('.');
-        let message = format!("the record stands at {name}.{zone}: the panel adds {zone} to the name by itself");
+        let label = name
+            .strip_suffix(zone)
+            .unwrap_or(name)
+            .trim_end_matches('.');
+        let message = format!(
+            "the record stands at {name}.{zone}: the panel adds {zone} to the name by itself"
+        );
         let mend = format!("enter the name as {label} in the panel, without {zone}");
         find(findings, Severity::Error, "name-doubled", message, mend);
         return;
     }
     let message = format!("there is no TXT record at {name}");
-    find(findings, Severity::Error, "record-missing", message, publish);
+    find(
+        findings,
+        Severity::Error,
+        "record-missing",
+        message,
+        publish,
+    );
 }
 
 /// Which servers can be asked, and how.
@@ -112,7 +152,13 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
         let server = server.trim_end_matches('.');
         let message = format!("the name server {server} has no address");
         let mend = format!("give {server} an address record, or take it out of the NS records");
-        find(findings, Severity::Warning, "server-unreachable", message, mend);
+        find(
+            findings,
+            Severity::Warning,
+            "server-unreachable",
+            message,
+            mend,
+        );
     }
     let answered = link.servers.iter().any(|server| server.answer.is_ok());
     for server in &link.servers {
@@ -120,17 +166,34 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
         match &server.answer {
             // An address that cannot be reached from here may well be reached by others.
             Err(Trouble::Silent(Failure::NoRoute)) if answered => {}
+            Err(Trouble::Silent(_)) if server.needs_tcp => over_tcp(server, &name, findings),
             Err(trouble @ Trouble::Silent(_)) => {
                 let message = format!("the name server {name} cannot be asked: {trouble}");
-                let mend = "start it, or take it out of the NS records of the zone and of its parent".to_owned();
-                find(findings, Severity::Warning, "server-unreachable", message, mend);
+                let mend =
+                    "start it, or take it out of the NS records of the zone and of its parent"
+                        .to_owned();
+                find(
+                    findings,
+                    Severity::Warning,
+                    "server-unreachable",
+                    message,
+                    mend,
+                );
             }
             Err(trouble) => {
                 let zone = link.zone.as_ref().map_or("the zone", |zone| &zone.name);
                 let zone = zone.trim_end_matches('.');
                 let message = format!("the name server {name} is named for {zone}, but {trouble}");
-                let mend = format!("load {zone} on {name}, or take it out of the NS records of the zone and of its parent");
-                find(findings, Severity::Error, "server-not-authoritative", message, mend);
+                let mend = format!(
+                    "load {zone} on {name}, or take it out of the NS records of the zone and of its parent"
+                );
+                find(
+                    findings,
+                    Severity::Error,
+                    "server-not-authoritative",
+                    message,
+                    mend,
+                );
             }
             Ok(_) => over_tcp(server, &name, findings),
         }
@@ -145,7 +208,13 @@ fn over_tcp(server: &Server, name: &str, findings: &mut Vec<Finding>) {
             let message = format!(
                 "the record is too long for plain UDP, and over TCP {name} gives no answer: {trouble}"
             );
-            find(findings, Severity::Error, "truncated-without-tcp", message, mend);
+            find(
+                findings,
+                Severity::Error,
+                "truncated-without-tcp",
+                message,
+                mend,
+            );
         }
         Err(trouble) => {
             let message = format!("over TCP {name} gives no answer: {trouble}");
@@ -181,7 +250,11 @@ fn agreed<'a>(
     findings: &mut Vec<Finding>,
 ) -> Option<&'a Told> {
     let rank = |(told, servers): &&(&Told, Vec<&Server>)| {
-        let newest = servers.iter().filter_map(|server| server.soa).map(|soa| soa.serial).max();
+        let newest = servers
+            .iter()
+            .filter_map(|server| server.soa)
+            .map(|soa| soa.serial)
+            .max();
         (is_last && serves(told, wanted), newest, servers.len())
     };
     let (best, _) = answers.iter().max_by_key(rank)?;
@@ -198,7 +271,13 @@ fn agreed<'a>(
             "wait until the transfer of {} has reached them (`--wait 30m`), or mend it: NOTIFY, the serial number, the firewall",
             zone.trim_end_matches('.')
         );
-        find(findings, Severity::Error, "server-out-of-step", message, mend);
+        find(
+            findings,
+            Severity::Error,
+            "server-out-of-step",
+            message,
+            mend,
+        );
     }
     Some(*best)
 }
@@ -234,13 +313,19 @@ fn summary(told: &Told, wanted: &Wanted<'_>) -> String {
 
 fn resolver(survey: &Survey, told: &Told, findings: &mut Vec<Finding>) {
     let (word, message) = match &survey.resolver {
-        Err(trouble) => ("resolver-failed", format!("the name servers answer, but the resolver does not: {trouble}")),
+        Err(trouble) => (
+            "resolver-failed",
+            format!("the name servers answer, but the resolver does not: {trouble}"),
+        ),
         Ok(kept) if !kept.agrees(told) => {
             let left = match kept {
                 Told::Txt { ttl, .. } => format!(", for {ttl} seconds yet"),
                 _ => String::new(),
             };
-            ("resolver-out-of-step", format!("the resolver still has an older answer{left}"))
+            (
+                "resolver-out-of-step",
+                format!("the resolver still has an older answer{left}"),
+            )
         }
         Ok(_) => return,
     };

@@ -50,6 +50,11 @@ pub(super) struct ClockArgs {
 }
 
 impl ClockArgs {
+    /// Whether a time is given.
+    pub(super) fn is_set(&self) -> bool {
+        self.now.is_some()
+    }
+
     /// The time given, or that of the system.
     pub(super) fn now(&self) -> UnixTime {
         self.now.unwrap_or_else(|| {

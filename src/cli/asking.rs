@@ -33,7 +33,9 @@ impl DnsArgs {
     /// Who asks all servers about a name.
     pub(super) fn surveyor(&self) -> Result<Surveyor, Trouble> {
         if self.timeout.is_zero() {
-            return Err(Trouble::usage("a timeout of zero leaves no time for an answer"));
+            return Err(Trouble::usage(
+                "a timeout of zero leaves no time for an answer",
+            ));
         }
         let servers = match self.nameserver {
             Some(server) => vec![server],
@@ -45,7 +47,9 @@ impl DnsArgs {
         });
         let anchor = anchor.transpose()?;
         Surveyor::new(servers, self.timeout, anchor.as_deref()).map_err(|error| {
-            Trouble::usage(error).hint("it is a text of DNSKEY records: `dig . DNSKEY` prints those of the real root")
+            Trouble::usage(error).hint(
+                "it is a text of DNSKEY records: `dig . DNSKEY` prints those of the real root",
+            )
         })
     }
 

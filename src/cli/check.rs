@@ -13,6 +13,7 @@ use dkimkit::key::SigningKey;
 use dkimkit::key::weak::Blocklist;
 use dkimkit::keystore::{Entry, KeyState, KeyStore, read_key, unsafe_mode};
 use dkimkit::name::{Domain, KeyName, Selector};
+use dkimkit::publish::revoked;
 use dkimkit::record::KeyRecord;
 use dkimkit::record::lint::{PublicKey, RecordFault, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,7 +26,8 @@ use super::{Exit, output};
 
 /// Check what is published at every authoritative server, and say what mends it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without a selector, all keys of the domain in the store are checked.
+#[command(
+    after_help = "Without a selector, all keys of the domain in the store are checked.
 
 Exit codes: 0 nothing is wrong (warnings may stand), 1 an error was found, 75 DNS gave no answer.
 
@@ -35,7 +37,8 @@ Examples:
   dkimkit check example.com mail -k /etc/dkim/mail.pem --wait 30m
   dkimkit check -k /etc/dkim/mail.pem
   dkimkit check --record 'v=DKIM1; k=rsa; p=MIGf...'
-  dkimkit check --records example.com.zone example.com")]
+  dkimkit check --records example.com.zone example.com"
+)]
 pub(super) struct Args {
     /// The signing domain (d=)
     #[arg(value_parser = domain)]
@@ -138,10 +141,12 @@ impl<'a> Subject<'a> {
             let record = store.record(domain, selector)?;
             want(&mut wanted, &store.key(domain, selector)?, Some(record));
         }
-        let state = entry.map(|entry| entry.state).filter(|_| args.key.is_none());
+        let state = entry
+            .map(|entry| entry.state)
+            .filter(|_| args.key.is_none());
         if state == Some(KeyState::Revoked) {
             wanted.revoked = true;
-            wanted.record = wanted.record.as_deref().and_then(revoked);
+            wanted.record = wanted.record.as_deref().map(revoked);
         }
         Ok(Subject {
             domain: Some(domain),
@@ -178,14 +183,6 @@ fn want(wanted: &mut Wanted<'_>, key: &SigningKey, record: Option<String>) {
     });
 }
 
-/// The record that says that a key is withdrawn (RFC 6376 §3.6.1: p= is empty).
-pub(super) fn revoked(record: &str) -> Option<String> {
-    let mut record = KeyRecord::parse(record.as_bytes(), 100).ok()?;
-    record.public = None;
-    record.testing = false;
-    Some(record.to_string())
-}
-
 /// The keys of the domain in the store; none where -k says which key is meant.
 fn entries(args: &Args, store: &KeyStore, domain: &Domain) -> Result<Vec<Entry>, Trouble> {
     match &args.key {
@@ -208,14 +205,18 @@ fn in_dns<'a>(
     if selectors.is_empty() {
         let trouble = Trouble::usage(format!("no selector of {domain} is known"));
         return Err(trouble
-            .hint(format!("name one: dkimkit check {domain} SELECTOR; it is s= of a DKIM-Signature field"))
+            .hint(format!(
+                "name one: dkimkit check {domain} SELECTOR; it is s= of a DKIM-Signature field"
+            ))
             .hint("--keys DIR names the key store"));
     }
     let find = |selector| Subject::find(args, domain, selector, &entries, blocklist);
     let subjects: Result<Vec<Subject<'_>>, Trouble> = selectors.iter().map(find).collect();
     let subjects = subjects?;
     if subjects.iter().any(|subject| subject.wanted.key.is_none()) {
-        super::speech::note("there is no private key to compare with: -k KEY.pem or --keys DIR names it");
+        super::speech::note(
+            "there is no private key to compare with: -k KEY.pem or --keys DIR names it",
+        );
     }
     let began = Instant::now();
     let progress = args.wait.map(|_| progress());
@@ -261,7 +262,10 @@ fn waiting_for(reports: &[Report], left: Duration) -> String {
 
 fn ask(args: &Args, subjects: &[Subject<'_>]) -> Result<Vec<Report>, Trouble> {
     let surveyor = args.dns.surveyor()?;
-    let names: Vec<&KeyName> = subjects.iter().filter_map(|subject| subject.name.as_ref()).collect();
+    let names: Vec<&KeyName> = subjects
+        .iter()
+        .filter_map(|subject| subject.name.as_ref())
+        .collect();
     let surveys = block_on(async {
         let mut surveys = Vec::new();
         for name in names {
@@ -316,7 +320,10 @@ fn one_record<'a>(
                 .hint("name a domain and one selector with --record, or none of them"));
         }
     };
-    let name = subject.name.as_ref().map_or("SELECTOR._domainkey.DOMAIN", KeyName::as_str);
+    let name = subject
+        .name
+        .as_ref()
+        .map_or("SELECTOR._domainkey.DOMAIN", KeyName::as_str);
     let txt = vec![text.as_bytes().to_vec()];
     let findings = judge_records(&txt, name, &subject.wanted);
     Ok(subject.report(None, txt, findings))
@@ -330,7 +337,8 @@ fn many_records<'a>(
     for path in &args.records {
         let name = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| Trouble::open(&name, &error))?;
-        let read = Zone::parse(&text).map_err(|error| Trouble::usage(format!("{name}: {error}")))?;
+        let read =
+            Zone::parse(&text).map_err(|error| Trouble::usage(format!("{name}: {error}")))?;
         zone.merge(read);
     }
     let mut reports = Vec::new();
@@ -351,8 +359,10 @@ fn many_records<'a>(
         }
     }
     if reports.is_empty() {
-        return Err(Trouble::usage("the records hold no _domainkey name that was asked for")
-            .hint("a key stands at SELECTOR._domainkey.DOMAIN"));
+        return Err(
+            Trouble::usage("the records hold no _domainkey name that was asked for")
+                .hint("a key stands at SELECTOR._domainkey.DOMAIN"),
+        );
     }
     Ok(reports)
 }

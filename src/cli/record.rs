@@ -41,10 +41,10 @@ pub(super) struct Args {
 pub(super) struct FormArgs {
     /// The form of the record
     #[arg(long, value_name = "FORM", default_value = "zone", value_parser = forms())]
-    format: Form,
+    pub(super) format: Form,
     /// The TTL: seconds, or 1h; in the forms that need one, 3600 if left out
     #[arg(long, value_name = "TIME", value_parser = ttl)]
-    ttl: Option<u32>,
+    pub(super) ttl: Option<u32>,
     /// The zone that the record is in, for the forms that name it; the domain if left out
     #[arg(long, value_name = "NAME", value_parser = domain)]
     zone: Option<Domain>,
@@ -73,7 +73,7 @@ fn forms() -> impl TypedValueParser<Value = Form> {
         .try_map(|word| Form::from_word(&word).ok_or("no form of a record"))
 }
 
-fn ttl(text: &str) -> Result<u32, String> {
+pub(super) fn ttl(text: &str) -> Result<u32, String> {
     u32::try_from(duration(text)?.as_secs()).map_err(|_| "too long for a TTL".to_owned())
 }
 

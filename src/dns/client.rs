@@ -332,7 +332,9 @@ async fn over_tcp(
     let exchange = async {
         let mut stream = TcpStream::connect(server).await?;
         let len = u16::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        stream.write_all(&[&len.to_be_bytes(), bytes].concat()).await?;
+        stream
+            .write_all(&[&len.to_be_bytes(), bytes].concat())
+            .await?;
         let mut answer = vec![0; usize::from(stream.read_u16().await?)];
         stream.read_exact(&mut answer).await?;
         Ok(answer)

@@ -3,23 +3,18 @@
 //!
 //! Nothing is judged here.
 
+mod proof;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::Resolver as HickoryResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts,
-};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_proto::dnssec::TrustAnchors;
 use tokio::task::JoinSet;
 
-use super::client::{Code, Data, Failure, Kind, Question, Reply, Transport, ask};
+use super::client::{Code, Data, Failure, Kind, Question, Reply, Rr, Transport, ask};
 use crate::name::KeyName;
 
 /// What was found out about a name.
@@ -274,11 +269,15 @@ impl Surveyor {
         }
         link.servers = gather(asked).await;
         let negative = link.servers.iter().filter_map(|server| server.soa);
-        if let (Some(zone), Some(ttl)) = (&mut link.zone, negative.map(|soa| soa.negative_ttl).max()) {
+        if let (Some(zone), Some(ttl)) =
+            (&mut link.zone, negative.map(|soa| soa.negative_ttl).max())
+        {
             zone.negative_ttl = ttl;
         }
         if is_key_name && let Some(server) = link.servers.iter().find(|s| s.answer.is_ok()) {
-            let parent = name.split_once("._domainkey.").map_or(name, |(_, rest)| rest);
+            let parent = name
+                .split_once("._domainkey.")
+                .map_or(name, |(_, rest)| rest);
             let probe = format!("{NO_SELECTOR}._domainkey.{parent}");
             let doubled = format!("{name}{}", zone.name);
             let server = SocketAddr::new(server.address, PORT);
@@ -342,8 +341,14 @@ impl Surveyor {
         let mut at = name;
         while !matches!(at, "" | ".") {
             if let Ok(reply) = self.ask_resolvers(at, Kind::Soa).await {
-                // A SOA may be that of a name to which a CNAME led.
-                let above = |zone: &str| at == zone || at.ends_with(&format!(".{zone}")) || zone == ".";
+                // What follows a CNAME is about another name; and at the start of a zone there is none.
+                let alias = |rr: &Rr| matches!(rr.data, Data::Cname(_));
+                if reply.answers.iter().any(alias) {
+                    at = parent(at);
+                    continue;
+                }
+                let above =
+                    |zone: &str| at == zone || at.ends_with(&format!(".{zone}")) || zone == ".";
                 let mut records = reply.answers.iter().chain(&reply.authority);
                 let soa = records.find_map(|rr| match rr.data {
                     Data::Soa { minimum, .. } if above(&rr.name) => Some((rr, minimum)),
@@ -358,14 +363,16 @@ impl Surveyor {
                     return exists.then_some(zone);
                 }
             }
-            at = at.split_once('.').map_or("", |(_, rest)| rest);
+            at = parent(at);
         }
         None
     }
 
     /// Whether the domain of a key name exists.
     async fn exists(&self, name: &str) -> bool {
-        let domain = name.split_once("._domainkey.").map_or(name, |(_, rest)| rest);
+        let domain = name
+            .split_once("._domainkey.")
+            .map_or(name, |(_, rest)| rest);
         let reply = self.ask_resolvers(domain, Kind::Soa).await;
         reply.is_ok_and(|reply| reply.code == Code::NoError)
     }
@@ -393,55 +400,35 @@ impl Surveyor {
                     surveyor.ask_resolvers(&server, Kind::Aaaa)
                 );
                 let replies = [four, six].into_iter().flatten();
-                let addresses = replies.flat_map(|reply| reply.answers).filter_map(|rr| {
-                    match rr.data {
-                        Data::Address(address) => Some(address),
-                        _ => None,
-                    }
-                });
+                let addresses =
+                    replies
+                        .flat_map(|reply| reply.answers)
+                        .filter_map(|rr| match rr.data {
+                            Data::Address(address) => Some(address),
+                            _ => None,
+                        });
                 (at, (server, addresses.collect()))
             });
         }
         gather(asked).await
     }
 
-    /// Validates for itself, from the trust anchor down; the resolver only fetches.
+    /// What the first resolver that answers leads to.
     async fn dnssec(&self, name: &KeyName) -> Dnssec {
-        let servers = self.resolvers.iter().map(|server| {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-            let connections = connections.map(|mut connection| {
-                connection.port = server.port();
-                connection
-            });
-            NameServerConfig::new(server.ip(), true, connections.into())
-        });
-        let config = ResolverConfig::from_name_servers(servers.collect());
-        let mut options = ResolverOpts::default();
-        options.validate = true;
-        options.timeout = self.patience;
-        options.attempts = 1;
-        let builder = HickoryResolver::builder_with_config(config, TokioRuntimeProvider::new());
-        let builder = builder.with_options(options).with_trust_anchor(self.anchors.clone());
-        let (Ok(resolver), Ok(name)) = (builder.build(), Name::from_ascii(name.as_str())) else {
-            return Dnssec::Unknown;
-        };
-        match resolver.lookup(name, RecordType::TXT).await {
-            Ok(lookup) => of_proofs(lookup.answers().iter().map(|record| record.proof)),
-            Err(NetError::Dns(DnsError::Nsec { proof, .. })) => of_proofs([proof].into_iter()),
-            Err(_) => Dnssec::Unknown,
+        for resolver in &self.resolvers {
+            let anchors = self.anchors.clone();
+            let found = proof::of_txt(name.as_str(), *resolver, anchors, self.patience).await;
+            if found != Dnssec::Unknown {
+                return found;
+            }
         }
+        Dnssec::Unknown
     }
 }
 
-/// An answer is as good as the worst of its records.
-fn of_proofs(proofs: impl Iterator<Item = Proof>) -> Dnssec {
-    let worst = |dnssec, proof| match (dnssec, proof) {
-        (Some(Dnssec::Bogus), _) | (_, Proof::Bogus) => Some(Dnssec::Bogus),
-        (Some(Dnssec::Unknown), _) | (_, Proof::Indeterminate) => Some(Dnssec::Unknown),
-        (Some(Dnssec::Insecure), _) | (_, Proof::Insecure) => Some(Dnssec::Insecure),
-        _ => Some(Dnssec::Secure),
-    };
-    proofs.fold(None, worst).unwrap_or(Dnssec::Unknown)
+/// The name without its first label.
+fn parent(name: &str) -> &str {
+    name.split_once('.').map_or("", |(_, rest)| rest)
 }
 
 /// Whether a zone is so high up that a domain that does not exist would seem to lie in it.
@@ -457,6 +444,60 @@ async fn gather<T: 'static>(mut running: JoinSet<(usize, T)>) -> Vec<T> {
     }
     found.sort_by_key(|(at, _)| *at);
     found.into_iter().map(|(_, found)| found).collect()
+}
+
+impl Survey {
+    /// The name at which the record stands, or should: the last of the chain.
+    pub fn record_name(&self) -> &str {
+        self.links.last().map_or(&self.name, |link| &link.name)
+    }
+
+    /// The zone in which it lies, without a final dot, if one was found.
+    pub fn zone(&self) -> Option<&str> {
+        let zone = self.links.last()?.zone.as_ref()?;
+        Some(zone.name.trim_end_matches('.'))
+    }
+
+    /// How long, in seconds, caches may keep what the servers say now, or that they say nothing.
+    pub fn kept_for(&self) -> u64 {
+        let zones = self.links.iter().filter_map(|link| link.zone.as_ref());
+        let negative = zones.map(|zone| zone.negative_ttl);
+        let servers = self.links.iter().flat_map(|link| &link.servers);
+        let ttls = servers.filter_map(|server| match &server.answer {
+            Ok(Told::Txt { ttl, .. } | Told::Alias { ttl, .. }) => Some(*ttl),
+            _ => None,
+        });
+        negative.chain(ttls).max().unwrap_or(0).into()
+    }
+
+    /// How many of the servers that can be asked from here lead to an answer that is `right`.
+    pub fn everywhere(&self, right: impl Fn(&Told) -> bool) -> Agreement {
+        let mut agreement = Agreement::default();
+        for (at, link) in self.links.iter().enumerate() {
+            let next = self.links.get(at + 1).map(|next| next.name.as_str());
+            for server in &link.servers {
+                match (&server.answer, next) {
+                    (Err(Trouble::Silent(Failure::NoRoute)), _) => {}
+                    (Err(_), _) => agreement.unknown += 1,
+                    (Ok(Told::Alias { target, .. }), Some(next)) if target == next => {}
+                    (Ok(told), None) if right(told) => agreement.right += 1,
+                    (Ok(_), _) => agreement.wrong += 1,
+                }
+            }
+        }
+        agreement
+    }
+}
+
+/// How many servers are right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Agreement {
+    /// These say what they should.
+    pub right: usize,
+    /// These say something else.
+    pub wrong: usize,
+    /// These say nothing.
+    pub unknown: usize,
 }
 
 impl Link {
@@ -539,7 +580,11 @@ fn question(name: &str, kind: Kind) -> Question {
 }
 
 /// What a server says that must know.
-async fn authoritative(server: SocketAddr, name: &str, patience: Duration) -> Result<Told, Trouble> {
+async fn authoritative(
+    server: SocketAddr,
+    name: &str,
+    patience: Duration,
+) -> Result<Told, Trouble> {
     let reply = with_tcp(server, &question(name, Kind::Txt), patience).await;
     judge(name, reply)
 }
@@ -549,6 +594,10 @@ fn judge(name: &str, reply: Result<Reply, Failure>) -> Result<Told, Trouble> {
     match reply.code {
         Code::NoError | Code::NoName if reply.authoritative => Ok(Told::read(name, &reply)),
         Code::NoError | Code::NoName => Err(Trouble::NotAuthoritative),
+        // So BIND gives up a chain of CNAMEs, whose first link it has told.
+        Code::ServerFailure if reply.authoritative && !reply.answers.is_empty() => {
+            Ok(Told::read(name, &reply))
+        }
         code => Err(Trouble::Refuses(code)),
     }
 }
@@ -582,7 +631,10 @@ async fn look(
             _ => None,
         })
     });
-    let tcp_told = tcp.as_ref().map(|_| ()).map_err(|failure| Trouble::Silent(*failure));
+    let tcp_told = tcp
+        .as_ref()
+        .map(|_| ())
+        .map_err(|failure| Trouble::Silent(*failure));
     // What came over UDP may be cut or lost; TCP then has the word.
     let answer = match udp {
         Ok(reply) if !reply.truncated => judge(name, Ok(reply)),

@@ -416,7 +416,8 @@ impl Attempt {
     }
 }
 
-fn pool(server: SocketAddr, context: &Arc<PoolContext>) -> NameServerPool<Sockets> {
+/// Asks one server, over UDP and TCP.
+pub(super) fn pool(server: SocketAddr, context: &Arc<PoolContext>) -> NameServerPool<Sockets> {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();
         connection

@@ -54,6 +54,8 @@ pub enum RecordFault {
         /// Why.
         error: TagError,
     },
+    /// v=DKIM1 runs into the next tag.
+    NoSemicolon,
     /// There is no p=.
     NoPublicKey,
     /// p= is empty: the key is revoked.
@@ -118,7 +120,7 @@ impl RecordFault {
             RecordFault::Backslash => "backslash-in-record",
             RecordFault::VersionNotFirst => "version-not-first",
             RecordFault::Version { .. } => "version-wrong",
-            RecordFault::Malformed { .. } => "malformed-record",
+            RecordFault::Malformed { .. } | RecordFault::NoSemicolon => "malformed-record",
             RecordFault::NoPublicKey => "no-public-key",
             RecordFault::Revoked => "key-revoked",
             RecordFault::Base64 => "bad-base64",
@@ -173,6 +175,7 @@ impl fmt::Display for RecordFault {
                 write!(f, "v={found} is not v=DKIM1; letter case counts, and a semicolon follows")
             }
             RecordFault::Malformed { error } => write!(f, "the record is not a list of tags: {error}"),
+            RecordFault::NoSemicolon => f.write_str("between v=DKIM1 and the next tag there is no semicolon"),
             RecordFault::NoPublicKey => f.write_str("the record has no p= tag, so it holds no key"),
             RecordFault::Revoked => f.write_str("p= is empty: the key is revoked, and no signature verifies"),
             RecordFault::Base64 => f.write_str("p= is not base64"),
@@ -257,6 +260,14 @@ pub fn lint(text: &[u8], signing: Option<&PublicKey>) -> Linted {
             };
         }
     };
+    if list.get("v").is_some_and(|tag| runs_on(tag.value)) {
+        faults.push(RecordFault::NoSemicolon);
+        return Linted {
+            faults,
+            key: None,
+            repaired: None,
+        };
+    }
     if !is_meant_as_key(&list) {
         return Linted {
             faults: vec![RecordFault::NotKeyRecord],
@@ -293,16 +304,42 @@ fn unpasted<'a>(text: &'a [u8], faults: &mut Vec<RecordFault>) -> Cow<'a, [u8]> 
     if !quotes && !backslashes {
         return text.into();
     }
-    let mut clean: Vec<u8> = text.to_vec();
-    clean.retain(|b| !matches!(b, b'"' | b'\\'));
+    let mut clean = Vec::with_capacity(text.len());
+    let mut rest = trim(text);
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            // The blanks between two strings belong to the quotes.
+            b'"' => {
+                let blanks = tail
+                    .iter()
+                    .take_while(|b| matches!(b, b' ' | b'\t'))
+                    .count();
+                if tail.get(blanks) == Some(&b'"') {
+                    rest = &tail[blanks + 1..];
+                }
+            }
+            b'\\' => {}
+            byte => clean.push(byte),
+        }
+    }
     trim(&clean).to_vec().into()
+}
+
+/// Whether a value of v= goes on with another tag.
+fn runs_on(version: &[u8]) -> bool {
+    let rest = version.strip_prefix(b"DKIM1");
+    rest.is_some_and(|rest| rest.contains(&b'=') && !rest[0].is_ascii_alphanumeric())
 }
 
 fn is_meant_as_key(list: &TagList<'_>) -> bool {
     let version = list.get("v").map(|tag| tag.value.to_ascii_lowercase());
     match version {
         None => list.get("p").is_some() || list.get("k").is_some(),
-        Some(version) => version.starts_with(b"dkim") && (version == b"dkim1" || list.get("p").is_some() || list.get("k").is_some()),
+        Some(version) => {
+            version.starts_with(b"dkim")
+                && (version == b"dkim1" || list.get("p").is_some() || list.get("k").is_some())
+        }
     }
 }
 
@@ -349,7 +386,9 @@ fn public_key(
         },
     };
     let bytes = crate::key::decode_base64(&text);
-    let parsed = bytes.as_ref().map(|p| VerifyingKey::parse(key_type, p, ANY_SIZE));
+    let parsed = bytes
+        .as_ref()
+        .map(|p| VerifyingKey::parse(key_type, p, ANY_SIZE));
     match (bytes, parsed) {
         (Some(bytes), Some(Ok(parsed))) => {
             let key = PublicKey {
@@ -429,7 +468,10 @@ fn tags(list: &TagList<'_>, faults: &mut Vec<RecordFault>) {
         let found = excerpt(tag.value);
         faults.push(RecordFault::Service { found });
     }
-    let mut flags = list.get("t").into_iter().flat_map(|tag| crate::tag::colon_list(tag.value));
+    let mut flags = list
+        .get("t")
+        .into_iter()
+        .flat_map(|tag| crate::tag::colon_list(tag.value));
     if flags.any(|flag| flag.eq_ignore_ascii_case(b"y")) {
         faults.push(RecordFault::Testing);
     }
@@ -445,14 +487,20 @@ fn repair(text: &[u8], key: &PublicKey) -> String {
         record.notes = list
             .get("n")
             .map(|tag| String::from_utf8_lossy(tag.value).into_owned());
-        let mut flags = list.get("t").into_iter().flat_map(|tag| crate::tag::colon_list(tag.value));
+        let mut flags = list
+            .get("t")
+            .into_iter()
+            .flat_map(|tag| crate::tag::colon_list(tag.value));
         record.strict_identity = flags.any(|flag| flag.eq_ignore_ascii_case(b"s"));
         if let Some(tag) = list.get("s")
             && super::read_service(tag.value) == Service::Email
         {
             record.service = Service::Email;
         }
-        if list.get("h").is_some_and(|tag| super::read_hashes(tag.value) == [HashAlgorithm::Sha256]) {
+        if list
+            .get("h")
+            .is_some_and(|tag| super::read_hashes(tag.value) == [HashAlgorithm::Sha256])
+        {
             record.hashes = Some(vec![HashAlgorithm::Sha256]);
         }
     }
@@ -490,15 +538,32 @@ mod tests {
         let spaced = format!("{} {}", &p[..50], &p[50..]);
         for (text, want) in [
             (format!("v=DKIM1; k=rsa; p={p}"), &[][..]),
-            (format!("v=DKIM1; h=sha1:sha256; k=rsa; s=*; t=s; n=a \"note\" \\; p={p}"), &[]),
+            (
+                format!("v=DKIM1; h=sha1:sha256; k=rsa; s=*; t=s; n=a \"note\" \\; p={p}"),
+                &[],
+            ),
             (format!("k=rsa; p={p}"), &[]),
-            (format!("\"v=DKIM1; k=rsa; \" \"p={p}\""), &["quotes-in-record"]),
-            (format!("v=DKIM1; k=rsa; p={}\" \"{}", &p[..50], &p[50..]), &["quotes-in-record", "spaces-in-key"]),
-            (format!("v=DKIM1\\; k=rsa\\; p={p}"), &["backslash-in-record"]),
-            (format!("v=DKIM1; h=sha256\\; p={p}"), &["backslash-in-record"]),
+            (
+                format!("\"v=DKIM1; k=rsa; \" \"p={p}\""),
+                &["quotes-in-record"],
+            ),
+            (
+                format!("v=DKIM1; k=rsa; p={}\" \"{}", &p[..50], &p[50..]),
+                &["quotes-in-record"],
+            ),
+            (
+                format!("v=DKIM1\\; k=rsa\\; p={p}"),
+                &["backslash-in-record"],
+            ),
+            (
+                format!("v=DKIM1; h=sha256\\; p={p}"),
+                &["backslash-in-record"],
+            ),
             (format!("k=rsa; v=DKIM1; p={p}"), &["version-not-first"]),
             (format!("v=dkim1; p={p}"), &["version-wrong"]),
-            (format!("v=DKIM1 k=rsa; p={p}"), &["version-wrong"]),
+            (format!("v=DKIM1 k=rsa; p={p}"), &["malformed-record"]),
+            (format!("v=DKIM1, k=rsa, p={p}"), &["malformed-record"]),
+            (format!("v=DKIM1k=rsa; p={p}"), &["version-wrong"]),
             (format!("v=DKIM1; k=rsa p={p}"), &["no-public-key"]),
             (format!("v=DKIM1; p={p}; p={p}"), &["malformed-record"]),
             (format!("v=DKIM1;; p={p}"), &["malformed-record"]),
@@ -514,7 +579,10 @@ mod tests {
             (format!("v=DKIM1; h=rsa-sha256; p={p}"), &["hash-unusable"]),
             (format!("v=DKIM1; h=sha1; p={p}"), &["hash-unusable"]),
             (format!("v=DKIM1; s=tlsrpt; p={p}"), &["service-unusable"]),
-            (format!("v=DKIM1; p={small}"), &["different-key", "small-key"]),
+            (
+                format!("v=DKIM1; p={small}"),
+                &["different-key", "small-key"],
+            ),
             (format!("v=DKIM1; p={spaced}"), &["spaces-in-key"]),
             (format!("v=DKIM1; t=y:s; p={p}"), &["testing-flag"]),
             (format!("v=DKIM1; g=*; p={p}"), &["obsolete-tag"]),
@@ -527,7 +595,10 @@ mod tests {
             assert_eq!(words(&text, Some(&key)), want, "{text}");
         }
         // Without the signing key, the length within the key tells that it was cut.
-        assert_eq!(words(&format!("v=DKIM1; p={}", &p[..200]), None), ["incomplete-key"]);
+        assert_eq!(
+            words(&format!("v=DKIM1; p={}", &p[..200]), None),
+            ["incomplete-key"]
+        );
     }
 
     #[test]

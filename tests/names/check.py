@@ -11,7 +11,7 @@ WORDS = {
     "error": """record-missing different-key several-records not-a-key-record quotes-in-record backslash-in-record incomplete-key
         version-not-first version-wrong malformed-record no-public-key bad-base64 bad-key hash-unusable service-unusable
         key-type-unknown key-too-small key-revoked server-out-of-step server-not-authoritative truncated-without-tcp wildcard-record
-        cname-to-nowhere cname-loop zone-missing name-doubled dnssec-bogus""".split(),
+        cname-to-nowhere cname-loop zone-missing name-doubled dnssec-bogus known-private-key""".split(),
     "warning": """small-key spaces-in-key testing-flag obsolete-tag other-records bare-rsa-key server-unreachable tcp-unanswered
         ttl-long ttl-short resolver-out-of-step""".split(),
 }
@@ -22,7 +22,7 @@ def run(names, dkimkit, report):
     report.group("check")
     zones = [zone for zone in names.zones if zone.expect and (not names.chosen or zone.name in names.chosen)]
     (names.place / "no-keys").mkdir(exist_ok=True)
-    anchor = ["--trust-anchor", names.place / "zones/root.ds"] if dkimkit.takes("check", "--trust-anchor") else []
+    anchor = ["--trust-anchor", names.place / "zones/root.key"]
     with ThreadPoolExecutor(max_workers=JOBS) as pool:
         problems = pool.map(lambda zone: check(names, dkimkit, zone, anchor), zones)
         for zone, problem in zip(zones, problems):

@@ -152,6 +152,8 @@ class Lab:
         for address in ADDRESSES.values():
             must("ip", "address", "add", f"{address}/32", "dev", "lo")
         self.write_keys()
+        for zone in self.zones:
+            zone_files.renew(zone, self.key)
         (self.place / "zones").mkdir()
         zone_files.write(self.zones, self.place / "zones", servers.NAMES)
 
@@ -167,15 +169,13 @@ class Lab:
         self.age()
 
     def write_keys(self):
-        """The TSIG keys, and private copies of the test keys, whose files in a checkout everybody can read."""
+        """The TSIG keys; and new keys in place of those that the zone files hold, which everybody knows."""
         for name, key in (("update", "update"), ("wrong", "update"), ("stranger", "stranger"), ("rndc", "rndc-key")):
             (self.place / f"{name}.key").write_text(must("tsig-keygen", "-a", "hmac-sha256", key))
         (self.place / "keys").mkdir()
-        for name, source in zone_files.KEYS.items():
-            if source:
-                path = self.place / "keys" / f"{name}.pem"
-                path.write_bytes(source.read_bytes())
-                path.chmod(0o600)
+        for name, options in zone_files.GENERATED.items():
+            must("openssl", "genpkey", "-quiet", *options, "-out", self.key(name))
+            self.key(name).chmod(0o600)
 
     def age(self):
         """Lets zones come to the state that their headers describe: first into the cache, then the updates."""

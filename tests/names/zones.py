@@ -4,7 +4,7 @@ A file is NAME.zone. Its first lines are `; key: value`:
 
     comment     what is the matter, with the section that decides
     expect      what `check` must say: `ok`, or `error WORD`, `warning WORD`; a line each
-    dnssec      what `check` must say of it: secure, insecure (the default) or bogus
+    dnssec      what `check` must say of it: secure, insecure (the default), bogus or unknown
     selector    what is checked, `mail` by default
     domain      what is checked, NAME.test by default
     key         the private key that the record is compared with, see KEYS, rsa2048 by default; `none` for none
@@ -12,11 +12,14 @@ A file is NAME.zone. Its first lines are `; key: value`:
     sign        yes, no-ds, wrong-ds, bad-signature or expired; `policy`: by the primary, as it runs
     dynamic     yes: the primary takes updates with the TSIG key; nsd, if it serves the zone, follows
     update      `add …` or `delete …` as nsupdate has it, relative to the zone; sent when all servers have what the file says
+    renew       no: the zone keeps the key of the file, whose private half everybody knows
     ask-first   `NAME TYPE`: the resolver is asked for this before the updates, so that it has the old answer in its cache
 
 Then the records, relative to NAME.test. SOA and NS come from the header.
 """
 
+import base64
+import functools
 import re
 import subprocess
 from dataclasses import dataclass, field
@@ -35,11 +38,18 @@ KEYS = {
     "ed25519": ROOT / "keys/test.example/ed.pem",
     "none": None,
 }
+# Kinds with one length of the public half, so that a new key fits into the place of the old one.
+GENERATED = {
+    "rsa1024": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"],
+    "rsa2048": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+    "rsa4096": ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:4096"],
+    "ed25519": ["-algorithm", "ED25519"],
+}
 SERVERS = {"root", "primary", "secondary", "nsd", "relay", "silent", "closed", "lame"}
 SIGNINGS = {"no", "yes", "no-ds", "wrong-ds", "bad-signature", "expired", "policy"}
-DNSSEC = {"secure", "insecure", "bogus"}
+DNSSEC = {"secure", "insecure", "bogus", "unknown"}
 REPEATED = {"expect", "update"}
-ONCE = {"comment", "dnssec", "selector", "domain", "key", "servers", "sign", "dynamic", "ask-first"}
+ONCE = {"comment", "dnssec", "renew", "selector", "domain", "key", "servers", "sign", "dynamic", "ask-first"}
 
 SOA = "@ SOA {server} hostmaster.test. 1 86400 3600 604800 300"
 POLICY = 'dnssec-policy "lab" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };\n'
@@ -57,6 +67,7 @@ class Zone:
     servers: list
     sign: str
     dynamic: bool
+    renewed: bool
     updates: list
     ask_first: list
     records: str
@@ -115,6 +126,7 @@ def parse(path):
         servers=one.get("servers", "primary nsd").replace("none", "").split(),
         sign=one.get("sign", "no"),
         dynamic=one.get("dynamic") == "yes" or bool(header["update"]),
+        renewed=one.get("renew") != "no",
         updates=header["update"],
         ask_first=one.get("ask-first", "").split(),
         records="\n".join(lines[sum(map(len, header.values())) :]) + "\n",
@@ -128,6 +140,30 @@ def parse(path):
     require(path, set(zone.servers) <= SERVERS, f"unknown server among {zone.servers}")
     require(path, "primary" in zone.servers or not zone.dynamic and "secondary" not in zone.servers, "dynamic or secondary without primary")
     return zone
+
+
+def renew(zone, new_key):
+    """Puts a new key in the place of each test key in the zone, piece by piece: what was cut stays cut."""
+    pairs = [(public(KEYS[name]), public(new_key(name))) for name in GENERATED] if zone.renewed else []
+
+    def renewed(match):
+        for old, new in pairs:
+            at = old.find(match[0])
+            if at >= 0:
+                return new[at : at + len(match[0])]
+        return match[0]
+
+    piece = re.compile(r"[A-Za-z0-9+/]{6,}=*")
+    zone.records = piece.sub(renewed, zone.records)
+    zone.updates = [piece.sub(renewed, update) for update in zone.updates]
+
+
+@functools.cache
+def public(path):
+    """The public half of a private key, as in p=."""
+    der = subprocess.run(["openssl", "pkey", "-in", str(path), "-pubout", "-outform", "DER"], capture_output=True, timeout=60, check=True).stdout
+    # RFC 8463: an Ed25519 key stands in p= without what is around it.
+    return base64.b64encode(der[-32:] if len(der) == 44 else der).decode()
 
 
 def require(path, holds, problem):

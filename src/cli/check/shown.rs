@@ -59,7 +59,11 @@ impl Report {
 
     /// Whether there is nothing that time alone would mend, or somebody who publishes the record.
     pub(super) fn is_settled(&self) -> bool {
-        let waits = ["record-missing", "resolver-out-of-step", "key-still-published"];
+        let waits = [
+            "record-missing",
+            "resolver-out-of-step",
+            "key-still-published",
+        ];
         self.worst() != Some(Severity::Error) && !waits.iter().any(|word| self.has(word))
     }
 
@@ -67,25 +71,36 @@ impl Report {
     fn records(&self) -> Vec<String> {
         let served = self.survey.as_ref().and_then(|survey| {
             let last = survey.links.last()?;
-            let answers = last.servers.iter().filter_map(|server| server.answer.as_ref().ok());
+            let answers = last
+                .servers
+                .iter()
+                .filter_map(|server| server.answer.as_ref().ok());
             answers.chain(&survey.resolver).find_map(|told| match told {
                 Told::Txt { txt, .. } => Some(txt),
                 _ => None,
             })
         });
         let records = served.unwrap_or(&self.txt);
-        records.iter().map(|txt| String::from_utf8_lossy(txt).into_owned()).collect()
+        records
+            .iter()
+            .map(|txt| String::from_utf8_lossy(txt).into_owned())
+            .collect()
     }
 
     /// The key that is published, or else the one that should be.
     fn shown_key(&self) -> Option<(KeyType, usize)> {
-        let published = self.records().iter().find_map(|txt| lint(txt.as_bytes(), None).key);
+        let published = self
+            .records()
+            .iter()
+            .find_map(|txt| lint(txt.as_bytes(), None).key);
         let key = published.or_else(|| self.key.clone())?;
         let any = RsaSizes {
             min: 1,
             max: 16_384,
         };
-        let bits = VerifyingKey::parse(key.key_type, &key.bytes, any).ok()?.bits();
+        let bits = VerifyingKey::parse(key.key_type, &key.bytes, any)
+            .ok()?
+            .bits();
         Some((key.key_type, bits))
     }
 
@@ -117,7 +132,10 @@ impl Report {
 
     fn ttl(&self) -> Option<u32> {
         let last = self.survey.as_ref()?.links.last()?;
-        let answers = last.servers.iter().filter_map(|server| server.answer.as_ref().ok());
+        let answers = last
+            .servers
+            .iter()
+            .filter_map(|server| server.answer.as_ref().ok());
         answers.filter_map(ttl_of).max()
     }
 
@@ -163,9 +181,16 @@ fn survey_facts(survey: &Survey) -> Vec<String> {
         facts.push(format!("CNAME to {}", last.name.trim_end_matches('.')));
     }
     if let Some(zone) = &last.zone {
-        let count = last.servers.iter().filter(|server| server.answer.is_ok()).count();
+        let count = last
+            .servers
+            .iter()
+            .filter(|server| server.answer.is_ok())
+            .count();
         let servers = if count == 1 { "server" } else { "servers" };
-        facts.push(format!("{count} {servers} of {}", zone.name.trim_end_matches('.')));
+        facts.push(format!(
+            "{count} {servers} of {}",
+            zone.name.trim_end_matches('.')
+        ));
     }
     facts
 }
@@ -208,7 +233,10 @@ fn answer_word(told: &Told) -> &'static str {
 
 fn records_of(told: &Told) -> Vec<String> {
     match told {
-        Told::Txt { txt, .. } => txt.iter().map(|txt| String::from_utf8_lossy(txt).into_owned()).collect(),
+        Told::Txt { txt, .. } => txt
+            .iter()
+            .map(|txt| String::from_utf8_lossy(txt).into_owned())
+            .collect(),
         Told::Alias { target, .. } => vec![target.clone()],
         Told::NoData | Told::NoName => Vec::new(),
     }

@@ -99,8 +99,10 @@ impl TsigKey {
             _ => return Err(TsigKeyError::Algorithm { found: algorithm }),
         };
         let name = Name::from_ascii(bare(name)).map_err(|_| TsigKeyError::Name)?;
-        let secret = STANDARD.decode(bare(secret)).map_err(|_| TsigKeyError::Secret)?;
-        if secret.is_empty() || name.is_root() {
+        let secret = STANDARD
+            .decode(bare(secret))
+            .map_err(|_| TsigKeyError::Secret)?;
+        if secret.is_empty() || name.num_labels() == 0 {
             return Err(TsigKeyError::Form);
         }
         // RFC 8945 §10: a fudge of 300 seconds is recommended.
@@ -187,7 +189,7 @@ pub async fn update(
     let code = reply.metadata.response_code;
     if code != hickory_proto::op::ResponseCode::NoError {
         // A refusal may be unsigned (RFC 8945 §5.3.2); it changes nothing.
-        let error = reply.signature().and_then(|tsig| tsig.data.error.clone());
+        let error = reply.signature().and_then(|tsig| tsig.data.error);
         let detail = error.map(|error| format!("{error:?}"));
         return Err(UpdateError::Refused {
             code: code.into(),
@@ -258,7 +260,9 @@ pub enum UpdateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TsigKeyError {
     /// Neither of the forms.
-    #[error("not a TSIG key: neither `key \"NAME\" {{ algorithm …; secret \"…\"; }};` nor `[ALGORITHM:]NAME:SECRET`")]
+    #[error(
+        "not a TSIG key: neither `key \"NAME\" {{ algorithm …; secret \"…\"; }};` nor `[ALGORITHM:]NAME:SECRET`"
+    )]
     Form,
     /// An algorithm that is not supported.
     #[error("the TSIG algorithm {found} is not hmac-sha256, hmac-sha384 or hmac-sha512")]
@@ -280,8 +284,14 @@ mod tests {
 
     #[test]
     fn keys_are_read_in_both_forms_or_refused_by_name() {
-        let file = "# made by hand\nkey \"k.\" {\n  algorithm \"HMAC-SHA384\";\n  secret \"Zm9v\";\n};\n";
-        for text in [file, "hmac-sha384:k:Zm9v", "k:Zm9v", "key k { algorithm hmac-sha256; secret Zm9v; };"] {
+        let file =
+            "# made by hand\nkey \"k.\" {\n  algorithm \"HMAC-SHA384\";\n  secret \"Zm9v\";\n};\n";
+        for text in [
+            file,
+            "hmac-sha384:k:Zm9v",
+            "k:Zm9v",
+            "key k { algorithm hmac-sha256; secret Zm9v; };",
+        ] {
             assert_eq!(TsigKey::parse(text).unwrap().name(), "k.", "{text}");
         }
         let found = "hmac-md5".to_owned();

@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 /// Tokio, with connected UDP sockets: a port where nobody listens is known at once, and not when the time
 /// is over.
 #[derive(Clone)]
-pub(super) struct Sockets {
+pub(in crate::dns) struct Sockets {
     tokio: TokioRuntimeProvider,
     /// With the zone of a link-local address, which hickory forgets.
     server: SocketAddr,
@@ -64,7 +64,7 @@ impl RuntimeProvider for Sockets {
 
 type Received<'f> = Pin<Box<dyn Future<Output = io::Result<(usize, SocketAddr)>> + Send + 'f>>;
 
-pub(super) struct ConnectedUdp {
+pub(in crate::dns) struct ConnectedUdp {
     socket: UdpSocket,
     server: SocketAddr,
 }

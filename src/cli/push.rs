@@ -1,0 +1,247 @@
+//! Records pushed to a name server by dynamic update (RFC 2136), and `dkimkit publish`, which does just that.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dkimkit::dns::client::{
+    Change, Data, Kind, Question, Rr, Transport, TsigKey, UpdateError, ask, find_zone, update,
+};
+use dkimkit::keystore::KeyState;
+use dkimkit::name::{Domain, KeyName, Selector};
+use dkimkit::publish::{DEFAULT_TTL, revoked};
+
+use super::args::{StoreArgs, domain, duration, nameserver, selector};
+use super::asking::block_on;
+use super::record::ttl;
+use super::speech::{self, Trouble};
+use super::{Exit, output};
+
+/// Where records are pushed to.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct PushArgs {
+    /// Push records to this primary name server by dynamic update (RFC 2136)
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = nameserver)]
+    pub(super) server: Option<SocketAddr>,
+    /// The key that the update is signed with, as tsig-keygen writes it, or a line ALGORITHM:NAME:SECRET
+    #[arg(long, value_name = "FILE", requires = "server")]
+    tsig_key: Option<PathBuf>,
+}
+
+/// A name server that takes updates.
+pub(super) struct Push {
+    server: SocketAddr,
+    key: Option<TsigKey>,
+    ttl: u32,
+    patience: Duration,
+}
+
+impl PushArgs {
+    /// The server, where one is named; `ttl` is that of the records, `patience` is for each answer.
+    pub(super) fn push(
+        &self,
+        ttl: Option<u32>,
+        patience: Duration,
+    ) -> Result<Option<Push>, Trouble> {
+        let Some(server) = self.server else {
+            return Ok(None);
+        };
+        let read = |path: &PathBuf| {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path).map_err(|error| Trouble::open(&name, &error))?;
+            TsigKey::parse(&text).map_err(|error| {
+                Trouble::usage(format!("{name}: {error}"))
+                    .hint("`tsig-keygen NAME` makes a key; the name server's configuration names it in update-policy")
+            })
+        };
+        Ok(Some(Push {
+            server,
+            key: self.tsig_key.as_ref().map(read).transpose()?,
+            ttl: ttl.unwrap_or(DEFAULT_TTL),
+            patience,
+        }))
+    }
+}
+
+impl Push {
+    /// Puts a record at a name, in place of what stands there; or takes away what stands there. Where the name
+    /// is a CNAME, that happens at the name for which it stands, which is returned.
+    pub(super) fn send(&self, name: &str, record: Option<&str>) -> Result<String, Trouble> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since.map_or(0, |since| since.as_secs());
+        let (name, found) = block_on(async {
+            let name = self.followed(name).await?;
+            let change = match record {
+                Some(record) => Change::Replace {
+                    name: name.clone(),
+                    ttl: self.ttl,
+                    text: record.as_bytes().to_vec(),
+                },
+                None => Change::Remove { name: name.clone() },
+            };
+            let zone = find_zone(self.server, &name, self.patience).await?;
+            let key = self.key.as_ref();
+            update(self.server, &zone, &[change], key, now, self.patience).await?;
+            let found = self.ask(&name).await?;
+            Ok((name, found))
+        })?
+        .map_err(|error: UpdateError| self.trouble(&error))?;
+        // RFC 2136 §3.4.2.2: a server passes over what it cannot add without a word.
+        let want: Vec<Vec<u8>> = record
+            .iter()
+            .map(|record| record.as_bytes().to_vec())
+            .collect();
+        if found.iter().filter_map(txt_of).ne(want) {
+            let server = self.server;
+            return Err(Trouble::usage(format!("{server} accepted the update of {name}, but does not serve it"))
+                .hint("see what stands at the name, with `dkimkit check` or `dig`; the server's log may say why"));
+        }
+        Ok(name)
+    }
+
+    /// The name for which a name stands, as far as the server knows.
+    async fn followed(&self, name: &str) -> Result<String, UpdateError> {
+        let mut name = name.to_owned();
+        for _ in 0..MAX_CNAMES {
+            let answers = self.ask(&name).await?;
+            let target = answers.into_iter().find_map(|rr| match rr.data {
+                Data::Cname(target) if rr.name == name => Some(target),
+                _ => None,
+            });
+            match target {
+                Some(target) => name = target,
+                None => break,
+            }
+        }
+        Ok(name)
+    }
+
+    async fn ask(&self, name: &str) -> Result<Vec<Rr>, UpdateError> {
+        let question = Question {
+            name: name.to_owned(),
+            kind: Kind::Txt,
+            recursion: false,
+        };
+        let reply = ask(self.server, &question, Transport::Tcp, self.patience).await?;
+        Ok(reply.answers)
+    }
+
+    fn trouble(&self, error: &UpdateError) -> Trouble {
+        let server = self.server;
+        let message = format!("{server}: {error}");
+        match error {
+            UpdateError::Failed(_) => Trouble::new(Exit::TempFail, message)
+                .hint("nothing is known to have changed; the same command may be given again"),
+            UpdateError::Refused { .. } if self.key.is_none() => {
+                Trouble::usage(message).hint("--tsig-key FILE signs the update")
+            }
+            UpdateError::Refused { .. } => Trouble::usage(message).hint(
+                "the name server's log says why: the name and the secret of the key, its clock, update-policy or allow-update of the zone",
+            ),
+            UpdateError::Unsigned => Trouble::new(Exit::TempFail, message)
+                .hint("somebody else may have answered; see what is published with `dkimkit check`"),
+            UpdateError::NoZone { .. } => Trouble::usage(message)
+                .hint("--server names the primary of the zone, not a resolver"),
+        }
+    }
+}
+
+const MAX_CNAMES: usize = 8;
+
+/// The text of a TXT record, its strings joined.
+fn txt_of(rr: &Rr) -> Option<Vec<u8>> {
+    match &rr.data {
+        Data::Txt(strings) => Some(strings.concat()),
+        _ => None,
+    }
+}
+
+/// Push the records of keys to a name server by dynamic update
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Without a selector, the records of all keys of the domain are pushed; for revoked ones, that they are.
+What TXT records stand at the name give way, in one transaction.
+
+Examples:
+  dkimkit publish example.com mail --server 192.0.2.53 --tsig-key update.key
+  dkimkit publish example.com old --remove --server 192.0.2.53 --tsig-key update.key
+  dkimkit publish example.com --dry-run --server 192.0.2.53"
+)]
+pub(super) struct Args {
+    /// The signing domain (d=)
+    #[arg(value_parser = domain)]
+    domain: Domain,
+    /// The selectors (s=)
+    #[arg(value_parser = selector, value_name = "SELECTOR")]
+    selectors: Vec<Selector>,
+    #[command(flatten)]
+    push: PushArgs,
+    /// The TTL of the records: seconds, or 1h; 3600 if left out
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
+    ttl: Option<u32>,
+    /// Publish that the keys are revoked (p= empty)
+    #[arg(long, requires = "selectors", conflicts_with = "remove")]
+    revoked: bool,
+    /// Take the records away
+    #[arg(long, requires = "selectors")]
+    remove: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for each answer
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    timeout: Duration,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    let push = args.push.push(args.ttl, args.timeout)?;
+    let push = push.ok_or_else(|| {
+        Trouble::usage("no name server is named")
+            .hint("--server ADDR names the primary of the zone")
+            .hint("`dkimkit record` prints the record for a server that takes no updates, in many forms")
+    })?;
+    let store = args.store.store();
+    let entries = store.entries(&args.domain)?;
+    let selectors: Vec<Selector> = match args.selectors.as_slice() {
+        [] => entries.iter().map(|entry| entry.selector.clone()).collect(),
+        named => named.to_vec(),
+    };
+    if selectors.is_empty() {
+        return Err(dkimkit::keystore::StoreError::NoKeys {
+            domain: args.domain.clone(),
+        }
+        .into());
+    }
+    for selector in &selectors {
+        let name = KeyName::new(selector, &args.domain).map_err(Trouble::usage)?;
+        let record = store.record(&args.domain, selector)?;
+        let entry = entries.iter().find(|entry| entry.selector == *selector);
+        let withdrawn = entry.is_some_and(|entry| entry.state == KeyState::Revoked);
+        let record = match args {
+            Args { remove: true, .. } => None,
+            _ if args.revoked || withdrawn => Some(revoked(&record)),
+            _ => Some(record),
+        };
+        let mut at = name.as_str().to_owned();
+        if !args.dry_run {
+            at = push.send(name.as_str(), record.as_deref())?;
+        }
+        let at = at.trim_end_matches('.');
+        output::print(&match &record {
+            Some(record) => format!("{at} {record}\n"),
+            None => format!("{at} removed\n"),
+        })?;
+    }
+    if args.dry_run {
+        speech::note("nothing was sent: this was a dry run");
+    } else {
+        let domain = &args.domain;
+        speech::hint(format!(
+            "dkimkit check {domain} --wait 30m sees when all servers have it"
+        ));
+    }
+    Ok(Exit::Done)
+}
