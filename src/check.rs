@@ -4,10 +4,13 @@
 //! The servers are asked elsewhere ([`dns::survey`](crate::dns::survey)); here their answers are judged.
 
 mod servers;
+mod words;
 
 use crate::dns::survey::{Dnssec, Survey, Told};
 use crate::key::weak::{Blocklist, Weakness, weaknesses};
 use crate::record::lint::{Linted, PublicKey, RecordFault, Severity, lint};
+
+pub use self::words::WORDS;
 
 /// Something that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,21 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
+impl Finding {
+    fn new(severity: Severity, word: &'static str, message: String, mend: String) -> Finding {
+        debug_assert!(
+            WORDS.iter().any(|row| row.0 == word),
+            "{word} is not in the table"
+        );
+        Finding {
+            severity,
+            word,
+            message,
+            mend: (severity > Severity::Note).then_some(mend),
+        }
+    }
+}
+
 /// What should be published.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
@@ -33,6 +51,8 @@ pub struct Wanted<'a> {
     pub revoked: bool,
     /// Fingerprints of keys that are known to be lost.
     pub blocklist: Option<&'a Blocklist>,
+    /// The signing domain, for the commands that mend; `DOMAIN` stands there where it is not known.
+    pub domain: Option<String>,
 }
 
 impl Wanted<'_> {
@@ -44,6 +64,12 @@ impl Wanted<'_> {
             Some(record) => format!("publish at {name} this TXT record alone: {record}"),
             None => format!("publish at {name} what `dkimkit record` prints for the key"),
         }
+    }
+
+    /// The command that puts another key in the place of this one.
+    fn another_key(&self) -> String {
+        let domain = self.domain.as_deref().unwrap_or("DOMAIN");
+        format!("put another key in its place: dkimkit rotate {domain}")
     }
 }
 
@@ -75,16 +101,14 @@ pub fn judge(survey: &Survey, wanted: &Wanted<'_>) -> Vec<Finding> {
         }
     }
     if survey.dnssec == Dnssec::Bogus {
-        findings.push(Finding {
-            severity: Severity::Error,
-            word: "dnssec-bogus",
-            message: "the signatures of DNSSEC do not hold, so that validating resolvers give no answer at all"
+        findings.push(Finding::new(
+            Severity::Error,
+            "dnssec-bogus",
+            "the signatures of DNSSEC do not hold, so that validating resolvers give no answer at all"
                 .to_owned(),
-            mend: Some(
-                "sign the zone anew, and compare the DS records of the parent with its keys; `delv` shows where the chain breaks"
-                    .to_owned(),
-            ),
-        });
+            "sign the zone anew, and compare the DS records of the parent with its keys; `delv` shows where the chain breaks"
+                .to_owned(),
+        ));
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -141,12 +165,7 @@ fn records(
     let looked_at = own.or(keys.first()).copied();
     let publish = wanted.publish(name, looked_at);
     let mut find = |severity, word, message: String, mend: &str| {
-        findings.push(Finding {
-            severity,
-            word,
-            message,
-            mend: (severity > Severity::Note).then(|| mend.to_owned()),
-        });
+        findings.push(Finding::new(severity, word, message, mend.to_owned()));
     };
     if wildcard {
         let right = looked_at
@@ -199,72 +218,64 @@ fn records(
             &publish,
         );
     }
-    one_record(record, name, wanted, &publish, findings);
+    one_record(record, wanted, &publish, findings);
 }
 
-fn one_record(
-    record: &Linted,
-    name: &str,
-    wanted: &Wanted<'_>,
-    publish: &str,
-    findings: &mut Vec<Finding>,
-) {
+fn one_record(record: &Linted, wanted: &Wanted<'_>, publish: &str, findings: &mut Vec<Finding>) {
     if wanted.revoked {
         if !record.faults.contains(&RecordFault::Revoked) {
-            findings.push(Finding {
-                severity: Severity::Warning,
-                word: "key-still-published",
-                message: "the key is withdrawn, but its record still offers it".to_owned(),
-                mend: Some(publish.to_owned()),
-            });
+            findings.push(Finding::new(
+                Severity::Warning,
+                "key-still-published",
+                "the key is withdrawn, but its record still offers it".to_owned(),
+                publish.to_owned(),
+            ));
         }
         return;
     }
+    let weak = record.held.as_ref().map(|key| judge_key(key, wanted));
+    let weak = weak.unwrap_or_default();
     for fault in &record.faults {
         let mend = if fault.needs_new_key() {
-            "make a key of 2048 bits, publish it, and let it sign: `dkimkit rotate DOMAIN`"
-                .to_owned()
+            wanted.another_key()
         } else if *fault == RecordFault::DifferentKey {
             format!("{publish}; or sign with the private key that belongs to the record")
         } else {
             publish.to_owned()
         };
-        findings.push(Finding {
-            severity: fault.severity(),
-            word: fault.word(),
-            message: fault.to_string(),
-            mend: Some(mend),
-        });
+        // What is known of the numbers says more than that they cannot be used.
+        if !(matches!(fault, RecordFault::BadKey { .. }) && !weak.is_empty()) {
+            findings.push(Finding::new(
+                fault.severity(),
+                fault.word(),
+                fault.to_string(),
+                mend,
+            ));
+        }
     }
-    if let Some(key) = &record.key {
-        findings.extend(judge_key(key, wanted.blocklist));
-    }
-    let _ = name;
+    findings.extend(weak);
 }
 
 /// What is known against a key itself: its numbers, or that its private half is public.
 ///
 /// ```
-/// use dkimkit::check::judge_key;
+/// use dkimkit::check::{Wanted, judge_key};
 /// use dkimkit::key::{KeyKind, SigningKey};
 /// use dkimkit::record::lint::PublicKey;
 /// let key = SigningKey::generate(KeyKind::Ed25519)?;
 /// let public = PublicKey { key_type: key.algorithm().key_type(), bytes: key.public_bytes() };
-/// assert_eq!(judge_key(&public, None), []);
+/// assert_eq!(judge_key(&public, &Wanted::default()), []);
 /// # Ok::<(), dkimkit::key::KeyError>(())
 /// ```
-pub fn judge_key(key: &PublicKey, blocklist: Option<&Blocklist>) -> Vec<Finding> {
-    let found = weaknesses(key.key_type, &key.bytes, blocklist).unwrap_or_default();
-    let finding = |weakness: Weakness| Finding {
-        severity: match weakness.is_fatal() {
+pub fn judge_key(key: &PublicKey, wanted: &Wanted<'_>) -> Vec<Finding> {
+    let found = weaknesses(key.key_type, &key.bytes, wanted.blocklist).unwrap_or_default();
+    let finding = |weakness: Weakness| {
+        let severity = match weakness.is_fatal() {
             true => Severity::Error,
             false => Severity::Warning,
-        },
-        word: weakness.word(),
-        message: weakness.to_string(),
-        mend: Some(
-            "make another key, publish it, and let it sign: `dkimkit rotate DOMAIN`".to_owned(),
-        ),
+        };
+        let message = weakness.to_string();
+        Finding::new(severity, weakness.word(), message, wanted.another_key())
     };
     found.into_iter().map(finding).collect()
 }
@@ -289,10 +300,6 @@ fn lifetime(ttl: u32, findings: &mut Vec<Finding>) {
             ),
         ),
     };
-    findings.push(Finding {
-        severity: Severity::Warning,
-        word,
-        message,
-        mend: Some("publish the record with a TTL of 3600 seconds".to_owned()),
-    });
+    let mend = "publish the record with a TTL of 3600 seconds".to_owned();
+    findings.push(Finding::new(Severity::Warning, word, message, mend));
 }

@@ -15,6 +15,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
@@ -161,7 +162,11 @@ impl KeyStore {
         for entry in &entries {
             // A key that was alone until now was active without a file that said so.
             let name = entry.selector.as_ascii().to_owned();
-            states.lines.entry(name).or_insert_with(|| entry.line(now));
+            let since = || self.made(domain, &entry.selector).unwrap_or(now);
+            states
+                .lines
+                .entry(name)
+                .or_insert_with(|| entry.line(since()));
         }
         let first = entries.is_empty();
         let state = if placing.activate || first {
@@ -367,8 +372,9 @@ impl KeyStore {
             let unchanged = entry.clone();
             change(&mut entry);
             if entry != unchanged || entry.since.is_some() {
+                let since = self.made(domain, &entry.selector).unwrap_or(now);
                 let name = entry.selector.as_ascii().to_owned();
-                states.lines.insert(name, entry.line(now));
+                states.lines.insert(name, entry.line(since));
             }
         }
         if states == before {
@@ -376,10 +382,48 @@ impl KeyStore {
         }
         // From now on a file says it; so it says it of all.
         for entry in self.entries(domain)? {
+            let since = self.made(domain, &entry.selector).unwrap_or(now);
             let name = entry.selector.as_ascii().to_owned();
-            states.lines.entry(name).or_insert_with(|| entry.line(now));
+            states
+                .lines
+                .entry(name)
+                .or_insert_with(|| entry.line(since));
         }
         self.write_states(domain, &states)
+    }
+
+    /// When the file of a private key was last written.
+    pub fn made(&self, domain: &Domain, selector: &Selector) -> Option<UnixTime> {
+        let metadata = fs::metadata(self.pem_path(domain, selector)).ok()?;
+        let since = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(UnixTime(since.as_secs()))
+    }
+
+    /// Notes that signatures with these keys are made to last for `lifetime` seconds (x= less t=), where that
+    /// is longer than was known; a rotation keeps their records for as long.
+    ///
+    /// # Errors
+    /// Those of [`change`](Self::change).
+    pub fn note_lifetime(
+        &self,
+        domain: &Domain,
+        selectors: &[Selector],
+        lifetime: u64,
+        now: UnixTime,
+    ) -> Result<(), StoreError> {
+        let is_news = |entry: &Entry| {
+            let known = entry.notes.lifetime.unwrap_or(0);
+            selectors.contains(&entry.selector) && known < lifetime
+        };
+        // Mostly nothing is new, and a signer that may only read the store is left in peace.
+        if !self.entries(domain)?.iter().any(is_news) {
+            return Ok(());
+        }
+        self.change(domain, now, |entry| {
+            if is_news(entry) {
+                entry.notes.lifetime = Some(lifetime);
+            }
+        })
     }
 
     /// The name of the group that may read the private key of a selector, if one may.

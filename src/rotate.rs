@@ -367,3 +367,6 @@ fn since(key: &Key) -> UnixTime {
 fn after(time: UnixTime, seconds: u64) -> UnixTime {
     UnixTime(time.0.saturating_add(seconds))
 }
+
+#[cfg(test)]
+mod tests;

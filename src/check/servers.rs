@@ -66,12 +66,7 @@ fn find(
     message: String,
     mend: String,
 ) {
-    findings.push(Finding {
-        severity,
-        word,
-        message,
-        mend: Some(mend),
-    });
+    findings.push(Finding::new(severity, word, message, mend));
 }
 
 /// "point the CNAME …" for a chain that leads nowhere.

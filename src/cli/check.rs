@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dkimkit::check::{Finding, Wanted, judge, judge_key, judge_records};
+use dkimkit::check::{Finding, Wanted, judge, judge_records};
 use dkimkit::dns::Zone;
 use dkimkit::dns::survey::Survey;
 use dkimkit::key::SigningKey;
@@ -15,7 +15,7 @@ use dkimkit::keystore::{Entry, KeyState, KeyStore, read_key, unsafe_mode};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::publish::revoked;
 use dkimkit::record::KeyRecord;
-use dkimkit::record::lint::{PublicKey, RecordFault, Severity};
+use dkimkit::record::lint::{PublicKey, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::shown::Report;
@@ -131,6 +131,7 @@ impl<'a> Subject<'a> {
         let name = KeyName::new(selector, domain).map_err(Trouble::usage)?;
         let mut wanted = Wanted {
             blocklist,
+            domain: Some(domain.to_string()),
             ..Wanted::default()
         };
         let entry = entries.iter().find(|entry| entry.selector == *selector);
@@ -370,21 +371,17 @@ fn many_records<'a>(
 /// A private key by itself: its size, its numbers, and who can read its file.
 fn private_key(path: &Path, blocklist: Option<&Blocklist>) -> Result<Report, Trouble> {
     let key = read_key(path)?;
-    let mut wanted = Wanted::default();
-    want(&mut wanted, &key, None);
-    let mut findings = Vec::new();
-    let fault = match (key.algorithm().key_type(), key.bits()) {
-        (dkimkit::key::KeyType::Rsa, bits @ ..1024) => Some(RecordFault::TooSmall { bits }),
-        (dkimkit::key::KeyType::Rsa, bits @ 1024..2048) => Some(RecordFault::Small { bits }),
-        (dkimkit::key::KeyType::Rsa, bits @ 4097..) => Some(RecordFault::Large { bits }),
-        _ => None,
+    let mut wanted = Wanted {
+        blocklist,
+        ..Wanted::default()
     };
-    findings.extend(fault.map(|fault| Finding {
-        severity: fault.severity(),
-        word: fault.word(),
-        message: fault.to_string(),
-        mend: Some("make a key of 2048 bits: dkimkit generate -b 2048".to_owned()),
-    }));
+    want(&mut wanted, &key, None);
+    // Its record is right, but for what is wrong with the key.
+    let record = wanted
+        .record
+        .iter()
+        .map(|record| record.as_bytes().to_vec());
+    let mut findings = judge_records(&record.collect::<Vec<_>>(), "", &wanted);
     if let Some(mode) = unsafe_mode(path) {
         let path = path.display();
         findings.push(Finding {
@@ -394,7 +391,6 @@ fn private_key(path: &Path, blocklist: Option<&Blocklist>) -> Result<Report, Tro
             mend: Some(format!("chmod 600 {path}")),
         });
     }
-    findings.extend(wanted.key.iter().flat_map(|key| judge_key(key, blocklist)));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(Report {
         domain: None,

@@ -1,7 +1,9 @@
 //! `dkimkit keys`: what is in the key store, and which of it signs.
 
+use dkimkit::key::KeyType;
 use dkimkit::keystore::{Entry, KeyState, KeyStore};
-use dkimkit::name::{Domain, Selector};
+use dkimkit::name::{Domain, KeyName, Selector};
+use dkimkit::publish::{revoked, zone_line};
 use dkimkit::report::spaced_json;
 use dkimkit::time::UnixTime;
 use serde_json::json;
@@ -16,7 +18,8 @@ use super::{Exit, output};
   dkimkit keys list
   dkimkit keys list --json
   dkimkit keys activate example.com mail2
-  dkimkit keys retire example.com mail")]
+  dkimkit keys retire example.com mail
+  dkimkit keys revoke example.com lost")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +41,8 @@ enum Command {
     Activate(Change),
     /// Let a key sign no longer; its record should stay published for a while
     Retire(Change),
+    /// Note that a key is withdrawn for good, as one that was lost, and print the record that says so
+    Revoke(Change),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +64,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         Command::List { json, store, clock } => list(&store.store(), *json, clock.now()),
         Command::Activate(change) => set(change, KeyState::Active),
         Command::Retire(change) => set(change, KeyState::Retired),
+        Command::Revoke(change) => revoke(change),
     }
 }
 
@@ -97,12 +103,75 @@ fn set(change: &Change, state: KeyState) -> Result<Exit, Trouble> {
     Ok(Exit::Done)
 }
 
+fn revoke(change: &Change) -> Result<Exit, Trouble> {
+    let store = change.store.store();
+    let (domain, selector) = (&change.domain, &change.selector);
+    let record = revoked(&store.record(domain, selector)?);
+    let name = KeyName::new(selector, domain).map_err(Trouble::usage)?;
+    set(change, KeyState::Revoked)?;
+    output::print(&zone_line(&name, &record))?;
+    speech::note("the key is withdrawn when this record is published in place of the old one");
+    speech::hint(format!(
+        "dkimkit publish {domain} {selector} --server ADDR --tsig-key FILE does so; dkimkit check {domain} {selector} sees it"
+    ));
+    Ok(Exit::Done)
+}
+
 /// One key of the list.
 struct Row {
     domain: Domain,
     entry: Entry,
-    /// Algorithm and bits, or why there are none.
-    key: Result<(&'static str, usize), String>,
+    /// Type and bits, or why there are none.
+    key: Result<(KeyType, usize), String>,
+}
+
+const DAY: u64 = 86_400;
+/// What `rotate` keeps to without --overlap.
+const OVERLAP: u64 = 14 * DAY;
+/// M3AAWG's advice is to rotate twice a year at least.
+const OLD: u64 = 180 * DAY;
+
+impl Row {
+    fn age(&self, now: UnixTime) -> Option<u64> {
+        Some(now.0.saturating_sub(self.entry.since?.0) / DAY)
+    }
+
+    /// What is to be done about it, if anything.
+    fn next(&self, now: UnixTime) -> Option<String> {
+        let domain = &self.domain;
+        let since = self.entry.since.unwrap_or(now);
+        let notes = &self.entry.notes;
+        let date = |time: UnixTime| time.to_rfc3339().chars().take(10).collect::<String>();
+        Some(match (self.entry.state, &self.key) {
+            (_, Err(_)) => "mend or restore the key file".to_owned(),
+            (KeyState::Pending, _) if self.entry.since.is_none() => {
+                format!("say which key signs: dkimkit keys activate {domain} SELECTOR")
+            }
+            (KeyState::Pending, _) => match notes.served {
+                None => format!("publish its record, then: dkimkit rotate {domain}"),
+                Some(served) => {
+                    let until = UnixTime(served.0.saturating_add(notes.hold.unwrap_or(0)));
+                    format!("from {} on: dkimkit rotate {domain}", until.to_rfc3339())
+                }
+            },
+            (KeyState::Active, Ok((KeyType::Rsa, ..2048))) => {
+                format!("too small: dkimkit rotate {domain}")
+            }
+            (KeyState::Active, _) if now.0.saturating_sub(since.0) >= OLD => {
+                format!("old: dkimkit rotate {domain}")
+            }
+            (KeyState::Active, _) => return None,
+            (KeyState::Retired, _) => {
+                let overlap = OVERLAP.max(notes.lifetime.unwrap_or(0));
+                let until = UnixTime(since.0.saturating_add(overlap));
+                match now < until {
+                    true => format!("keep its record until {}", date(until)),
+                    false => format!("withdraw it: dkimkit rotate {domain}"),
+                }
+            }
+            (KeyState::Revoked, _) => return None,
+        })
+    }
 }
 
 fn list(store: &KeyStore, as_json: bool, now: UnixTime) -> Result<Exit, Trouble> {
@@ -111,14 +180,14 @@ fn list(store: &KeyStore, as_json: bool, now: UnixTime) -> Result<Exit, Trouble>
         for entry in store.entries(&domain)? {
             let key = store.key(&domain, &entry.selector);
             let key = key
-                .map(|k| (k.algorithm().key_type().as_str(), k.bits()))
+                .map(|k| (k.algorithm().key_type(), k.bits()))
                 .map_err(|e| e.to_string());
             let domain = domain.clone();
             rows.push(Row { domain, entry, key });
         }
     }
     let text: String = if as_json {
-        rows.iter().map(json_line).collect()
+        rows.iter().map(|row| json_line(row, now)).collect()
     } else {
         table(&rows, now)
     };
@@ -132,15 +201,20 @@ fn list(store: &KeyStore, as_json: bool, now: UnixTime) -> Result<Exit, Trouble>
     Ok(if broken > 0 { Exit::No } else { Exit::Done })
 }
 
-fn json_line(row: &Row) -> String {
+fn json_line(row: &Row, now: UnixTime) -> String {
     let key = row.key.as_ref().ok();
     let value = json!({
         "domain": row.domain.as_str(),
         "selector": row.entry.selector.as_str(),
         "state": row.entry.state.as_str(),
         "since": row.entry.since.map(|t| t.0),
-        "algorithm": key.map(|k| k.0),
+        "age_days": row.age(now),
+        "algorithm": key.map(|k| k.0.as_str()),
         "bits": key.map(|k| k.1),
+        "served": row.entry.notes.served.map(|t| t.0),
+        "hold": row.entry.notes.hold,
+        "lifetime": row.entry.notes.lifetime,
+        "next": row.next(now),
         "error": row.key.as_ref().err(),
     });
     format!("{}\n", spaced_json(&value))
@@ -149,15 +223,16 @@ fn json_line(row: &Row) -> String {
 fn table(rows: &[Row], now: UnixTime) -> String {
     let cells = rows.iter().map(|row| {
         let key = match &row.key {
-            Ok((kind, bits)) => format!("{kind} {bits}"),
+            Ok((kind, bits)) => format!("{} {bits}", kind.as_str()),
             Err(_) => "unreadable".to_owned(),
         };
         let since = match row.entry.since {
             Some(since) => {
-                let days = now.0.saturating_sub(since.0) / 86_400;
+                let days = row.age(now).unwrap_or(0);
+                let date = since.to_rfc3339();
                 format!(
                     "{} ({days} days)",
-                    since.to_rfc3339().split('T').next().unwrap_or_default()
+                    date.split('T').next().unwrap_or_default()
                 )
             }
             None => "-".to_owned(),
@@ -168,21 +243,24 @@ fn table(rows: &[Row], now: UnixTime) -> String {
             row.entry.state.to_string(),
             since,
             key,
+            row.next(now).unwrap_or_default(),
         ]
     });
-    let head = ["DOMAIN", "SELECTOR", "STATE", "SINCE", "KEY"].map(str::to_owned);
-    let all: Vec<[String; 5]> = std::iter::once(head).chain(cells).collect();
+    let head = ["DOMAIN", "SELECTOR", "STATE", "SINCE", "KEY", "NEXT"].map(str::to_owned);
+    let all: Vec<[String; 6]> = std::iter::once(head).chain(cells).collect();
     if all.len() == 1 {
         return String::new();
     }
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max();
-    let widths = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
+    let widths = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or(0));
     let mut text = String::new();
     for row in &all {
+        let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
-            text.push_str(&format!("{cell:width$}  "));
+            line.push_str(&format!("{cell:width$}  "));
         }
-        text.push_str(&format!("{}\n", row[4]));
+        line.push_str(&row[5]);
+        text.push_str(&format!("{}\n", line.trim_end()));
     }
     text
 }

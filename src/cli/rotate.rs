@@ -239,21 +239,22 @@ impl Rotation<'_> {
         let domain = &self.args.domain;
         let mut keys = Vec::new();
         for entry in self.store.entries(domain)? {
-            let path = self.store.pem_path(domain, &entry.selector);
             let key_type = self
                 .store
                 .key(domain, &entry.selector)?
                 .algorithm()
                 .key_type();
-            let modified = std::fs::metadata(&path).and_then(|m| m.modified()).ok();
-            let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            let made = self
+                .store
+                .made(domain, &entry.selector)
+                .unwrap_or(UnixTime(0));
             let revealed = self
                 .reveal_path(&entry.selector)?
                 .is_some_and(|path| path.exists());
             keys.push(Key {
                 entry,
                 key_type,
-                made: UnixTime(since.map_or(0, |since| since.as_secs())),
+                made,
                 revealed,
             });
         }

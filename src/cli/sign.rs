@@ -406,12 +406,32 @@ impl<'a> Plan<'a> {
             named => named.to_vec(),
         };
         let mut identities = Vec::new();
-        for selector in selectors {
-            let key = load(&self.store.pem_path(&domain, &selector))?;
-            identities.push(with(&selector, Arc::new(key)));
+        for selector in &selectors {
+            let key = load(&self.store.pem_path(&domain, selector))?;
+            identities.push(with(selector, Arc::new(key)));
         }
+        self.note_lifetime(&domain, &selectors);
         cache.insert(domain, identities.clone());
         Ok(identities)
+    }
+}
+
+impl Plan<'_> {
+    /// Lets rotations know how long signatures last; a store that may only be read keeps nobody from signing.
+    fn note_lifetime(&self, domain: &Domain, selectors: &[Selector]) {
+        let Some(lifetime) = self.args.expires.map(|expires| expires.as_secs()) else {
+            return;
+        };
+        let now = self.args.clock.now();
+        if let Err(error) = self.store.note_lifetime(domain, selectors, lifetime, now) {
+            let expires = humantime::format_duration(Duration::from_secs(lifetime));
+            speech::warning(format!(
+                "how long signatures last cannot be noted in the key store: {error}"
+            ));
+            speech::hint(format!(
+                "tell rotations of it: dkimkit rotate {domain} --expires {expires}"
+            ));
+        }
     }
 }
 

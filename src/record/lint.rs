@@ -222,6 +222,8 @@ pub struct Linted {
     pub faults: Vec<RecordFault>,
     /// The key, if the record holds one, repaired where that took no guess.
     pub key: Option<PublicKey>,
+    /// What stands in p= under the type of k=, decoded, whether or not it is a key that can be used.
+    pub held: Option<PublicKey>,
     /// The record as it should be, with the key that it has; `None` where there is none in it.
     pub repaired: Option<String>,
 }
@@ -256,6 +258,7 @@ pub fn lint(text: &[u8], signing: Option<&PublicKey>) -> Linted {
             return Linted {
                 faults,
                 key: None,
+                held: None,
                 repaired: None,
             };
         }
@@ -265,6 +268,7 @@ pub fn lint(text: &[u8], signing: Option<&PublicKey>) -> Linted {
         return Linted {
             faults,
             key: None,
+            held: None,
             repaired: None,
         };
     }
@@ -272,16 +276,18 @@ pub fn lint(text: &[u8], signing: Option<&PublicKey>) -> Linted {
         return Linted {
             faults: vec![RecordFault::NotKeyRecord],
             key: None,
+            held: None,
             repaired: None,
         };
     }
     version(&list, &mut faults);
-    let key = public_key(&list, signing, &mut faults);
+    let (key, held) = public_key(&list, signing, &mut faults);
     tags(&list, &mut faults);
     let repaired = key.as_ref().map(|key| repair(&text, key));
     Linted {
         faults,
         key,
+        held,
         repaired,
     }
 }
@@ -355,20 +361,20 @@ fn version(list: &TagList<'_>, faults: &mut Vec<RecordFault>) {
     }
 }
 
-/// The key of k= and p=.
+/// The key of k= and p=, and the bytes in which it was looked for.
 fn public_key(
     list: &TagList<'_>,
     signing: Option<&PublicKey>,
     faults: &mut Vec<RecordFault>,
-) -> Option<PublicKey> {
+) -> (Option<PublicKey>, Option<PublicKey>) {
     let Some(p) = list.get("p") else {
         faults.push(RecordFault::NoPublicKey);
-        return None;
+        return (None, None);
     };
     let text = without_wsp(p.value);
     if text.is_empty() {
         faults.push(RecordFault::Revoked);
-        return None;
+        return (None, None);
     }
     if text.len() != p.value.len() {
         faults.push(RecordFault::Spaces);
@@ -381,7 +387,7 @@ fn public_key(
                 let found = list.get("k").map_or(&b""[..], |tag| tag.value);
                 let found = excerpt(found);
                 faults.push(RecordFault::KeyType { found });
-                return None;
+                return (None, None);
             }
         },
     };
@@ -389,7 +395,8 @@ fn public_key(
     let parsed = bytes
         .as_ref()
         .map(|p| VerifyingKey::parse(key_type, p, ANY_SIZE));
-    match (bytes, parsed) {
+    let held = bytes.clone().map(|bytes| PublicKey { key_type, bytes });
+    let key = match (bytes, parsed) {
         (Some(bytes), Some(Ok(parsed))) => {
             let key = PublicKey {
                 key_type,
@@ -407,8 +414,9 @@ fn public_key(
             Some(key)
         }
         (bytes, _) if is_cut(&text, bytes.as_deref(), signing) => {
+            // Half a key has no numbers worth a look.
             faults.push(RecordFault::Incomplete);
-            None
+            return (None, None);
         }
         (None, _) => {
             faults.push(RecordFault::Base64);
@@ -419,7 +427,8 @@ fn public_key(
             faults.push(RecordFault::BadKey { error });
             None
         }
-    }
+    };
+    (key, held)
 }
 
 fn size(bits: usize, faults: &mut Vec<RecordFault>) {
