@@ -40,6 +40,47 @@ impl Finding {
     }
 }
 
+/// What a key is used for, and so what is right to be published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Mail is signed with it.
+    #[default]
+    Signs,
+    /// It is to sign one day: that its record is not there yet is no error.
+    Waits,
+    /// It has signed: its record may be there or be withdrawn.
+    HasSigned,
+    /// It is withdrawn: nothing of it may be there.
+    Withdrawn,
+}
+
+impl Role {
+    /// Softens what is no error for such a key.
+    fn weigh(self, findings: &mut [Finding]) {
+        let absent = [
+            "record-missing",
+            "cname-to-nowhere",
+            "key-revoked",
+            "different-key",
+            "name-doubled",
+        ];
+        for finding in findings {
+            let is_absent = absent.contains(&finding.word);
+            if is_absent && self == Role::Waits {
+                finding.severity = Severity::Warning;
+            } else if is_absent && self == Role::HasSigned {
+                finding.severity = match finding.word {
+                    "key-revoked" => Severity::Note,
+                    _ => Severity::Warning,
+                };
+                finding.mend = (finding.word != "key-revoked")
+                    .then(|| finding.mend.take())
+                    .flatten();
+            }
+        }
+    }
+}
+
 /// What should be published.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted<'a> {
@@ -47,8 +88,8 @@ pub struct Wanted<'a> {
     pub key: Option<PublicKey>,
     /// The record, word for word; made from the key where there is none.
     pub record: Option<String>,
-    /// Whether the key is withdrawn, so that nothing or an empty p= is right.
-    pub revoked: bool,
+    /// What the key is used for.
+    pub role: Role,
     /// Fingerprints of keys that are known to be lost.
     pub blocklist: Option<&'a Blocklist>,
     /// The signing domain, for the commands that mend; `DOMAIN` stands there where it is not known.
@@ -96,7 +137,7 @@ pub fn judge(survey: &Survey, wanted: &Wanted<'_>) -> Vec<Finding> {
         let wildcard = survey.links.first().and_then(|link| link.wildcard.as_ref());
         let shadowed = wildcard.is_some_and(|wildcard| told_is(wildcard, txt, survey));
         records(txt, name, wanted, shadowed, &mut findings);
-        if !wanted.revoked {
+        if wanted.role != Role::Withdrawn {
             lifetime(*ttl, &mut findings);
         }
     }
@@ -110,6 +151,7 @@ pub fn judge(survey: &Survey, wanted: &Wanted<'_>) -> Vec<Finding> {
                 .to_owned(),
         ));
     }
+    wanted.role.weigh(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -140,6 +182,7 @@ fn told_is(wildcard: &Told, txt: &[Vec<u8>], survey: &Survey) -> bool {
 pub fn judge_records(txt: &[Vec<u8>], name: &str, wanted: &Wanted<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     records(txt, name, wanted, false, &mut findings);
+    wanted.role.weigh(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }
@@ -155,6 +198,21 @@ fn records(
         .iter()
         .map(|text| lint(text, wanted.key.as_ref()))
         .collect();
+    if wanted.role == Role::Withdrawn {
+        let ours = |seen: &Linted| match &wanted.key {
+            Some(own) => seen.key.as_ref() == Some(own),
+            None => seen.key.is_some(),
+        };
+        if seen.iter().any(ours) {
+            findings.push(Finding::new(
+                Severity::Warning,
+                "key-still-published",
+                "the key is withdrawn, but its record still offers it".to_owned(),
+                wanted.publish(name, None),
+            ));
+        }
+        return;
+    }
     let is_key = |seen: &&Linted| seen.faults != [RecordFault::NotKeyRecord];
     let keys: Vec<&Linted> = seen.iter().filter(is_key).collect();
     // Where several stand, the one that is ours is looked at.
@@ -222,17 +280,6 @@ fn records(
 }
 
 fn one_record(record: &Linted, wanted: &Wanted<'_>, publish: &str, findings: &mut Vec<Finding>) {
-    if wanted.revoked {
-        if !record.faults.contains(&RecordFault::Revoked) {
-            findings.push(Finding::new(
-                Severity::Warning,
-                "key-still-published",
-                "the key is withdrawn, but its record still offers it".to_owned(),
-                publish.to_owned(),
-            ));
-        }
-        return;
-    }
     let weak = record.held.as_ref().map(|key| judge_key(key, wanted));
     let weak = weak.unwrap_or_default();
     for fault in &record.faults {
@@ -244,7 +291,8 @@ fn one_record(record: &Linted, wanted: &Wanted<'_>, publish: &str, findings: &mu
             publish.to_owned()
         };
         // What is known of the numbers says more than that they cannot be used.
-        if !(matches!(fault, RecordFault::BadKey { .. }) && !weak.is_empty()) {
+        let says_less = matches!(fault, RecordFault::BadKey { .. }) && !weak.is_empty();
+        if !says_less {
             findings.push(Finding::new(
                 fault.severity(),
                 fault.word(),

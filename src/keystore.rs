@@ -21,7 +21,7 @@ use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use self::files::{
-    at, find_group, is_open_to, keep_aside, lock, names_in, place, prepare, read_capped,
+    at, find_group, is_open_to, keep_aside, lock, names_in, place, prepare, read_capped, sweep,
 };
 use crate::dns::{Answer, LookupTxt as _, Zone, ZoneError};
 use crate::key::{KeyError, RsaSizes, SigningKey, VerifyingKey};
@@ -148,6 +148,7 @@ impl KeyStore {
             }
         }
         let _lock = lock(&dir)?;
+        sweep(&dir)?;
         let (pem, txt) = (
             self.pem_path(domain, selector),
             self.txt_path(domain, selector),
@@ -344,17 +345,19 @@ impl KeyStore {
             });
         }
         let mut before = KeyState::Pending;
-        self.change(domain, now, |entry| {
-            if entry.selector == *selector {
+        self.change(domain, now, |entries| {
+            for entry in entries.iter_mut().filter(|e| e.selector == *selector) {
                 before = entry.state;
                 entry.set_state(state, now);
             }
+            true
         })?;
         Ok(before)
     }
 
     /// Changes what the file says of the selectors of a domain, all at once: whoever reads it sees all of the
-    /// change or nothing. Where nothing changes, nothing is written.
+    /// change or nothing. `change` sees what is there now; where it returns `false`, or changes nothing,
+    /// nothing is written. Returns what `change` returned.
     ///
     /// # Errors
     /// [`StoreError::States`] where the file cannot be understood, [`StoreError::Io`] where it cannot be
@@ -363,33 +366,28 @@ impl KeyStore {
         &self,
         domain: &Domain,
         now: UnixTime,
-        mut change: impl FnMut(&mut Entry),
-    ) -> Result<(), StoreError> {
-        let _lock = lock(&self.domain_dir(domain))?;
+        change: impl FnOnce(&mut [Entry]) -> bool,
+    ) -> Result<bool, StoreError> {
+        let dir = self.domain_dir(domain);
+        let _lock = lock(&dir)?;
+        sweep(&dir)?;
         let mut states = self.read_states(domain)?;
-        let before = states.clone();
-        for mut entry in self.entries(domain)? {
-            let unchanged = entry.clone();
-            change(&mut entry);
-            if entry != unchanged || entry.since.is_some() {
-                let since = self.made(domain, &entry.selector).unwrap_or(now);
-                let name = entry.selector.as_ascii().to_owned();
-                states.lines.insert(name, entry.line(since));
-            }
+        let before = self.entries(domain)?;
+        let mut after = before.clone();
+        if !change(&mut after) {
+            return Ok(false);
         }
-        if states == before {
-            return Ok(());
+        if after == before {
+            return Ok(true);
         }
-        // From now on a file says it; so it says it of all.
-        for entry in self.entries(domain)? {
+        // Once a file says something, it says it of all.
+        for entry in &after {
             let since = self.made(domain, &entry.selector).unwrap_or(now);
             let name = entry.selector.as_ascii().to_owned();
-            states
-                .lines
-                .entry(name)
-                .or_insert_with(|| entry.line(since));
+            states.lines.insert(name, entry.line(since));
         }
-        self.write_states(domain, &states)
+        self.write_states(domain, &states)?;
+        Ok(true)
     }
 
     /// When the file of a private key was last written.
@@ -419,11 +417,13 @@ impl KeyStore {
         if !self.entries(domain)?.iter().any(is_news) {
             return Ok(());
         }
-        self.change(domain, now, |entry| {
-            if is_news(entry) {
+        self.change(domain, now, |entries| {
+            for entry in entries.iter_mut().filter(|entry| is_news(entry)) {
                 entry.notes.lifetime = Some(lifetime);
             }
-        })
+            true
+        })?;
+        Ok(())
     }
 
     /// The name of the group that may read the private key of a selector, if one may.

@@ -26,6 +26,8 @@ pub struct Settings {
     pub lifetime: u64,
     /// Selectors that take turns; empty: each key gets a selector of its own.
     pub fixed: Vec<Selector>,
+    /// Selectors that somebody else uses.
+    pub taken: Vec<Selector>,
     /// Whether the private half of a revoked key is to be published.
     pub reveal: bool,
 }
@@ -39,21 +41,37 @@ pub struct Key {
     pub key_type: KeyType,
     /// Since when it is what it is, where the store's file does not say: the time of the key file.
     pub made: UnixTime,
-    /// Whether its private half was published.
+    /// Whether its private half was published, or may not be.
     pub revealed: bool,
 }
 
 /// What the authoritative servers say of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// Each of them serves it.
-    Everywhere,
-    /// Some do.
-    Partly,
-    /// None does.
-    Nowhere,
-    /// Not all could be asked.
-    Unknown,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Published {
+    /// So many servers serve it, so that a verifier finds it.
+    pub right: usize,
+    /// So many do not.
+    pub wrong: usize,
+    /// So many could not be asked.
+    pub unknown: usize,
+    /// One of them offers the key somehow, if only beside other records or misspelt.
+    pub offered: bool,
+    /// At one of them stands what belongs to somebody else: another key, or no key record at all.
+    pub foreign: bool,
+    /// DNSSEC says that the answer is forged.
+    pub bogus: bool,
+}
+
+impl Published {
+    /// Whether every server serves it, and everybody can see it.
+    pub fn is_everywhere(&self) -> bool {
+        self.right > 0 && self.wrong == 0 && self.unknown == 0 && !self.foreign && !self.bogus
+    }
+
+    /// Whether no server offers it, and all were asked.
+    pub fn is_gone(&self) -> bool {
+        !self.offered && self.right == 0 && self.unknown == 0 && self.wrong > 0
+    }
 }
 
 /// What is to be done, or waited for.
@@ -121,6 +139,10 @@ pub enum Wait {
     Withdrawal,
     /// Until all servers can be asked.
     Answers,
+    /// Until DNSSEC proves what the servers say.
+    Dnssec,
+    /// Until a person has taken away what stands at its name and belongs to somebody else.
+    Stranger,
     /// Until no cache has an older answer.
     Caches {
         /// When that is.
@@ -145,7 +167,7 @@ impl Wait {
     pub fn is_for_dns(self) -> bool {
         matches!(
             self,
-            Wait::Servers | Wait::Withdrawal | Wait::Answers | Wait::Caches { .. }
+            Wait::Servers | Wait::Withdrawal | Wait::Answers | Wait::Dnssec | Wait::Caches { .. }
         )
     }
 }
@@ -154,7 +176,7 @@ const DAY: u64 = 24 * 3600;
 
 /// What there is to do for the keys of a domain, each line and each key for itself; those to act on first.
 ///
-/// `published` is asked for pending keys, and for retired ones whose time is over.
+/// `published` is asked for pending keys, for retired ones whose time is over, and for those to be revealed.
 ///
 /// ```
 /// use dkimkit::key::KeyType;
@@ -173,8 +195,8 @@ const DAY: u64 = 24 * 3600;
 ///     made: UnixTime(0),
 ///     revealed: false,
 /// };
-/// let settings = Settings { due: None, overlap: 14 * 86_400, lifetime: 0, fixed: vec![], reveal: false };
-/// let steps = steps(&[key], &settings, UnixTime(1_800_000_000), &mut |_| Published::Nowhere);
+/// let settings = Settings { due: None, overlap: 14 * 86_400, lifetime: 0, fixed: vec![], taken: vec![], reveal: false };
+/// let steps = steps(&[key], &settings, UnixTime(1_800_000_000), &mut |_| Published::default());
 /// let selector = Selector::new("dk20270115")?;
 /// assert_eq!(steps, [Step::Generate { selector, after: Selector::new("mail")? }]);
 /// # Ok::<(), dkimkit::name::NameError>(())
@@ -220,10 +242,15 @@ impl Line<'_> {
         keys.filter(move |key| key.entry.state == state)
     }
 
-    /// The key that is to sign next: the newest of those that wait.
+    /// The key that is to sign next: the newest of those that wait, if it is newer than those that sign.
+    ///
+    /// A key without a line in the file of states was put there by somebody, perhaps as a copy.
     fn pending(&self) -> Option<&Key> {
+        let signs = self.in_state(KeyState::Active).map(since).max();
         let pending = self.in_state(KeyState::Pending);
-        pending.max_by_key(|key| (since(key), key.entry.selector.as_ascii().to_owned()))
+        let next = pending
+            .filter(|key| key.entry.since.is_some() && signs.is_none_or(|t| since(key) >= t));
+        next.max_by_key(|key| (since(key), key.entry.selector.as_ascii().to_owned()))
     }
 
     /// Brings a pending key one step nearer to signing.
@@ -233,23 +260,42 @@ impl Line<'_> {
             selector: selector.clone(),
             what,
         };
-        match (published(&selector), next.entry.notes.served) {
-            (Published::Unknown, _) => wait(Wait::Answers),
-            (Published::Partly | Published::Nowhere, Some(_)) => Step::Lost { selector },
-            (Published::Partly, None) => wait(Wait::Servers),
-            (Published::Nowhere, None) => Step::Publish { selector },
-            (Published::Everywhere, None) => Step::Served { selector },
-            (Published::Everywhere, Some(served)) => {
-                let until = after(served, next.entry.notes.hold.unwrap_or(0));
-                if self.now < until {
-                    return wait(Wait::Caches { until });
-                }
-                let active = self.in_state(KeyState::Active);
-                Step::Switch {
-                    to: selector,
-                    from: active.map(|key| key.entry.selector.clone()).collect(),
-                }
-            }
+        let seen = published(&selector);
+        if seen.foreign {
+            return wait(Wait::Stranger);
+        }
+        let Some(served) = next.entry.notes.served else {
+            return match seen {
+                seen if seen.is_everywhere() => Step::Served { selector },
+                // A record that is pasted wrongly is published anew.
+                Published {
+                    right: 0,
+                    wrong: 1..,
+                    ..
+                } => Step::Publish { selector },
+                Published { unknown: 1.., .. } | Published { right: 0, .. } => wait(Wait::Answers),
+                Published { wrong: 1.., .. } => wait(Wait::Servers),
+                _ => wait(Wait::Dnssec),
+            };
+        };
+        if seen.wrong > 0 {
+            return Step::Lost { selector };
+        }
+        if !seen.is_everywhere() {
+            return wait(if seen.bogus {
+                Wait::Dnssec
+            } else {
+                Wait::Answers
+            });
+        }
+        let until = after(served, next.entry.notes.hold.unwrap_or(0));
+        if self.now < until {
+            return wait(Wait::Caches { until });
+        }
+        let active = self.in_state(KeyState::Active);
+        Step::Switch {
+            to: selector,
+            from: active.map(|key| key.entry.selector.clone()).collect(),
         }
     }
 
@@ -269,13 +315,14 @@ impl Line<'_> {
                 let what = Wait::Overlap { until };
                 Step::Wait { selector, what }
             } else {
-                match published(&selector) {
-                    Published::Nowhere => Step::Revoke { selector },
-                    Published::Everywhere | Published::Partly => Step::Withdraw { selector },
-                    Published::Unknown => {
-                        let what = Wait::Answers;
-                        Step::Wait { selector, what }
-                    }
+                let seen = published(&selector);
+                if seen.is_gone() {
+                    Step::Revoke { selector }
+                } else if seen.offered {
+                    Step::Withdraw { selector }
+                } else {
+                    let what = Wait::Answers;
+                    Step::Wait { selector, what }
                 }
             });
         }
@@ -283,11 +330,13 @@ impl Line<'_> {
         for key in hidden.filter(|_| self.settings.reveal) {
             let selector = key.entry.selector.clone();
             let until = after(since(key), key.entry.notes.hold.unwrap_or(DAY));
+            let wait = |selector, what| Step::Wait { selector, what };
             steps.push(if self.now < until {
-                let what = Wait::Caches { until };
-                Step::Wait { selector, what }
-            } else {
+                wait(selector, Wait::Caches { until })
+            } else if published(&selector).is_gone() {
                 Step::Reveal { selector }
+            } else {
+                wait(selector, Wait::Withdrawal)
             });
         }
         steps
@@ -349,7 +398,10 @@ impl Line<'_> {
         let dated = dated_selector(self.now, ed25519);
         let names = std::iter::once(dated.clone()).chain((2..).map(|n| format!("{dated}-{n}")));
         let mut selectors = names.filter_map(|name| Selector::new(&name).ok());
-        selectors.find(|selector| user(selector).is_none() && !taken.contains(selector))
+        selectors.find(|selector| {
+            let free = !taken.contains(selector) && !self.settings.taken.contains(selector);
+            user(selector).is_none() && free
+        })
     }
 }
 

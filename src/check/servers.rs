@@ -1,6 +1,8 @@
 //! What the servers say, and whether they agree.
 
-use super::{Finding, Wanted};
+use std::cmp::Ordering;
+
+use super::{Finding, Role, Wanted};
 use crate::dns::client::Failure;
 use crate::dns::survey::{Link, Server, Survey, Told, Trouble};
 use crate::record::lint::{Severity, lint};
@@ -14,6 +16,10 @@ pub(super) fn judge<'a>(
 ) -> Option<(&'a str, &'a Told)> {
     let mut end = None;
     for (at, link) in survey.links.iter().enumerate() {
+        if let Some(trouble) = out_of_reach(link) {
+            no_answer(&link.name, trouble, findings);
+            return None;
+        }
         let is_last = at + 1 == survey.links.len();
         reachable(link, findings);
         let answers = answers(link);
@@ -30,22 +36,21 @@ pub(super) fn judge<'a>(
         return None;
     }
     let last = survey.links.last()?;
-    if last.zone.is_none() && !matches!(survey.resolver, Err(Trouble::Silent(_))) {
-        no_zone(survey, last, wanted, findings);
-        return None;
-    }
-    if end.is_none() && last.servers.iter().all(|server| server.answer.is_err()) {
-        // A firewall may let nobody ask but the resolver.
-        end = survey.resolver.as_ref().ok();
-    }
-    let Some(told) = end else {
-        if let Err(trouble) = &survey.resolver {
-            let message = format!("the resolver gives no answer: {trouble}");
-            let mend = "try again, or name another resolver with --nameserver".to_owned();
-            find(findings, Severity::Error, "no-answer", message, mend);
+    if last.zone.is_none() {
+        match last.trouble {
+            Some(trouble) => no_answer(&last.name, trouble, findings),
+            None => no_zone(survey, last, wanted, findings),
         }
         return None;
-    };
+    }
+    if end.is_none() && last.servers.iter().all(|server| silent(server).is_some()) {
+        // A firewall may let nobody ask but the resolver.
+        match &survey.resolver {
+            Ok(told) => end = Some(told),
+            Err(trouble) => no_answer(&last.name, *trouble, findings),
+        }
+    }
+    let told = end?;
     if !findings
         .iter()
         .any(|finding| finding.word == "server-out-of-step")
@@ -57,6 +62,34 @@ pub(super) fn judge<'a>(
         return None;
     }
     Some((&last.name, told))
+}
+
+/// What kept the resolver from finding out who has the name, where those who were found have not.
+fn out_of_reach(link: &Link) -> Option<Trouble> {
+    let stranger = |server: &Server| matches!(server.answer(), Err(Trouble::NotAuthoritative));
+    link.trouble
+        .filter(|_| !link.servers.is_empty() && link.servers.iter().all(stranger))
+}
+
+fn no_answer(name: &str, trouble: Trouble, findings: &mut Vec<Finding>) {
+    let name = name.trim_end_matches('.');
+    let message = format!("nobody can say what stands at {name}; the resolver: {trouble}");
+    let mend = "see to the name servers of the zone; or try again, or name another resolver with --nameserver";
+    find(
+        findings,
+        Severity::Error,
+        "no-answer",
+        message,
+        mend.to_owned(),
+    );
+}
+
+/// Why a server says nothing at all.
+fn silent(server: &Server) -> Option<Failure> {
+    match server.answer() {
+        Err(Trouble::Silent(failure)) => Some(*failure),
+        _ => None,
+    }
 }
 
 fn find(
@@ -102,7 +135,7 @@ fn no_zone(survey: &Survey, last: &Link, wanted: &Wanted<'_>, findings: &mut Vec
 }
 
 fn missing(survey: &Survey, last: &Link, wanted: &Wanted<'_>, findings: &mut Vec<Finding>) {
-    if wanted.revoked {
+    if wanted.role == Role::Withdrawn {
         return;
     }
     let name = last.name.trim_end_matches('.');
@@ -143,10 +176,20 @@ fn missing(survey: &Survey, last: &Link, wanted: &Wanted<'_>, findings: &mut Vec
 
 /// Which servers can be asked, and how.
 fn reachable(link: &Link, findings: &mut Vec<Finding>) {
-    for server in &link.unknown_servers {
-        let server = server.trim_end_matches('.');
-        let message = format!("the name server {server} has no address");
-        let mend = format!("give {server} an address record, or take it out of the NS records");
+    for unasked in &link.unasked {
+        let name = unasked.name.trim_end_matches('.');
+        let (message, mend) = match unasked.why {
+            None => (
+                format!("the name server {name} has no address"),
+                format!("give {name} an address record, or take it out of the NS records"),
+            ),
+            Some(trouble) => (
+                format!(
+                    "the name server {name} was not asked, for its address is not known: {trouble}"
+                ),
+                format!("try again; or see to the zone in which {name} lies"),
+            ),
+        };
         find(
             findings,
             Severity::Warning,
@@ -155,12 +198,21 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
             mend,
         );
     }
-    let answered = link.servers.iter().any(|server| server.answer.is_ok());
+    let answered = link.servers.iter().any(|server| server.answer().is_ok());
     for server in &link.servers {
         let name = describe(server);
-        match &server.answer {
-            // An address that cannot be reached from here may well be reached by others.
-            Err(Trouble::Silent(Failure::NoRoute)) if answered => {}
+        match server.answer() {
+            Err(Trouble::Silent(failure @ Failure::NoIpv6)) if answered => {
+                let message = format!("the name server {name} was not asked: {failure}");
+                find(
+                    findings,
+                    Severity::Note,
+                    "server-unreachable",
+                    message,
+                    String::new(),
+                );
+            }
+            // It would answer over TCP.
             Err(Trouble::Silent(_)) if server.needs_tcp => over_tcp(server, &name, findings),
             Err(trouble @ Trouble::Silent(_)) => {
                 let message = format!("the name server {name} cannot be asked: {trouble}");
@@ -190,16 +242,39 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
                     mend,
                 );
             }
-            Ok(_) => over_tcp(server, &name, findings),
+            Ok(_) => {
+                over_udp(server, &name, findings);
+                over_tcp(server, &name, findings);
+            }
         }
+    }
+}
+
+/// Resolvers ask over UDP first, and many give up then.
+fn over_udp(server: &Server, name: &str, findings: &mut Vec<Finding>) {
+    if let Err(trouble) = &server.udp {
+        let message = format!("over UDP {name} gives no answer: {trouble}");
+        let mend = format!("open port 53 of {name} for UDP, in the firewall too");
+        find(findings, Severity::Error, "udp-unanswered", message, mend);
     }
 }
 
 fn over_tcp(server: &Server, name: &str, findings: &mut Vec<Finding>) {
     let mend = format!("open port 53 of {name} for TCP, in the firewall too (RFC 7766)");
-    match &server.tcp {
-        Ok(()) | Err(Trouble::Silent(Failure::NoRoute)) => {}
-        Err(trouble) if server.needs_tcp => {
+    match (&server.tcp, &server.udp) {
+        (Ok(tcp), Ok(udp)) if !server.truncated && !tcp.agrees(udp) => {
+            let message = format!("{name} says one thing over UDP and another over TCP");
+            let mend = format!("find out who answers at {name}: a middle box, or a second server");
+            find(
+                findings,
+                Severity::Error,
+                "server-out-of-step",
+                message,
+                mend,
+            );
+        }
+        (Ok(_), _) => {}
+        (Err(trouble), _) if server.needs_tcp => {
             let message = format!(
                 "the record is too long for plain UDP, and over TCP {name} gives no answer: {trouble}"
             );
@@ -211,7 +286,7 @@ fn over_tcp(server: &Server, name: &str, findings: &mut Vec<Finding>) {
                 mend,
             );
         }
-        Err(trouble) => {
+        (Err(trouble), _) => {
             let message = format!("over TCP {name} gives no answer: {trouble}");
             find(findings, Severity::Warning, "tcp-unanswered", message, mend);
         }
@@ -226,7 +301,7 @@ fn describe(server: &Server) -> String {
 fn answers(link: &Link) -> Vec<(&Told, Vec<&Server>)> {
     let mut answers: Vec<(&Told, Vec<&Server>)> = Vec::new();
     for server in &link.servers {
-        let Ok(told) = &server.answer else { continue };
+        let Ok(told) = server.answer() else { continue };
         match answers.iter_mut().find(|(other, _)| other.agrees(told)) {
             Some((_, servers)) => servers.push(server),
             None => answers.push((told, vec![server])),
@@ -244,15 +319,22 @@ fn agreed<'a>(
     wanted: &Wanted<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<&'a Told> {
-    let rank = |(told, servers): &&(&Told, Vec<&Server>)| {
-        let newest = servers
-            .iter()
-            .filter_map(|server| server.soa)
-            .map(|soa| soa.serial)
-            .max();
-        (is_last && serves(told, wanted), newest, servers.len())
-    };
-    let (best, _) = answers.iter().max_by_key(rank)?;
+    let mut best = answers.first()?;
+    for other in &answers[1..] {
+        let serves = |told| is_last && serves(told, wanted);
+        let better = match (serves(other.0), serves(best.0)) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => match compare(newest(&other.1), newest(&best.1)) {
+                Ordering::Equal => other.1.len() > best.1.len(),
+                order => order == Ordering::Greater,
+            },
+        };
+        if better {
+            best = other;
+        }
+    }
+    let best = best.0;
     for (told, servers) in answers.iter().filter(|(told, _)| !told.agrees(best)) {
         let names: Vec<String> = servers.iter().map(|server| with_serial(server)).collect();
         let message = format!(
@@ -274,7 +356,32 @@ fn agreed<'a>(
             mend,
         );
     }
-    Some(*best)
+    Some(best)
+}
+
+/// The latest version of the zone that one of these servers has.
+fn newest(servers: &[&Server]) -> Option<u32> {
+    let serials = servers
+        .iter()
+        .filter_map(|server| server.soa)
+        .map(|soa| soa.serial);
+    serials.reduce(|a, b| {
+        if compare(Some(a), Some(b)) == Ordering::Greater {
+            a
+        } else {
+            b
+        }
+    })
+}
+
+/// RFC 1982 §3.2: serial numbers go round.
+fn compare(a: Option<u32>, b: Option<u32>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) if a == b => Ordering::Equal,
+        (Some(a), Some(b)) if a.wrapping_sub(b) < 1 << 31 => Ordering::Greater,
+        (Some(_), Some(_)) => Ordering::Less,
+        (a, b) => a.is_some().cmp(&b.is_some()),
+    }
 }
 
 fn with_serial(server: &Server) -> String {
@@ -286,14 +393,16 @@ fn with_serial(server: &Server) -> String {
 
 /// Whether an answer is what should be published.
 fn serves(told: &Told, wanted: &Wanted<'_>) -> bool {
-    let Told::Txt { txt, .. } = told else {
-        return wanted.revoked && !told.is_something();
+    let txt = match told {
+        Told::Txt { txt, .. } => txt.as_slice(),
+        _ => &[],
     };
-    let keys = txt.iter().filter_map(|text| lint(text, None).key);
-    match &wanted.key {
-        _ if wanted.revoked => keys.count() == 0,
-        Some(wanted) => keys.into_iter().any(|key| key == *wanted),
-        None => keys.count() > 0,
+    let mut keys = txt.iter().filter_map(|text| lint(text, None).key);
+    match (&wanted.key, wanted.role) {
+        (Some(own), Role::Withdrawn) => keys.all(|key| key != *own),
+        (Some(own), _) => keys.any(|key| key == *own),
+        (None, Role::Withdrawn) => keys.next().is_none(),
+        (None, _) => keys.next().is_some(),
     }
 }
 

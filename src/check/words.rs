@@ -1,7 +1,7 @@
 //! The words of the findings.
 
 /// Every word that a finding may have, with what it means, for documentation; the README shows this table.
-pub const WORDS: [(&str, &str); 55] = [
+pub const WORDS: [(&str, &str); 56] = [
     (
         "record-missing",
         "there is no TXT record at the name of the key",
@@ -88,6 +88,7 @@ pub const WORDS: [(&str, &str); 55] = [
         "truncated-without-tcp",
         "the record needs TCP, which a name server does not answer",
     ),
+    ("udp-unanswered", "a name server does not answer over UDP"),
     ("tcp-unanswered", "a name server does not answer over TCP"),
     (
         "resolver-out-of-step",

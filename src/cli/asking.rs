@@ -53,7 +53,7 @@ impl DnsArgs {
         })
     }
 
-    /// Asks about several names at once.
+    /// Asks about one name after the other; about each, all servers at once.
     pub(super) fn surveys(&self, names: &[KeyName]) -> Result<Vec<Survey>, Trouble> {
         let surveyor = self.surveyor()?;
         block_on(async {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dkimkit::check::{Finding, Wanted, judge, judge_records};
+use dkimkit::check::{Finding, Role, Wanted, judge, judge_records};
 use dkimkit::dns::Zone;
 use dkimkit::dns::survey::Survey;
 use dkimkit::key::SigningKey;
@@ -20,7 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::shown::Report;
 use super::args::{StoreArgs, domain, duration, selector};
-use super::asking::{DnsArgs, block_on};
+use super::asking::DnsArgs;
 use super::speech::Trouble;
 use super::{Exit, output};
 
@@ -145,8 +145,13 @@ impl<'a> Subject<'a> {
         let state = entry
             .map(|entry| entry.state)
             .filter(|_| args.key.is_none());
-        if state == Some(KeyState::Revoked) {
-            wanted.revoked = true;
+        wanted.role = match state {
+            Some(KeyState::Pending) => Role::Waits,
+            Some(KeyState::Retired) => Role::HasSigned,
+            Some(KeyState::Revoked) => Role::Withdrawn,
+            Some(KeyState::Active) | None => Role::Signs,
+        };
+        if wanted.role == Role::Withdrawn {
             wanted.record = wanted.record.as_deref().map(revoked);
         }
         Ok(Subject {
@@ -178,10 +183,7 @@ fn want(wanted: &mut Wanted<'_>, key: &SigningKey, record: Option<String>) {
     let key_type = key.algorithm().key_type();
     let made = || KeyRecord::new(key_type, key.public_bytes()).to_string();
     wanted.record = Some(record.unwrap_or_else(made));
-    wanted.key = Some(PublicKey {
-        key_type,
-        bytes: key.public_bytes(),
-    });
+    wanted.key = Some(PublicKey::of(key));
 }
 
 /// The keys of the domain in the store; none where -k says which key is meant.
@@ -262,29 +264,12 @@ fn waiting_for(reports: &[Report], left: Duration) -> String {
 }
 
 fn ask(args: &Args, subjects: &[Subject<'_>]) -> Result<Vec<Report>, Trouble> {
-    let surveyor = args.dns.surveyor()?;
-    let names: Vec<&KeyName> = subjects
-        .iter()
-        .filter_map(|subject| subject.name.as_ref())
-        .collect();
-    let surveys = block_on(async {
-        let mut surveys = Vec::new();
-        for name in names {
-            surveys.push(surveyor.survey(name).await);
-        }
-        surveys
-    })?;
+    let names = subjects.iter().filter_map(|subject| subject.name.clone());
+    let surveys = args.dns.surveys(&names.collect::<Vec<KeyName>>())?;
     let pairs = subjects.iter().zip(surveys);
     Ok(pairs
         .map(|(subject, survey)| {
-            let mut findings = judge(&survey, &subject.wanted);
-            for finding in &mut findings {
-                // Nothing is signed with such a key, or no longer.
-                let idle = matches!(subject.state, Some(KeyState::Pending | KeyState::Retired));
-                if idle && finding.word == "record-missing" {
-                    finding.severity = Severity::Warning;
-                }
-            }
+            let findings = judge(&survey, &subject.wanted);
             subject.report(Some(survey), Vec::new(), findings)
         })
         .collect())

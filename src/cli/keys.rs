@@ -9,6 +9,7 @@ use dkimkit::time::UnixTime;
 use serde_json::json;
 
 use super::args::{ClockArgs, StoreArgs, domain, selector};
+use super::rotate::lock_rotation;
 use super::speech::{self, Trouble};
 use super::{Exit, output};
 
@@ -71,6 +72,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
 fn set(change: &Change, state: KeyState) -> Result<Exit, Trouble> {
     let store = change.store.store();
     let (domain, selector) = (&change.domain, &change.selector);
+    let _lock = match store.entries(domain)?.is_empty() {
+        true => None,
+        false => Some(lock_rotation(&store, domain)?),
+    };
+    let entries = store.entries(domain)?;
+    let old = entries.iter().find(|entry| entry.selector == *selector);
+    if state != KeyState::Revoked && old.is_some_and(|old| old.state == KeyState::Revoked) {
+        let message =
+            format!("{selector} of {domain} is revoked: the world was told not to trust it");
+        return Err(
+            Trouble::usage(message).hint(format!("make another key: dkimkit generate -d {domain}"))
+        );
+    }
     let before = store.set_state(domain, selector, state, change.clock.now())?;
     if before == state {
         speech::note(format!("{selector} of {domain} is {state} already"));

@@ -1,16 +1,21 @@
 //! Records pushed to a name server by dynamic update (RFC 2136), and `dkimkit publish`, which does just that.
 
 use std::fs;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dkimkit::dns::client::{
-    Change, Data, Kind, Question, Rr, Transport, TsigKey, UpdateError, ask, find_zone, update,
+    Change, Code, Data, Kind, Question, Transport, TsigKey, UpdateError, ask, find_zone, update,
 };
-use dkimkit::keystore::KeyState;
+use dkimkit::dns::survey::NO_SELECTOR;
+use dkimkit::keystore::{Entry, KeyState, unsafe_mode};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::publish::{DEFAULT_TTL, revoked};
+use dkimkit::record::lint::{PublicKey, RecordFault, lint};
+
+use zeroize::Zeroizing;
 
 use super::args::{StoreArgs, domain, duration, nameserver, selector};
 use super::asking::block_on;
@@ -49,7 +54,14 @@ impl PushArgs {
         };
         let read = |path: &PathBuf| {
             let name = path.display().to_string();
+            if let Some(mode) = unsafe_mode(path) {
+                speech::warning(format!(
+                    "{name} has mode {mode:04o}: others can read or replace the key"
+                ));
+                speech::hint(format!("chmod 600 {name}"));
+            }
             let text = fs::read_to_string(path).map_err(|error| Trouble::open(&name, &error))?;
+            let text = Zeroizing::new(text);
             TsigKey::parse(&text).map_err(|error| {
                 Trouble::usage(format!("{name}: {error}"))
                     .hint("`tsig-keygen NAME` makes a key; the name server's configuration names it in update-policy")
@@ -65,66 +77,119 @@ impl PushArgs {
 }
 
 impl Push {
-    /// Puts a record at a name, in place of what stands there; or takes away what stands there. Where the name
-    /// is a CNAME, that happens at the name for which it stands, which is returned.
-    pub(super) fn send(&self, name: &str, record: Option<&str>) -> Result<String, Trouble> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = since.map_or(0, |since| since.as_secs());
-        let (name, found) = block_on(async {
-            let name = self.followed(name).await?;
-            let change = match record {
-                Some(record) => Change::Replace {
-                    name: name.clone(),
-                    ttl: self.ttl,
-                    text: record.as_bytes().to_vec(),
-                },
-                None => Change::Remove { name: name.clone() },
-            };
-            let zone = find_zone(self.server, &name, self.patience).await?;
-            let key = self.key.as_ref();
-            update(self.server, &zone, &[change], key, now, self.patience).await?;
-            let found = self.ask(&name).await?;
-            Ok((name, found))
-        })?
-        .map_err(|error: UpdateError| self.trouble(&error))?;
-        // RFC 2136 §3.4.2.2: a server passes over what it cannot add without a word.
+    /// Puts a record at a name, in place of the records of the same key or of a revoked one; or takes those
+    /// away. Where the name is a CNAME, that happens at the name for which it stands, which is returned.
+    ///
+    /// What is not ours stays, and nothing is done, unless `force` is set.
+    pub(super) fn send(
+        &self,
+        name: &str,
+        record: Option<&str>,
+        own: &PublicKey,
+        force: bool,
+    ) -> Result<String, Trouble> {
+        let (name, seen) = self.asking(self.look(name))?;
+        let joined: Vec<Vec<u8>> = seen.iter().map(|strings| strings.concat()).collect();
         let want: Vec<Vec<u8>> = record
             .iter()
             .map(|record| record.as_bytes().to_vec())
             .collect();
-        if found.iter().filter_map(txt_of).ne(want) {
+        if joined == want {
+            return Ok(name);
+        }
+        if let Some(stranger) = joined.iter().find(|txt| !force && !is_ours(txt, own)) {
+            return Err(not_ours(&name, stranger));
+        }
+        let change = Change {
+            name: name.clone(),
+            seen,
+            text: record.map(|record| record.as_bytes().to_vec()),
+            ttl: self.ttl,
+        };
+        let found = self.asking(async {
+            let zone = find_zone(self.server, &name, self.patience).await?;
+            let key = self.key.as_ref();
+            update(self.server, &zone, Some(&change), key, now(), self.patience).await?;
+            Ok(self.look(&name).await?.1)
+        })?;
+        // RFC 2136 §3.4.2.2: a server passes over what it cannot add without a word.
+        if !found.iter().map(|strings| strings.concat()).eq(want) {
             let server = self.server;
-            return Err(Trouble::usage(format!("{server} accepted the update of {name}, but does not serve it"))
-                .hint("see what stands at the name, with `dkimkit check` or `dig`; the server's log may say why"));
+            let message = format!("{server} accepted the update of {name}, but does not serve it");
+            return Err(Trouble::new(Exit::TempFail, message).hint(
+                "see what stands at the name, with `dkimkit check` or `dig`; the server's log may say why",
+            ));
         }
         Ok(name)
     }
 
-    /// The name for which a name stands, as far as the server knows.
-    async fn followed(&self, name: &str) -> Result<String, UpdateError> {
+    /// Asks whether the server takes updates of the zone of `name`, without changing anything.
+    pub(super) fn try_out(&self, name: &str) -> Result<(), Trouble> {
+        self.asking(async {
+            let (name, _) = self.look(name).await?;
+            let zone = find_zone(self.server, &name, self.patience).await?;
+            update(
+                self.server,
+                &zone,
+                None,
+                self.key.as_ref(),
+                now(),
+                self.patience,
+            )
+            .await
+        })
+    }
+
+    fn asking<T>(&self, work: impl Future<Output = Result<T, UpdateError>>) -> Result<T, Trouble> {
+        block_on(work)?.map_err(|error| self.trouble(&error))
+    }
+
+    /// The name for which a name stands, as far as the server knows, and the TXT records there.
+    async fn look(&self, name: &str) -> Result<(String, Vec<Vec<Vec<u8>>>), UpdateError> {
         let mut name = name.to_owned();
         for _ in 0..MAX_CNAMES {
-            let answers = self.ask(&name).await?;
-            let target = answers.into_iter().find_map(|rr| match rr.data {
-                Data::Cname(target) if rr.name == name => Some(target),
+            let question = Question {
+                name: name.clone(),
+                kind: Kind::Txt,
+                recursion: false,
+            };
+            let reply = ask(self.server, &question, Transport::Tcp, self.patience).await?;
+            let own = || reply.answers.iter().filter(|rr| rr.name == name);
+            let target = own().find_map(|rr| match &rr.data {
+                Data::Cname(target) => Some(target.clone()),
+                _ => None,
+            });
+            let txt = own().filter_map(|rr| match &rr.data {
+                Data::Txt(strings) => Some(strings.clone()),
                 _ => None,
             });
             match target {
                 Some(target) => name = target,
-                None => break,
+                None => {
+                    let seen: Vec<Vec<Vec<u8>>> = txt.collect();
+                    let synthesised = !seen.is_empty() && self.is_wildcard(&name, &seen).await?;
+                    let seen = if synthesised { Vec::new() } else { seen };
+                    return Ok((name, seen));
+                }
             }
         }
-        Ok(name)
+        Err(UpdateError::NoZone { name })
     }
 
-    async fn ask(&self, name: &str) -> Result<Vec<Rr>, UpdateError> {
+    /// Whether a name beside this one, which nobody would choose, has the same records.
+    async fn is_wildcard(&self, name: &str, seen: &[Vec<Vec<u8>>]) -> Result<bool, UpdateError> {
+        let parent = name.split_once('.').map_or("", |(_, rest)| rest);
         let question = Question {
-            name: name.to_owned(),
+            name: format!("{NO_SELECTOR}.{parent}"),
             kind: Kind::Txt,
             recursion: false,
         };
         let reply = ask(self.server, &question, Transport::Tcp, self.patience).await?;
-        Ok(reply.answers)
+        let txt = reply.answers.iter().filter_map(|rr| match &rr.data {
+            Data::Txt(strings) => Some(strings),
+            _ => None,
+        });
+        Ok(txt.eq(seen))
     }
 
     fn trouble(&self, error: &UpdateError) -> Trouble {
@@ -133,6 +198,13 @@ impl Push {
         match error {
             UpdateError::Failed(_) => Trouble::new(Exit::TempFail, message)
                 .hint("nothing is known to have changed; the same command may be given again"),
+            UpdateError::Refused {
+                code: Code::ServerFailure,
+                ..
+            } => Trouble::new(Exit::TempFail, message).hint("the name server's log says why"),
+            UpdateError::Changed { .. } => {
+                Trouble::new(Exit::TempFail, message).hint("nothing was changed; try again")
+            }
             UpdateError::Refused { .. } if self.key.is_none() => {
                 Trouble::usage(message).hint("--tsig-key FILE signs the update")
             }
@@ -149,12 +221,29 @@ impl Push {
 
 const MAX_CNAMES: usize = 8;
 
-/// The text of a TXT record, its strings joined.
-fn txt_of(rr: &Rr) -> Option<Vec<u8>> {
-    match &rr.data {
-        Data::Txt(strings) => Some(strings.concat()),
-        _ => None,
-    }
+/// Whether a record may give way to one of this key: it is of the same key, or of none.
+pub(super) fn is_ours(txt: &[u8], own: &PublicKey) -> bool {
+    let seen = lint(txt, None);
+    seen.faults != [RecordFault::NotKeyRecord] && seen.key.is_none_or(|key| key == *own)
+}
+
+fn not_ours(name: &str, txt: &[u8]) -> Trouble {
+    let name = name.trim_end_matches('.');
+    let start = txt[..txt.len().min(40)].escape_ascii();
+    let what = match lint(txt, None).faults.as_slice() {
+        [RecordFault::NotKeyRecord] => "a TXT record that is no key record",
+        _ => "the record of another key",
+    };
+    Trouble::usage(format!(
+        "at {name} stands {what}, which would be lost: \"{start}…\""
+    ))
+    .hint("find out whose it is; take it away, or choose another selector")
+    .hint("`dkimkit publish --force` puts the record in its place all the same")
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// Push the records of keys to a name server by dynamic update
@@ -186,6 +275,9 @@ pub(super) struct Args {
     /// Take the records away
     #[arg(long, requires = "selectors")]
     remove: bool,
+    /// Put the record in the place of whatever TXT records stand there
+    #[arg(long)]
+    force: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -206,7 +298,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let store = args.store.store();
     let entries = store.entries(&args.domain)?;
     let selectors: Vec<Selector> = match args.selectors.as_slice() {
-        [] => entries.iter().map(|entry| entry.selector.clone()).collect(),
+        [] => {
+            let in_use =
+                |entry: &&Entry| matches!(entry.state, KeyState::Pending | KeyState::Active);
+            let entries = entries.iter().filter(in_use);
+            entries.map(|entry| entry.selector.clone()).collect()
+        }
         named => named.to_vec(),
     };
     if selectors.is_empty() {
@@ -227,7 +324,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         };
         let mut at = name.as_str().to_owned();
         if !args.dry_run {
-            at = push.send(name.as_str(), record.as_deref())?;
+            let own = PublicKey::of(&store.key(&args.domain, selector)?);
+            at = push.send(name.as_str(), record.as_deref(), &own, args.force)?;
         }
         let at = at.trim_end_matches('.');
         output::print(&match &record {

@@ -7,12 +7,15 @@ mod acts;
 mod shown;
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use dkimkit::dns::survey::{Survey, Told};
-use dkimkit::key::KeyType;
-use dkimkit::keystore::{KeyStore, StoreError};
+use dkimkit::canon::Sink as _;
+use dkimkit::dns::survey::{Dnssec, Survey, Told};
+use dkimkit::hash::{HashAlgorithm, Hasher};
+use dkimkit::key::{KeyType, SigningKey, encode_base64};
+use dkimkit::keystore::{Entry, KeyState, KeyStore, StoreError};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::record::lint::{Linted, PublicKey, RecordFault, Severity, lint};
 use dkimkit::rotate::{Key, Published, Settings, Step, steps};
@@ -22,9 +25,9 @@ use self::shown::Spoken;
 use super::Exit;
 use super::args::{ClockArgs, StoreArgs, domain, duration, selector};
 use super::asking::DnsArgs;
-use super::push::{Push, PushArgs};
+use super::push::{Push, PushArgs, is_ours};
 use super::record::FormArgs;
-use super::speech::Trouble;
+use super::speech::{self, Trouble};
 
 /// Rotate the keys of a domain, as far as can be done now
 #[derive(Debug, clap::Args)]
@@ -102,17 +105,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         let domain = args.domain.clone();
         return Err(StoreError::NoKeys { domain }.into());
     }
-    let _lock = match args.dry_run {
-        true => None,
-        false => Some(store.lock_rotation(&args.domain)?.ok_or_else(|| {
-            let domain = &args.domain;
-            Trouble::new(
-                Exit::TempFail,
-                format!("another process is rotating the keys of {domain}"),
-            )
-            .hint("try again when it is done")
-        })?),
-    };
+    if let Err(error @ StoreError::Undecided { .. }) = store.active(&args.domain) {
+        return Err(error.into());
+    }
     if let Some(dir) = args.reveal.as_ref().filter(|dir| !dir.is_dir()) {
         let dir = dir.display();
         let trouble = Trouble::usage(format!("{dir} is no directory"));
@@ -130,9 +125,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         surveys: HashMap::new(),
         handed_over: HashSet::new(),
         spoken: Vec::new(),
+        said: HashSet::new(),
     };
-    let ends = rotation.run()?;
-    rotation.tell(&ends)
+    let ends = rotation.run();
+    rotation.tell(ends)
 }
 
 fn settings(args: &Args) -> Settings {
@@ -141,6 +137,7 @@ fn settings(args: &Args) -> Settings {
         overlap: args.overlap.as_secs(),
         lifetime: args.expires.map_or(0, |expires| expires.as_secs()),
         fixed: args.selectors.clone(),
+        taken: Vec::new(),
         reveal: args.reveal.is_some(),
     }
 }
@@ -158,12 +155,15 @@ struct Rotation<'a> {
     handed_over: HashSet<String>,
     /// What was done.
     spoken: Vec<Spoken>,
+    /// Notes that were given once.
+    said: HashSet<String>,
 }
 
 impl Rotation<'_> {
     /// Does what can be done; returns what cannot be done now.
     fn run(&mut self) -> Result<Vec<Step>, Trouble> {
         let mut pause = Duration::from_secs(1);
+        let mut lock = self.lock()?;
         loop {
             let (next, rest) = self.next()?;
             match next {
@@ -175,11 +175,22 @@ impl Rotation<'_> {
                     let Some(until) = self.patience(&rest) else {
                         return Ok(rest);
                     };
+                    self.say_what_is_waited_for(&rest);
+                    // Nobody has to wait for one who sleeps.
+                    drop(lock);
                     std::thread::sleep(pause.min(until));
+                    lock = self.lock()?;
                     pause = (pause * 3 / 2).min(Duration::from_secs(30));
                     self.surveys.clear();
                 }
             }
+        }
+    }
+
+    fn lock(&self) -> Result<Option<File>, Trouble> {
+        match self.args.dry_run {
+            true => Ok(None),
+            false => lock_rotation(&self.store, &self.args.domain).map(Some),
         }
     }
 
@@ -193,7 +204,7 @@ impl Rotation<'_> {
             Ok(published) => published,
             Err(error) => {
                 trouble.get_or_insert(error);
-                Published::Unknown
+                Published::default()
             }
         };
         let mut steps = steps(&keys, &settings, now, &mut published);
@@ -235,40 +246,101 @@ impl Rotation<'_> {
         }
     }
 
-    fn keys(&self) -> Result<Vec<Key>, Trouble> {
-        let domain = &self.args.domain;
+    fn keys(&mut self) -> Result<Vec<Key>, Trouble> {
+        let domain = self.args.domain.clone();
+        let now = self.now();
         let mut keys = Vec::new();
-        for entry in self.store.entries(domain)? {
-            let key_type = self
-                .store
-                .key(domain, &entry.selector)?
-                .algorithm()
-                .key_type();
-            let made = self
-                .store
-                .made(domain, &entry.selector)
-                .unwrap_or(UnixTime(0));
-            let revealed = self
-                .reveal_path(&entry.selector)?
-                .is_some_and(|path| path.exists());
+        for entry in self.store.entries(&domain)? {
+            let times = [entry.since, entry.notes.served];
+            if let Some(ahead) = times
+                .into_iter()
+                .flatten()
+                .find(|t| t.0 > now.0 + TOLERANCE)
+            {
+                let path = self.store.dir().join(domain.as_ascii()).join("selectors");
+                let message = format!(
+                    "{} is from {}, and now it is {}",
+                    path.display(),
+                    ahead.to_rfc3339(),
+                    now.to_rfc3339()
+                );
+                return Err(Trouble::new(Exit::TempFail, message)
+                    .hint("set the clock; or mend the times in the file, if they were written when it was wrong"));
+            }
+            let key = match self.store.key(&domain, &entry.selector) {
+                Ok(key) => key,
+                Err(error) if entry.state == KeyState::Revoked => {
+                    self.say_once(
+                        || speech::warning(format!("{error}; the key is revoked, and left out")),
+                        &error,
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let made = self.store.made(&domain, &entry.selector);
             keys.push(Key {
+                key_type: key.algorithm().key_type(),
+                made: made.unwrap_or(UnixTime(0)),
+                revealed: self.settings.reveal && !self.may_be_revealed(&entry, &key)?,
                 entry,
-                key_type,
-                made,
-                revealed,
             });
         }
         Ok(keys)
     }
 
-    /// Where the private half of a key is published.
-    fn reveal_path(&self, selector: &Selector) -> Result<Option<PathBuf>, Trouble> {
+    /// Whether the private half of a key is still to be published.
+    fn may_be_revealed(&self, entry: &Entry, key: &SigningKey) -> Result<bool, Trouble> {
+        if entry.state != KeyState::Revoked {
+            return Ok(false);
+        }
+        let path = self.reveal_path(&entry.selector, key)?;
+        let pem = key.to_pkcs8_pem().map_err(Trouble::usage)?;
+        let known = path.and_then(|path| std::fs::read(path).ok());
+        Ok(known.is_none_or(|known| known != pem.as_bytes()) && !self.is_in_use(key)?)
+    }
+
+    /// Whether the same key stands in the store under another name, and is not revoked there.
+    fn is_in_use(&self, key: &SigningKey) -> Result<bool, Trouble> {
+        for domain in self.store.domains()? {
+            for other in self.store.entries(&domain)? {
+                let same = || {
+                    let other = self.store.key(&domain, &other.selector);
+                    other.is_ok_and(|other| other.public_bytes() == key.public_bytes())
+                };
+                if other.state != KeyState::Revoked && same() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where the private half of a key is published: a selector may come round again with another key.
+    fn reveal_path(
+        &self,
+        selector: &Selector,
+        key: &SigningKey,
+    ) -> Result<Option<PathBuf>, Trouble> {
         let name = self.name(selector)?;
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.put(&key.public_bytes());
+        let digest = hasher.finish();
+        let print: String = digest.as_bytes()[..4]
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         Ok(self
             .args
             .reveal
             .as_ref()
-            .map(|dir| dir.join(format!("{name}.pem"))))
+            .map(|dir| dir.join(format!("{name}.{print}.pem"))))
+    }
+
+    fn say_once(&mut self, say: impl FnOnce(), id: impl ToString) {
+        if self.said.insert(id.to_string()) {
+            say();
+        }
     }
 
     fn name(&self, selector: &Selector) -> Result<KeyName, Trouble> {
@@ -277,24 +349,20 @@ impl Rotation<'_> {
 
     /// What all servers say of a key.
     fn published(&mut self, selector: &Selector) -> Result<Published, Trouble> {
-        let key = self.store.key(&self.args.domain, selector)?;
-        let own = PublicKey {
-            key_type: key.algorithm().key_type(),
-            bytes: key.public_bytes(),
-        };
+        let own = PublicKey::of(&self.store.key(&self.args.domain, selector)?);
         let survey = self.survey(selector)?;
         let agreement = survey.everywhere(|told| match told {
             Told::Txt { txt, .. } => is_served(txt, &own),
             _ => false,
         });
-        Ok(
-            match (agreement.right, agreement.wrong, agreement.unknown) {
-                (1.., 0, 0) => Published::Everywhere,
-                (0, 1.., 0) => Published::Nowhere,
-                (0, _, _) | (_, 0, 1..) => Published::Unknown,
-                _ => Published::Partly,
-            },
-        )
+        Ok(Published {
+            right: agreement.right,
+            wrong: agreement.wrong,
+            unknown: agreement.unknown,
+            offered: survey.texts().any(|txt| offers(txt, &own)),
+            foreign: is_foreign(survey, &own),
+            bogus: survey.dnssec == Dnssec::Bogus,
+        })
     }
 
     fn survey(&mut self, selector: &Selector) -> Result<&Survey, Trouble> {
@@ -306,6 +374,38 @@ impl Rotation<'_> {
         }
         Ok(&self.surveys[&id])
     }
+}
+
+/// One process at a time rotates the keys of a domain, or changes their states by hand.
+pub(super) fn lock_rotation(store: &KeyStore, domain: &Domain) -> Result<File, Trouble> {
+    store.lock_rotation(domain)?.ok_or_else(|| {
+        let message = format!("another process is rotating the keys of {domain}");
+        Trouble::new(Exit::TempFail, message).hint("try again when it is done")
+    })
+}
+
+const DAY: u64 = 86_400;
+/// Clocks differ a little.
+const TOLERANCE: u64 = 300;
+
+/// Whether a record gives the key to anybody who looks for it hard enough.
+fn offers(txt: &[u8], own: &PublicKey) -> bool {
+    let p = encode_base64(&own.bytes);
+    let squeezed: Vec<u8> = txt
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    lint(txt, None).key.as_ref() == Some(own)
+        || memchr::memmem::find(&squeezed, p.as_bytes()).is_some()
+}
+
+/// Whether something stands at the name that is neither of this key nor of a revoked one, nor said of every
+/// name by a wildcard.
+pub(super) fn is_foreign(survey: &Survey, own: &PublicKey) -> bool {
+    survey
+        .texts()
+        .any(|txt| !is_ours(txt, own) && !survey.is_wildcard(txt))
 }
 
 /// Whether a verifier finds this key: it is the only key record there, and nothing in it stands in its way.

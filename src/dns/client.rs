@@ -137,8 +137,10 @@ pub enum Failure {
     Timeout,
     /// The port is closed.
     Closed,
-    /// There is no way to this address from here, as to an IPv6 address from a machine without IPv6.
-    NoRoute,
+    /// A router says that the host cannot be reached.
+    Unreachable,
+    /// An IPv6 address, and this machine has no way into IPv6; others may have one.
+    NoIpv6,
     /// What came cannot be read, or answers another question.
     Garbled,
     /// The name cannot be asked for.
@@ -150,7 +152,8 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Failure::Timeout => "no answer in time",
             Failure::Closed => "the port is closed",
-            Failure::NoRoute => "no route to the address from here",
+            Failure::Unreachable => "the host cannot be reached",
+            Failure::NoIpv6 => "there is no way into IPv6 from here",
             Failure::Garbled => "the answer cannot be understood",
             Failure::Name => "the name cannot be asked for",
         })
@@ -171,8 +174,8 @@ impl fmt::Display for Code {
     }
 }
 
-impl From<ResponseCode> for Code {
-    fn from(code: ResponseCode) -> Code {
+impl Code {
+    fn read(code: ResponseCode) -> Code {
         match code {
             ResponseCode::NoError => Code::NoError,
             ResponseCode::NXDomain => Code::NoName,
@@ -247,13 +250,29 @@ pub async fn ask(
     transport: Transport,
     patience: Duration,
 ) -> Result<Reply, Failure> {
+    let edns = transport != Transport::PlainUdp;
+    let reply = ask_once(server, question, transport, edns, patience).await?;
+    // RFC 6891 §7: so speaks a server that does not know EDNS (FORMERR, NOTIMP, BADVERS).
+    if edns && matches!(reply.code, Code::Other(1 | 4 | 16)) {
+        return ask_once(server, question, transport, false, patience).await;
+    }
+    Ok(reply)
+}
+
+async fn ask_once(
+    server: SocketAddr,
+    question: &Question,
+    transport: Transport,
+    edns: bool,
+    patience: Duration,
+) -> Result<Reply, Failure> {
     let name = Name::from_ascii(&question.name).map_err(|_| Failure::Name)?;
     let mut message = Message::query();
     message.metadata.recursion_desired = question.recursion;
     // What a validating resolver thinks of it is another question.
     message.metadata.checking_disabled = question.recursion;
     message.add_query(Query::query(name, question.kind.record_type()));
-    if transport != Transport::PlainUdp {
+    if edns {
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_PAYLOAD);
         message.set_edns(edns);
@@ -261,11 +280,13 @@ pub async fn ask(
     let bytes = message.to_vec().map_err(|_| Failure::Name)?;
     let answer = match transport {
         Transport::Tcp => over_tcp(server, &bytes, patience).await?,
-        _ => over_udp(server, &message, &bytes, patience).await?,
+        Transport::Udp | Transport::PlainUdp => {
+            over_udp(server, &message, &bytes, patience).await?
+        }
     };
     let answer = read_answer(&message, &answer).ok_or(Failure::Garbled)?;
     Ok(Reply {
-        code: answer.metadata.response_code.into(),
+        code: Code::read(answer.metadata.response_code),
         authoritative: answer.metadata.authoritative,
         truncated: answer.metadata.truncation,
         answers: answer.answers.iter().map(Rr::read).collect(),
@@ -280,9 +301,12 @@ fn read_answer(question: &Message, bytes: &[u8]) -> Option<Message> {
     let ours = told.id == asked.id
         && told.message_type == MessageType::Response
         && told.op_code == asked.op_code
-        // RFC 2136 §3.8: the answer to an update may leave the zone section out.
+        // RFC 2136 §3.8: the answer to an update may leave the zone section out, and old servers send an
+        // error without anything behind the header.
         && (answer.queries == question.queries
-            || asked.op_code == OpCode::Update && answer.queries.is_empty());
+            || answer.queries.is_empty()
+                && (asked.op_code == OpCode::Update
+                    || told.response_code != ResponseCode::NoError && answer.answers.is_empty()));
     ours.then_some(answer)
 }
 
@@ -297,13 +321,13 @@ async fn over_udp(
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind((local, 0)).await.map_err(failure)?;
-    socket.connect(server).await.map_err(failure)?;
+    let socket = UdpSocket::bind((local, 0)).await.map_err(failure(server))?;
+    socket.connect(server).await.map_err(failure(server))?;
     let mut buffer = vec![0; usize::from(u16::MAX)];
     let end = Instant::now() + patience;
     let mut failed = Failure::Timeout;
     for sending in 1..=UDP_SENDINGS {
-        socket.send(bytes).await.map_err(failure)?;
+        socket.send(bytes).await.map_err(failure(server))?;
         let until = if sending == UDP_SENDINGS {
             end
         } else {
@@ -312,7 +336,7 @@ async fn over_udp(
         loop {
             match timeout_at(until.min(end), socket.recv(&mut buffer)).await {
                 Err(_) => break,
-                Ok(Err(error)) => return Err(failure(error)),
+                Ok(Err(error)) => return Err(failure(server)(error)),
                 // A stray datagram, or a forged one: the right one may still come.
                 Ok(Ok(len)) if read_answer(question, &buffer[..len]).is_none() => {
                     failed = Failure::Garbled;
@@ -341,18 +365,21 @@ async fn over_tcp(
     };
     match timeout(patience, exchange).await {
         Err(_) => Err(Failure::Timeout),
-        Ok(answer) => answer.map_err(failure),
+        Ok(answer) => answer.map_err(failure(server)),
     }
 }
 
-fn failure(error: io::Error) -> Failure {
-    match error.kind() {
+fn failure(server: SocketAddr) -> impl Fn(io::Error) -> Failure {
+    move |error| match error.kind() {
         io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::HostUnreachable
         | io::ErrorKind::AddrNotAvailable
-        | io::ErrorKind::Unsupported => Failure::NoRoute,
+        | io::ErrorKind::Unsupported
+            if server.is_ipv6() =>
+        {
+            Failure::NoIpv6
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => Failure::Unreachable,
         io::ErrorKind::TimedOut => Failure::Timeout,
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => Failure::Closed,
         io::ErrorKind::InvalidInput => Failure::Name,
         _ => Failure::Closed,
     }

@@ -83,6 +83,22 @@ pub enum Weakness {
 }
 
 impl Weakness {
+    /// All words.
+    pub const WORDS: [&'static str; 12] = [
+        "exponent-even",
+        "exponent-one",
+        "exponent-small",
+        "exponent-large",
+        "modulus-even",
+        "small-factor",
+        "perfect-square",
+        "close-primes",
+        "roca",
+        "small-order",
+        "known-private-key",
+        "blocklisted-key",
+    ];
+
     /// The word for this weakness in reports that machines read.
     pub fn word(&self) -> &'static str {
         match self {

@@ -47,6 +47,21 @@ pub(super) fn lock(dir: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
+/// Removes what a process that was killed had prepared, private keys among it. Whoever prepares something
+/// holds the lock until it is in its place.
+pub(super) fn sweep(dir: &Path) -> Result<(), StoreError> {
+    let left = names_in(dir)?
+        .into_iter()
+        .filter(|name| name.starts_with(PREPARED));
+    for path in left.map(|name| dir.join(name)) {
+        fs::remove_file(&path).map_err(at(&path))?;
+    }
+    Ok(())
+}
+
+/// How the names of files begin that are not in their place yet.
+const PREPARED: &str = ".new-";
+
 /// Writes a file beside its place, under another name (tempfile makes it 0600 from the start).
 pub(super) fn prepare(
     path: &Path,
@@ -55,7 +70,7 @@ pub(super) fn prepare(
     group: Option<u32>,
 ) -> Result<NamedTempFile, StoreError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir);
+    let file = tempfile::Builder::new().prefix(PREPARED).tempfile_in(dir);
     let mut file = file.map_err(at(path))?;
     file.write_all(bytes).map_err(at(path))?;
     if group.is_some() {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::{KeyRecord, RecordError, Service, excerpt};
 use crate::hash::HashAlgorithm;
-use crate::key::{KeyError, KeyType, RsaSizes, VerifyingKey, encode_base64};
+use crate::key::{KeyError, KeyType, RsaSizes, SigningKey, VerifyingKey, encode_base64};
 use crate::tag::{TagError, TagList, trim, without_wsp};
 
 /// How bad a finding is.
@@ -213,6 +213,16 @@ pub struct PublicKey {
     pub key_type: KeyType,
     /// The bytes of p=: SubjectPublicKeyInfo, or the 32 bytes.
     pub bytes: Vec<u8>,
+}
+
+impl PublicKey {
+    /// The public half of a private key.
+    pub fn of(key: &SigningKey) -> PublicKey {
+        PublicKey {
+            key_type: key.algorithm().key_type(),
+            bytes: key.public_bytes(),
+        }
+    }
 }
 
 /// What was seen in a record.
@@ -519,7 +529,7 @@ fn repair(text: &[u8], key: &PublicKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{KeyKind, SigningKey};
+    use crate::key::KeyKind;
 
     fn words(text: &str, signing: Option<&PublicKey>) -> Vec<&'static str> {
         let seen = lint(text.as_bytes(), signing);
@@ -527,11 +537,7 @@ mod tests {
     }
 
     fn public(kind: KeyKind) -> PublicKey {
-        let key = SigningKey::generate(kind).unwrap();
-        PublicKey {
-            key_type: key.algorithm().key_type(),
-            bytes: key.public_bytes(),
-        }
+        PublicKey::of(&SigningKey::generate(kind).unwrap())
     }
 
     #[test]

@@ -73,15 +73,16 @@ impl World {
     }
 
     fn published(&self, name: &str) -> Published {
-        match self
+        let right = self
             .served
             .iter()
             .filter(|server| server.contains(name))
-            .count()
-        {
-            0 => Published::Nowhere,
-            3 => Published::Everywhere,
-            _ => Published::Partly,
+            .count();
+        Published {
+            right,
+            wrong: 3 - right,
+            offered: right > 0,
+            ..Published::default()
         }
     }
 
@@ -98,7 +99,7 @@ impl World {
             } else {
                 self.served[server].remove(&name);
             }
-            if self.published(&name) == Published::Everywhere {
+            if self.published(&name).is_everywhere() {
                 let since = self.settled.entry(name).or_insert(at);
                 *since = (*since).max(at);
             } else {
@@ -169,7 +170,7 @@ impl World {
             match key.entry.state {
                 KeyState::Active => {
                     signs.insert(key.key_type.as_str());
-                    assert_eq!(self.published(name), Published::Everywhere, "{name} signs");
+                    assert!(self.published(name).is_everywhere(), "{name} signs");
                     let settled = self.settled[name];
                     assert!(
                         settled == 0 || since >= settled + NEGATIVE_TTL,
@@ -177,13 +178,9 @@ impl World {
                     );
                 }
                 KeyState::Retired if self.now < since + self.settings.overlap => {
-                    assert_eq!(
-                        self.published(name),
-                        Published::Everywhere,
-                        "{name} has signed"
-                    );
+                    assert!(self.published(name).is_everywhere(), "{name} has signed");
                 }
-                KeyState::Revoked => assert_eq!(self.published(name), Published::Nowhere),
+                KeyState::Revoked => assert!(self.published(name).is_gone()),
                 KeyState::Pending | KeyState::Retired => {}
             }
             assert!(!key.revealed || key.entry.state == KeyState::Revoked);
@@ -198,6 +195,7 @@ fn settings() -> Settings {
         overlap: 14 * DAY,
         lifetime: 0,
         fixed: Vec::new(),
+        taken: Vec::new(),
         reveal: true,
     }
 }

@@ -171,7 +171,9 @@ class Lab:
     def write_keys(self):
         """The TSIG keys; and new keys in place of those that the zone files hold, which everybody knows."""
         for name, key in (("update", "update"), ("wrong", "update"), ("stranger", "stranger"), ("rndc", "rndc-key")):
-            (self.place / f"{name}.key").write_text(must("tsig-keygen", "-a", "hmac-sha256", key))
+            path = self.place / f"{name}.key"
+            path.write_text(must("tsig-keygen", "-a", "hmac-sha256", key))
+            path.chmod(0o600)
         (self.place / "keys").mkdir()
         for name, options in zone_files.GENERATED.items():
             must("openssl", "genpkey", "-quiet", *options, "-out", self.key(name))

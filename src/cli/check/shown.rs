@@ -2,9 +2,10 @@
 
 use dkimkit::check::Finding;
 use dkimkit::dns::survey::{Link, Server, Survey, Told};
+use dkimkit::key::weak::Weakness;
 use dkimkit::key::{KeyType, RsaSizes, VerifyingKey};
 use dkimkit::keystore::KeyState;
-use dkimkit::record::lint::{PublicKey, Severity, lint};
+use dkimkit::record::lint::{PublicKey, RecordFault, Severity, lint};
 use dkimkit::report::spaced_json;
 use serde_json::{Value, json};
 
@@ -57,14 +58,21 @@ impl Report {
         }
     }
 
-    /// Whether there is nothing that time alone would mend, or somebody who publishes the record.
+    /// Whether waiting is of no use: nothing is wrong that time mends, or somebody who publishes the record.
     pub(super) fn is_settled(&self) -> bool {
+        let hopeless = self.findings.iter().any(|finding| {
+            let of_key = RecordFault::TooSmall { bits: 0 }.word() == finding.word;
+            let hopeless = of_key || Weakness::WORDS.contains(&finding.word);
+            hopeless && finding.severity == Severity::Error
+        });
         let waits = [
             "record-missing",
+            "cname-to-nowhere",
             "resolver-out-of-step",
             "key-still-published",
         ];
-        self.worst() != Some(Severity::Error) && !waits.iter().any(|word| self.has(word))
+        hopeless
+            || self.worst() != Some(Severity::Error) && !waits.iter().any(|word| self.has(word))
     }
 
     /// The records that count: those of the last name of the chain.
@@ -74,7 +82,7 @@ impl Report {
             let answers = last
                 .servers
                 .iter()
-                .filter_map(|server| server.answer.as_ref().ok());
+                .filter_map(|server| server.answer().as_ref().ok());
             answers.chain(&survey.resolver).find_map(|told| match told {
                 Told::Txt { txt, .. } => Some(txt),
                 _ => None,
@@ -135,7 +143,7 @@ impl Report {
         let answers = last
             .servers
             .iter()
-            .filter_map(|server| server.answer.as_ref().ok());
+            .filter_map(|server| server.answer().as_ref().ok());
         answers.filter_map(ttl_of).max()
     }
 
@@ -184,7 +192,7 @@ fn survey_facts(survey: &Survey) -> Vec<String> {
         let count = last
             .servers
             .iter()
-            .filter(|server| server.answer.is_ok())
+            .filter(|server| server.answer().is_ok())
             .count();
         let servers = if count == 1 { "server" } else { "servers" };
         facts.push(format!(
@@ -206,7 +214,7 @@ fn finding_json(finding: &Finding) -> Value {
 
 fn servers_json(link: &Link) -> Vec<Value> {
     let one = |server: &Server| {
-        let answer = server.answer.as_ref().ok();
+        let answer = server.answer().as_ref().ok();
         json!({
             "asked": link.name,
             "name": server.name,
@@ -215,7 +223,8 @@ fn servers_json(link: &Link) -> Vec<Value> {
             "answer": answer.map(answer_word),
             "records": answer.map(records_of),
             "ttl": answer.and_then(ttl_of),
-            "trouble": server.answer.as_ref().err().map(ToString::to_string),
+            "trouble": server.answer().as_ref().err().map(ToString::to_string),
+            "udp": server.udp.as_ref().err().map_or("ok".to_owned(), ToString::to_string),
             "tcp": server.tcp.as_ref().err().map_or("ok".to_owned(), ToString::to_string),
         })
     };

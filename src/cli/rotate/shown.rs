@@ -1,5 +1,6 @@
 //! What a rotation says: what was done, what a person must publish, and what is waited for.
 
+use dkimkit::keystore::{Entry, KeyState};
 use dkimkit::name::{Domain, KeyName};
 use dkimkit::report::spaced_json;
 use dkimkit::rotate::{Step, Wait};
@@ -30,15 +31,61 @@ pub(super) struct Record {
 }
 
 impl Rotation<'_> {
-    /// Says it all, and gives the exit code.
-    pub(super) fn tell(&self, rest: &[Step]) -> Result<Exit, Trouble> {
-        let exit = self.exit(rest);
+    /// Says how it ended, and gives the exit code.
+    pub(super) fn tell(&self, ends: Result<Vec<Step>, Trouble>) -> Result<Exit, Trouble> {
+        let rest = match ends {
+            Ok(rest) => rest,
+            Err(trouble) => {
+                // What was done before is told all the same.
+                if self.args.json && !self.spoken.is_empty() {
+                    self.tell_json(&[], "error")?;
+                }
+                return Err(trouble);
+            }
+        };
+        let exit = self.exit(&rest);
         if self.args.json {
-            self.tell_json(rest, exit)?;
+            let result = match exit {
+                Exit::No => "publish",
+                Exit::TempFail => "waiting",
+                _ => "done",
+            };
+            self.tell_json(&rest, result)?;
         } else {
-            self.tell_text(rest, exit)?;
+            self.tell_text(&rest, exit)?;
         }
         Ok(exit)
+    }
+
+    /// Says at once what was done, and prints what a person is to publish.
+    pub(super) fn say(&self, spoken: &Spoken) -> Result<(), Trouble> {
+        if self.args.json {
+            return Ok(());
+        }
+        speech::note(self.sentence(&spoken.step, spoken.record.as_ref()));
+        match &spoken.record {
+            Some(record) if !record.pushed => output::print(&self.render(record)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says what a run that waits is waiting for; each thing once.
+    pub(super) fn say_what_is_waited_for(&mut self, rest: &[Step]) {
+        for step in rest.iter().filter(|_| !self.args.json) {
+            let note = match step {
+                Step::Wait { selector, what } if what.is_for_dns() => {
+                    format!("{selector}: {}", waiting(*what))
+                }
+                Step::Publish { selector } => format!("{selector}: {}", waiting(Wait::Servers)),
+                Step::Withdraw { selector } => {
+                    format!("{selector}: {}", waiting(Wait::Withdrawal))
+                }
+                _ => continue,
+            };
+            if self.said.insert(note.clone()) {
+                speech::note(note);
+            }
+        }
     }
 
     fn by_hand(&self) -> impl Iterator<Item = &Record> {
@@ -54,9 +101,19 @@ impl Rotation<'_> {
         };
         // What was printed in this run and is published meanwhile is no work any more.
         let asked = |step: &Step| matches!(step, Step::Publish { .. } | Step::Withdraw { .. });
+        let by_hand = self.by_hand().next().is_some() && rest.iter().any(asked);
+        let stranger = |step: &Step| {
+            matches!(
+                step,
+                Step::Wait {
+                    what: Wait::Stranger,
+                    ..
+                }
+            )
+        };
         if self.args.dry_run {
             Exit::Done
-        } else if self.by_hand().next().is_some() && rest.iter().any(asked) {
+        } else if by_hand || rest.iter().any(stranger) || self.nobody_signs() {
             Exit::No
         } else if rest.iter().any(waits) {
             Exit::TempFail
@@ -65,32 +122,47 @@ impl Rotation<'_> {
         }
     }
 
+    /// Whether no key of the domain signs, and none is on its way to.
+    fn nobody_signs(&self) -> bool {
+        let entries = self.store.entries(&self.args.domain).unwrap_or_default();
+        let alive = |entry: &Entry| matches!(entry.state, KeyState::Active | KeyState::Pending);
+        !entries.iter().any(alive)
+    }
+
     fn tell_text(&self, rest: &[Step], exit: Exit) -> Result<(), Trouble> {
         let domain = &self.args.domain;
-        for told in &self.spoken {
-            speech::note(self.sentence(&told.step, told.record.as_ref()));
-        }
-        for record in self.by_hand() {
-            output::print(&self.render(record)?)?;
-        }
         for step in rest {
-            match step {
-                _ if self.args.dry_run => output::print(&format!("{}\n", self.plan(step)))?,
-                Step::Wait { selector, what } => {
-                    speech::note(format!("{selector}: {}", waiting(*what)))
+            let note = match step {
+                _ if self.args.dry_run => {
+                    output::print(&format!("{}\n", self.plan(step)))?;
+                    continue;
                 }
+                Step::Wait { selector, what } => format!("{selector}: {}", waiting(*what)),
                 Step::Publish { selector } | Step::Withdraw { selector }
                     if exit == Exit::TempFail =>
                 {
-                    speech::note(format!("{selector}: {}", waiting(Wait::Servers)));
+                    format!("{selector}: {}", waiting(Wait::Servers))
                 }
-                _ => {}
+                _ => continue,
+            };
+            if !self.said.contains(&note) {
+                speech::note(note);
             }
         }
+        if self.nobody_signs() {
+            speech::warning(format!(
+                "no key of {domain} is active: nothing signs for it now"
+            ));
+            speech::hint(format!(
+                "make a key: dkimkit generate -d {domain} --activate"
+            ));
+        }
         match exit {
-            Exit::No => speech::hint(format!(
-                "publish what was printed, then: dkimkit rotate {domain}"
-            )),
+            Exit::No if self.by_hand().next().is_some() => {
+                speech::hint(format!(
+                    "publish what was printed, then: dkimkit rotate {domain}"
+                ));
+            }
             Exit::TempFail => speech::hint(format!(
                 "later again: dkimkit rotate {domain}; --wait 1h waits for it"
             )),
@@ -102,7 +174,8 @@ impl Rotation<'_> {
     /// The record in the form that was asked for.
     fn render(&self, record: &Record) -> Result<String, Trouble> {
         let Some(text) = &record.text else {
-            return Ok(format!("remove the TXT record at {}\n", record.name));
+            // A note has said so; no form has a way to say it.
+            return Ok(String::new());
         };
         let name = KeyName::published(&record.name).map_err(Trouble::usage)?;
         let zone = record.zone.as_ref().and_then(|zone| Domain::new(zone).ok());
@@ -111,7 +184,7 @@ impl Rotation<'_> {
         self.args.form.render(&place, text)
     }
 
-    fn tell_json(&self, rest: &[Step], exit: Exit) -> Result<(), Trouble> {
+    fn tell_json(&self, rest: &[Step], result: &str) -> Result<(), Trouble> {
         let steps = self.spoken.iter().map(|told| {
             json!({
                 "step": word(&told.step),
@@ -143,11 +216,7 @@ impl Rotation<'_> {
         });
         let value = json!({
             "domain": self.args.domain.as_str(),
-            "result": match exit {
-                Exit::No => "publish",
-                Exit::TempFail => "waiting",
-                _ => "done",
-            },
+            "result": result,
             "dry_run": self.args.dry_run,
             "steps": steps.collect::<Vec<Value>>(),
             "publish": publish.collect::<Vec<Value>>(),
@@ -251,6 +320,8 @@ fn waiting(what: Wait) -> String {
         Wait::Answers => {
             "waits for name servers that give no answer; `dkimkit check` names them".to_owned()
         }
+        Wait::Dnssec => "waits until DNSSEC proves the record; `dkimkit check` says more".to_owned(),
+        Wait::Stranger => "at its name stands what belongs to somebody else; take that away, or revoke this key with `dkimkit keys revoke` and rotate again".to_owned(),
         Wait::Caches { until } => format!(
             "waits until {}, when no cache has anything older",
             until.to_rfc3339()
@@ -273,7 +344,12 @@ fn until(what: Wait) -> Option<UnixTime> {
     match what {
         Wait::Caches { until } | Wait::Overlap { until } => Some(until),
         Wait::Age { until } => until,
-        Wait::Servers | Wait::Withdrawal | Wait::Answers | Wait::FixedSelector => None,
+        Wait::Servers
+        | Wait::Withdrawal
+        | Wait::Answers
+        | Wait::Dnssec
+        | Wait::Stranger
+        | Wait::FixedSelector => None,
     }
 }
 
@@ -296,6 +372,8 @@ fn wait_word(what: Wait) -> &'static str {
         Wait::Servers => "wait-for-servers",
         Wait::Withdrawal => "wait-for-withdrawal",
         Wait::Answers => "wait-for-answers",
+        Wait::Dnssec => "wait-for-dnssec",
+        Wait::Stranger => "wait-for-name",
         Wait::Caches { .. } => "wait-for-caches",
         Wait::Overlap { .. } => "wait-for-overlap",
         Wait::Age { .. } => "wait-for-age",

@@ -6,39 +6,24 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hickory_proto::op::{Message, OpCode, Query};
+use hickory_proto::op::{Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigner};
 
 use super::{Code, Data, Failure, Kind, Question, Transport, ask, over_tcp, read_answer};
 
-/// A change of the TXT records at a name.
+/// A change of the TXT records at a name, carried out only if just those stand there that were seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// Whatever TXT records stand there give way to this one, in one transaction.
-    Replace {
-        /// The name, absolute, with its final dot.
-        name: String,
-        /// How long the record may be kept, in seconds.
-        ttl: u32,
-        /// The text; it is cut into strings of 255 octets.
-        text: Vec<u8>,
-    },
-    /// All TXT records at the name go.
-    Remove {
-        /// The name, absolute, with its final dot.
-        name: String,
-    },
-}
-
-impl Change {
-    /// The name whose records change.
-    pub fn name(&self) -> &str {
-        match self {
-            Change::Replace { name, .. } | Change::Remove { name } => name,
-        }
-    }
+pub struct Change {
+    /// The name, absolute, with its final dot.
+    pub name: String,
+    /// The records that stand there, each as its strings; they all go.
+    pub seen: Vec<Vec<Vec<u8>>>,
+    /// The text of the record that comes in their place; it is cut into strings of 255 octets.
+    pub text: Option<Vec<u8>>,
+    /// How long that may be kept, in seconds.
+    pub ttl: u32,
 }
 
 /// A key that a name server and its clients share (RFC 8945).
@@ -161,7 +146,8 @@ fn is_within(name: &str, zone: &str) -> bool {
         .is_some_and(|head| head.is_empty() || head.ends_with('.'))
 }
 
-/// Carries out changes of one zone in one transaction, over TCP; `now` is the time that is signed.
+/// Carries out a change in one transaction, over TCP; `now` is the time that is signed. Without a change, the
+/// server is only asked whether it would take one.
 ///
 /// # Errors
 /// [`UpdateError`]: the server refused, with the reason that it gave, or did not answer, or its answer is
@@ -172,12 +158,12 @@ fn is_within(name: &str, zone: &str) -> bool {
 pub async fn update(
     server: SocketAddr,
     zone: &str,
-    changes: &[Change],
+    change: Option<&Change>,
     key: Option<&TsigKey>,
     now: u64,
     patience: Duration,
 ) -> Result<(), UpdateError> {
-    let mut message = compose(zone, changes)?;
+    let mut message = compose(zone, change)?;
     let mut verifier = None;
     if let Some(key) = key {
         let signed = message.finalize(&key.0, now);
@@ -187,12 +173,16 @@ pub async fn update(
     let answer = over_tcp(server, &bytes, patience).await?;
     let reply = read_answer(&message, &answer).ok_or(Failure::Garbled)?;
     let code = reply.metadata.response_code;
-    if code != hickory_proto::op::ResponseCode::NoError {
+    if matches!(code, ResponseCode::YXRRSet | ResponseCode::NXRRSet) {
+        let name = change.map_or(zone, |change| &change.name).to_owned();
+        return Err(UpdateError::Changed { name });
+    }
+    if code != ResponseCode::NoError {
         // A refusal may be unsigned (RFC 8945 §5.3.2); it changes nothing.
         let error = reply.signature().and_then(|tsig| tsig.data.error);
         let detail = error.map(|error| format!("{error:?}"));
         return Err(UpdateError::Refused {
-            code: code.into(),
+            code: Code::read(code),
             detail,
         });
     }
@@ -204,29 +194,42 @@ pub async fn update(
     Ok(())
 }
 
-/// RFC 2136 §2: the zone in the question section, the changes in the authority section.
-fn compose(zone: &str, changes: &[Change]) -> Result<Message, UpdateError> {
+/// RFC 2136 §2: the zone in the question section, what must hold in the answer section, and the changes in
+/// the authority section.
+fn compose(zone: &str, change: Option<&Change>) -> Result<Message, UpdateError> {
     let read = |name: &str| Name::from_ascii(name).map_err(|_| Failure::Name);
     let mut message = Message::query();
     message.metadata.op_code = OpCode::Update;
     message.metadata.recursion_desired = false;
     message.add_query(Query::query(read(zone)?, RecordType::SOA));
-    for change in changes {
-        if !is_within(change.name(), zone) {
-            return Err(UpdateError::NoZone {
-                name: change.name().to_owned(),
-            });
-        }
-        let name = read(change.name())?;
-        // RFC 2136 §2.5.2: delete an RRset.
-        let mut remove = Record::update0(name.clone(), 0, RecordType::TXT);
-        remove.dns_class = DNSClass::ANY;
-        message.add_authority(remove.into_record_of_rdata());
-        if let Change::Replace { ttl, text, .. } = change {
-            let strings: Vec<&[u8]> = text.chunks(255).collect();
-            let txt = RData::TXT(TXT::from_bytes(strings));
-            message.add_authority(Record::from_rdata(name, *ttl, txt));
-        }
+    let Some(change) = change else {
+        return Ok(message);
+    };
+    if !is_within(&change.name, zone) {
+        return Err(UpdateError::NoZone {
+            name: change.name.clone(),
+        });
+    }
+    let name = read(&change.name)?;
+    let whole = |class| {
+        let mut rrset = Record::update0(name.clone(), 0, RecordType::TXT);
+        rrset.dns_class = class;
+        rrset.into_record_of_rdata()
+    };
+    let txt = |ttl, strings: Vec<&[u8]>| {
+        Record::from_rdata(name.clone(), ttl, RData::TXT(TXT::from_bytes(strings)))
+    };
+    // §2.4.3: no such RRset; §2.4.2: it is just this one.
+    if change.seen.is_empty() {
+        message.add_answer(whole(DNSClass::NONE));
+    }
+    for strings in &change.seen {
+        message.add_answer(txt(0, strings.iter().map(Vec::as_slice).collect()));
+    }
+    // §2.5.2: delete an RRset.
+    message.add_authority(whole(DNSClass::ANY));
+    if let Some(text) = &change.text {
+        message.add_authority(txt(change.ttl, text.chunks(255).collect()));
     }
     Ok(message)
 }
@@ -244,6 +247,12 @@ pub enum UpdateError {
         code: Code,
         /// What it says about the key.
         detail: Option<String>,
+    },
+    /// Something else stands there than what was seen.
+    #[error("what stands at {name} has changed meanwhile")]
+    Changed {
+        /// The name.
+        name: String,
     },
     /// The answer does not prove that it comes from the server.
     #[error("the server's answer is not signed with the key")]
@@ -313,11 +322,19 @@ mod tests {
 
     #[test]
     fn a_change_stays_within_its_zone() {
-        let remove = |name: &str| [Change::Remove { name: name.into() }];
-        assert!(compose("example.com.", &remove("a.example.com.")).is_ok());
-        assert!(compose("example.com.", &remove("example.com.")).is_ok());
+        let composed = |name: &str| {
+            let change = Change {
+                name: name.to_owned(),
+                seen: Vec::new(),
+                text: None,
+                ttl: 0,
+            };
+            compose("example.com.", Some(&change))
+        };
+        assert!(composed("a.example.com.").is_ok());
+        assert!(composed("example.com.").is_ok());
         for name in ["a.fexample.com.", "fexample.com.", "com."] {
-            let error = compose("example.com.", &remove(name)).unwrap_err();
+            let error = composed(name).unwrap_err();
             assert!(matches!(error, UpdateError::NoZone { .. }));
         }
     }

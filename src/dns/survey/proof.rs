@@ -14,7 +14,8 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{PoolContext, TlsConfig};
 use tokio::time::timeout;
 
-use super::{Dnssec, MAX_CNAMES};
+use super::Dnssec;
+use super::asking::MAX_CNAMES;
 use crate::dns::system::pool;
 
 /// Lets the resolver fetch and not judge (CD): one that validates keeps back what does not hold.

@@ -1,0 +1,467 @@
+//! How the servers are asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::dnssec::TrustAnchors;
+use tokio::task::JoinSet;
+
+use super::{Dnssec, Link, Server, Soa, Survey, Told, Trouble, Unasked, ZoneCut, proof};
+use crate::dns::client::{Code, Data, Failure, Kind, Question, Reply, Transport, ask};
+use crate::name::KeyName;
+
+/// Whom to ask, and how long to wait for each answer.
+#[derive(Clone)]
+pub struct Surveyor {
+    /// The resolvers, the first that answers counts.
+    resolvers: Vec<SocketAddr>,
+    /// For each question.
+    patience: Duration,
+    anchors: Arc<TrustAnchors>,
+}
+
+/// No more addresses of the servers of a zone are asked (the root has 26).
+const MAX_SERVERS: usize = 64;
+pub(super) const MAX_CNAMES: usize = 8;
+const PORT: u16 = 53;
+/// A label that nobody chooses, so that only a wildcard answers for it.
+pub const NO_SELECTOR: &str = "dkimkit-no-such-selector";
+
+impl Surveyor {
+    /// Asks these resolvers; `patience` is for each question.
+    ///
+    /// DNSSEC is checked against `trust_anchor`, a text of DNSKEY records, or the keys of the real root.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dkimkit::dns::survey::Surveyor;
+    /// let resolver = "192.0.2.53:53".parse()?;
+    /// let surveyor = Surveyor::new(vec![resolver], Duration::from_secs(5), None)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the trust anchor cannot be read, with the reason.
+    pub fn new(
+        resolvers: Vec<SocketAddr>,
+        patience: Duration,
+        trust_anchor: Option<&str>,
+    ) -> Result<Surveyor, AnchorError> {
+        let anchors = match trust_anchor {
+            None => TrustAnchors::default(),
+            Some(text) => text.parse().map_err(|error| AnchorError {
+                error: format!("{error}"),
+            })?,
+        };
+        if anchors.is_empty() {
+            return Err(AnchorError {
+                error: "it holds no DNSKEY record of the root".to_owned(),
+            });
+        }
+        Ok(Surveyor {
+            resolvers,
+            patience,
+            anchors: Arc::new(anchors),
+        })
+    }
+
+    /// Asks all about the name of a key.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn survey(&self, name: &KeyName) -> Survey {
+        let mut links: Vec<Link> = Vec::new();
+        let mut endless = false;
+        let mut at = name.as_str().to_owned();
+        loop {
+            let link = self.link(&at, links.is_empty()).await;
+            let target = link.target().map(str::to_owned);
+            links.push(link);
+            match target {
+                None => break,
+                Some(target) => {
+                    endless = links.len() > MAX_CNAMES || links.iter().any(|l| l.name == target);
+                    if endless {
+                        break;
+                    }
+                    at = target;
+                }
+            }
+        }
+        let (resolver, dnssec) = tokio::join!(self.resolved(name), self.dnssec(name));
+        Survey {
+            name: name.as_str().to_owned(),
+            resolver,
+            links,
+            endless,
+            dnssec,
+        }
+    }
+
+    async fn link(&self, name: &str, is_key_name: bool) -> Link {
+        let (zone, trouble) = self.zone_of(name).await;
+        let mut link = Link {
+            name: name.to_owned(),
+            zone,
+            servers: Vec::new(),
+            unasked: Vec::new(),
+            trouble,
+            wildcard: None,
+            doubled: None,
+        };
+        let Some(zone) = link.zone.clone() else {
+            return link;
+        };
+        let (addresses, unasked) = self.addresses_of(&zone.name).await;
+        link.unasked = unasked;
+        let mut asked = JoinSet::new();
+        for (at, (address, server)) in addresses.iter().enumerate() {
+            let (name, zone, patience) = (name.to_owned(), zone.name.clone(), self.patience);
+            let (server, address) = (server.clone(), *address);
+            asked.spawn(async move { (at, look(server, address, &name, &zone, patience).await) });
+        }
+        let looked = gather(asked, addresses.len()).await;
+        let pairs = addresses.iter().zip(looked);
+        let served = |((address, name), server): ((&IpAddr, &String), Option<Server>)| {
+            server.unwrap_or_else(|| incomprehensible(name, *address))
+        };
+        link.servers = pairs.map(served).collect();
+        let negative = link.servers.iter().filter_map(|server| server.soa);
+        if let (Some(zone), Some(ttl)) =
+            (&mut link.zone, negative.map(|soa| soa.negative_ttl).max())
+        {
+            zone.negative_ttl = ttl;
+        }
+        if is_key_name {
+            self.look_around(&mut link, &zone.name).await;
+        }
+        link
+    }
+
+    /// Asks for a wildcard, and for a record at the name with the zone added once more.
+    async fn look_around(&self, link: &mut Link, zone: &str) {
+        let Some(server) = link.servers.iter().find(|s| s.answer().is_ok()) else {
+            return;
+        };
+        let probe = format!("{NO_SELECTOR}._domainkey.{}", domain_of(&link.name));
+        let doubled = format!("{}{zone}", link.name);
+        let server = SocketAddr::new(server.address, PORT);
+        let (wildcard, doubled) = tokio::join!(
+            authoritative(server, &probe, self.patience),
+            authoritative(server, &doubled, self.patience)
+        );
+        link.wildcard = wildcard.ok().filter(Told::is_something);
+        link.doubled = doubled.ok().filter(Told::is_something);
+    }
+
+    /// Asks the resolvers in turn; the first answer counts.
+    async fn ask_resolvers(&self, name: &str, kind: Kind) -> Result<Reply, Trouble> {
+        let question = Question {
+            name: name.to_owned(),
+            kind,
+            recursion: true,
+        };
+        let mut trouble = Trouble::Silent(Failure::Timeout);
+        for resolver in &self.resolvers {
+            match with_tcp(*resolver, &question, self.patience).await {
+                Ok(reply) if matches!(reply.code, Code::NoError | Code::NoName) => {
+                    return Ok(reply);
+                }
+                Ok(reply) => trouble = Trouble::Refuses(reply.code),
+                Err(failure) => trouble = Trouble::Silent(failure),
+            }
+        }
+        Err(trouble)
+    }
+
+    async fn resolved(&self, name: &KeyName) -> Result<Told, Trouble> {
+        let reply = self.ask_resolvers(name.as_str(), Kind::Txt).await?;
+        let mut at = name.as_str();
+        let mut lowest = u32::MAX;
+        for _ in 0..=MAX_CNAMES {
+            match Told::read(at, &reply) {
+                Told::Alias { target, ttl } => {
+                    let next = reply.answers.iter().find(|rr| rr.name == target);
+                    lowest = lowest.min(ttl);
+                    match next {
+                        Some(next) => at = &next.name,
+                        None if reply.code == Code::NoName => return Ok(Told::NoName),
+                        None => return Ok(Told::NoData),
+                    }
+                }
+                Told::Txt { txt, ttl } => {
+                    let ttl = ttl.min(lowest);
+                    return Ok(Told::Txt { txt, ttl });
+                }
+                told => return Ok(told),
+            }
+        }
+        Ok(Told::NoData)
+    }
+
+    /// Walks up from the name until a zone begins; and what went wrong on the way, which may mean that the
+    /// name is in a zone further down whose servers are silent.
+    async fn zone_of(&self, name: &str) -> (Option<ZoneCut>, Option<Trouble>) {
+        let mut trouble = None;
+        let mut at = name;
+        while !matches!(at, "" | ".") {
+            match self.ask_resolvers(at, Kind::Soa).await {
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                }
+                Ok(reply) => {
+                    if let Some(zone) = zone_in(at, &reply) {
+                        if is_top_level(&zone.name) && !self.exists(name).await {
+                            return (None, trouble);
+                        }
+                        return (Some(zone), trouble);
+                    }
+                }
+            }
+            at = parent(at);
+        }
+        (None, trouble)
+    }
+
+    /// Whether the domain of a key name exists; if nobody says that it does not, it does.
+    async fn exists(&self, name: &str) -> bool {
+        let reply = self.ask_resolvers(domain_of(name), Kind::Soa).await;
+        !reply.is_ok_and(|reply| reply.code == Code::NoName)
+    }
+
+    /// The addresses of the name servers of a zone, each once, and the servers without one.
+    async fn addresses_of(&self, zone: &str) -> (BTreeMap<IpAddr, String>, Vec<Unasked>) {
+        let unknown = |name: &str, trouble| Unasked {
+            name: name.to_owned(),
+            why: Some(trouble),
+        };
+        let reply = match self.ask_resolvers(zone, Kind::Ns).await {
+            Ok(reply) => reply,
+            Err(trouble) => return (BTreeMap::new(), vec![unknown(zone, trouble)]),
+        };
+        let servers = reply.answers.into_iter().filter_map(|rr| match rr.data {
+            Data::Ns(server) => Some(server),
+            _ => None,
+        });
+        let servers: BTreeSet<String> = servers.collect();
+        let mut asked = JoinSet::new();
+        for (at, server) in servers.iter().take(MAX_SERVERS).cloned().enumerate() {
+            let surveyor = self.clone();
+            asked.spawn(async move { (at, surveyor.addresses_of_server(&server).await) });
+        }
+        let mut looked = gather(asked, servers.len().min(MAX_SERVERS))
+            .await
+            .into_iter();
+        let (mut addresses, mut unasked) = (BTreeMap::new(), Vec::new());
+        for server in servers {
+            // What made a task panic, or was too much, is not known.
+            let found = looked.next().flatten();
+            match found.unwrap_or(Err(Trouble::Silent(Failure::Garbled))) {
+                Ok(found) if found.is_empty() => unasked.push(Unasked {
+                    name: server,
+                    why: None,
+                }),
+                Ok(found) => {
+                    for address in found {
+                        match addresses.len() {
+                            MAX_SERVERS.. => unasked.push(unknown(&server, Trouble::TooMany)),
+                            _ => _ = addresses.entry(address).or_insert_with(|| server.clone()),
+                        }
+                    }
+                }
+                Err(trouble) => unasked.push(unknown(&server, trouble)),
+            }
+        }
+        (addresses, unasked)
+    }
+
+    /// All addresses of one server; where it has one of a kind, those of the other may fail.
+    async fn addresses_of_server(&self, server: &str) -> Result<Vec<IpAddr>, Trouble> {
+        let (four, six) = tokio::join!(
+            self.ask_resolvers(server, Kind::A),
+            self.ask_resolvers(server, Kind::Aaaa)
+        );
+        let trouble = four.as_ref().err().or(six.as_ref().err()).copied();
+        let records = [four, six]
+            .into_iter()
+            .flatten()
+            .flat_map(|reply| reply.answers);
+        let addresses = records.filter_map(|rr| match rr.data {
+            Data::Address(address) => Some(address),
+            _ => None,
+        });
+        let addresses: Vec<IpAddr> = addresses.collect();
+        match trouble {
+            Some(trouble) if addresses.is_empty() => Err(trouble),
+            _ => Ok(addresses),
+        }
+    }
+
+    /// What the first resolver that answers leads to.
+    async fn dnssec(&self, name: &KeyName) -> Dnssec {
+        for resolver in &self.resolvers {
+            let anchors = self.anchors.clone();
+            let found = proof::of_txt(name.as_str(), *resolver, anchors, self.patience).await;
+            if found != Dnssec::Unknown {
+                return found;
+            }
+        }
+        Dnssec::Unknown
+    }
+}
+
+/// The zone that an answer about the SOA of `name` speaks of.
+fn zone_in(name: &str, reply: &Reply) -> Option<ZoneCut> {
+    // What follows a CNAME is about another name; and at the start of a zone there is none.
+    if reply
+        .answers
+        .iter()
+        .any(|rr| matches!(rr.data, Data::Cname(_)))
+    {
+        return None;
+    }
+    let holds = |zone: &str| name == zone || name.ends_with(&format!(".{zone}")) || zone == ".";
+    let mut records = reply.answers.iter().chain(&reply.authority);
+    records.find_map(|rr| match rr.data {
+        Data::Soa { minimum, .. } if holds(&rr.name) => Some(ZoneCut {
+            name: rr.name.clone(),
+            negative_ttl: minimum,
+        }),
+        _ => None,
+    })
+}
+
+/// The name without its first label.
+fn parent(name: &str) -> &str {
+    name.split_once('.').map_or("", |(_, rest)| rest)
+}
+
+/// The domain in the name of a key; another name as it stands.
+fn domain_of(name: &str) -> &str {
+    name.split_once("._domainkey.")
+        .map_or(name, |(_, rest)| rest)
+}
+
+/// Whether a zone is so high up that a domain that does not exist would seem to lie in it.
+fn is_top_level(zone: &str) -> bool {
+    zone.trim_end_matches('.').split('.').count() < 2
+}
+
+/// The results by their numbers; `None` where what a server answered made the task panic.
+async fn gather<T: 'static>(mut running: JoinSet<(usize, T)>, count: usize) -> Vec<Option<T>> {
+    let mut found: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    while let Some(done) = running.join_next().await {
+        if let Ok((at, result)) = done {
+            found[at] = Some(result);
+        }
+    }
+    found
+}
+
+/// Asks over UDP, and over TCP where the answer was truncated.
+async fn with_tcp(
+    server: SocketAddr,
+    question: &Question,
+    patience: Duration,
+) -> Result<Reply, Failure> {
+    match ask(server, question, Transport::Udp, patience).await {
+        Ok(reply) if reply.truncated => ask(server, question, Transport::Tcp, patience).await,
+        told => told,
+    }
+}
+
+fn question(name: &str, kind: Kind) -> Question {
+    Question {
+        name: name.to_owned(),
+        kind,
+        recursion: false,
+    }
+}
+
+/// What a server says that must know.
+async fn authoritative(
+    server: SocketAddr,
+    name: &str,
+    patience: Duration,
+) -> Result<Told, Trouble> {
+    let reply = with_tcp(server, &question(name, Kind::Txt), patience).await;
+    judge(name, reply)
+}
+
+fn judge(name: &str, reply: Result<Reply, Failure>) -> Result<Told, Trouble> {
+    let reply = reply.map_err(Trouble::Silent)?;
+    match reply.code {
+        Code::NoError | Code::NoName if reply.authoritative => Ok(Told::read(name, &reply)),
+        Code::NoError | Code::NoName => Err(Trouble::NotAuthoritative),
+        // So BIND gives up a chain of CNAMEs, whose first link it has told.
+        Code::ServerFailure if reply.authoritative && !reply.answers.is_empty() => {
+            Ok(Told::read(name, &reply))
+        }
+        code => Err(Trouble::Refuses(code)),
+    }
+}
+
+async fn look(
+    server: String,
+    address: IpAddr,
+    name: &str,
+    zone: &str,
+    patience: Duration,
+) -> Server {
+    let at = SocketAddr::new(address, PORT);
+    let (txt, soa) = (question(name, Kind::Txt), question(zone, Kind::Soa));
+    let (udp, tcp, soa) = tokio::join!(
+        ask(at, &txt, Transport::Udp, patience),
+        ask(at, &txt, Transport::Tcp, patience),
+        with_tcp(at, &soa, patience)
+    );
+    let truncated = udp.as_ref().is_ok_and(|reply| reply.truncated);
+    let mut needs_tcp = truncated;
+    if tcp.is_err() && udp.is_ok() && !truncated {
+        let plain = ask(at, &txt, Transport::PlainUdp, patience).await;
+        needs_tcp = plain.is_ok_and(|reply| reply.truncated);
+    }
+    let soa = soa.ok().and_then(|reply| {
+        reply.answers.iter().find_map(|rr| match rr.data {
+            Data::Soa { serial, minimum } => Some(Soa {
+                serial,
+                negative_ttl: minimum.min(rr.ttl),
+            }),
+            _ => None,
+        })
+    });
+    let name = &txt.name;
+    Server {
+        name: server,
+        address,
+        truncated,
+        udp: judge(name, udp),
+        tcp: judge(name, tcp),
+        needs_tcp,
+        soa,
+    }
+}
+
+/// A server whose answers made the task that asked it panic.
+fn incomprehensible(name: &str, address: IpAddr) -> Server {
+    let garbled = Err(Trouble::Silent(Failure::Garbled));
+    Server {
+        name: name.to_owned(),
+        address,
+        udp: garbled.clone(),
+        truncated: false,
+        tcp: garbled,
+        needs_tcp: false,
+        soa: None,
+    }
+}
+
+/// Why a trust anchor cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the trust anchor cannot be used: {error}")]
+pub struct AnchorError {
+    /// Why.
+    error: String,
+}
