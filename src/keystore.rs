@@ -185,17 +185,18 @@ impl KeyStore {
         let line = zone_line(&name, &record.to_string());
         let new_txt = prepare(&txt, line.as_bytes(), 0o644, None)?;
         let new_states = self.prepare_states(domain, &states)?;
+        let is_new = fs::symlink_metadata(&pem).is_err();
         let mut renamed = Vec::new();
         for path in [&pem, &txt] {
             renamed.extend(keep_aside(path, now)?);
         }
         let place_states = || place(new_states, &self.states_path(domain), true);
-        if renamed.is_empty() {
-            // The states come first: a line for a key that is not there yet means nothing, and a second key
-            // without a line would leave nobody to sign.
+        if is_new {
+            // The key comes last: before it, its line and its record mean nothing; without them nobody would know
+            // which of two keys signs, or what the record is to say.
             place_states()?;
-            place(new_pem, &pem, placing.force)?;
             place(new_txt, &txt, placing.force)?;
+            place(new_pem, &pem, placing.force)?;
         } else {
             place(new_pem, &pem, placing.force)?;
             place(new_txt, &txt, placing.force)?;

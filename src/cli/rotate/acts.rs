@@ -167,10 +167,13 @@ impl Rotation<'_> {
                 .filter(|hashes| hashes.contains(&HashAlgorithm::Sha256));
         }
         let group = self.store.group(domain, after);
+        let orphaned = !self.store.pem_path(domain, selector).exists()
+            && self.store.txt_path(domain, selector).exists();
         let placing = Placing {
             activate: false,
-            // A fixed selector comes round again; its old pair is renamed.
-            force: self.args.selectors.contains(selector),
+            // A fixed selector comes round again; its old pair is renamed. So is a record without a key, which
+            // comes of a run that was killed.
+            force: self.args.selectors.contains(selector) || orphaned,
             group: group.as_deref(),
         };
         self.store
