@@ -28,6 +28,8 @@ def run(names, dkimkit, report):
 def whole(owner, kinds, dnssec, withdraw="revoke"):
     """From the first key to the secret that is given away, and to the next key when it is due."""
     owner.options = ["--withdraw", withdraw]
+    # Of a signed zone it also knows what lies between its names.
+    owner.trees = [owner.domain] if dnssec == "secure" else owner.trees
     first = set_up(owner, kinds, dnssec)
     old_mail = owner.mail()
     owner.require_passes("mail of the first key", old_mail, first)
@@ -46,11 +48,15 @@ def set_up(owner, kinds, dnssec):
     first = sorted(f"first-{kind}" for kind in kinds)
     code, found = owner.check()
     owner.same("before it is published, check says no", (code, words(found)), (1, ["record-missing"] * len(kinds)))
-    owner.names.flush()
+    owner.forget()
     done = owner.publish()
     owner.same("publish", done.returncode, 0)
     code, found = owner.check("--wait", "20s")
-    owner.same("after it, check has nothing to say", (code, words(found)), (0, []))
+    # The resolver may have asked a server that was late, and remembers what that did not know.
+    owner.same("check waits until all servers have it", (code, set(words(found)) - {"resolver-out-of-step"}), (0, set()))
+    owner.forget()
+    code, found = owner.check()
+    owner.same("then check has nothing to say", (code, words(found)), (0, []))
     owner.same("the keys that were checked", sorted(found), first)
     owner.same("DNSSEC", {one["dnssec"] for one in found.values()}, {dnssec})
     asked = {server["address"].removesuffix(":53") for one in found.values() for server in one["servers"]}
@@ -114,7 +120,7 @@ def during_overlap(owner, first, second, old_mail, overlap=OVERLAP):
 
 def withdrawn(owner, first, second, old_mail, new_mail, withdraw):
     turn = owner.rotate()
-    owner.same("the old records are withdrawn", turn.words[: len(first)], ["withdraw"] * len(first))
+    owner.same("the old records are withdrawn", turn.words.count("withdraw"), len(first))
     owner.true("it waits, or is through", turn.code == 75 or "revoke" in turn.words, f"{turn}")
     owner.follow()
     turn = owner.rotate() if turn.code == 75 else turn
@@ -125,7 +131,7 @@ def withdrawn(owner, first, second, old_mail, new_mail, withdraw):
             owner.same(f"{selector} is gone", texts, [[]] * len(texts))
         else:
             owner.true(f"{selector} has an empty p=", all(len(text) == 1 and text[0].endswith("p=") for text in texts), f"{texts}")
-    owner.names.flush()
+    owner.forget()
     reason = "key-not-found" if withdraw == "remove" else "key-revoked"
     owner.same("mail of the old keys", owner.verified(old_mail), {selector: reason for selector in first})
     owner.require_passes("mail of the new keys, still", new_mail, second)
@@ -163,6 +169,7 @@ def fixed_selectors(owner, target):
     """Two selectors that are CNAMEs into another zone take turns."""
     owner.options = ["--selectors", "k1,k2"]
     home = f"keys-of-{owner.label}"
+    owner.trees.append(f"{target}.test")
     owner.names.update(owner.zone, *(f"add {owner.name(selector)} {TTL} CNAME {selector}.{home}.{target}.test." for selector in ("k1", "k2")))
     owner.generate("-s", "k1")
     code, found = owner.check()
@@ -170,8 +177,8 @@ def fixed_selectors(owner, target):
     owner.same("publish follows the CNAME", owner.publish().returncode, 0)
     owner.same("where the record stands", len(dig("primary", f"k1.{home}.{target}.test").data("TXT")), 1)
     owner.follow(target)
-    owner.names.flush()
-    code, found = owner.check("--wait", "20s")
+    owner.forget()
+    code, found = owner.check()
     owner.same("check", (code, words(found)), (0, []))
     old_mail = owner.mail()
     owner.require_passes("mail of the first key", old_mail, ["k1"])
@@ -209,7 +216,7 @@ def by_hand(owner):
     """Nobody pushes: what is to be published is printed until it is there."""
     owner.generate("-s", "first")
     owner.put("first", owner.record("first"))
-    owner.names.flush()
+    owner.forget()
     old_mail = owner.mail()
     turn = owner.rotate(by_hand=True)
     owner.same("a person must publish", (turn.code, turn.words, turn.answer.get("result")), (1, ["generate", "publish"], "publish"))
@@ -261,7 +268,7 @@ def apply(owner, script):
     done = subprocess.run(argv, input=f"server {ADDRESSES['primary']}\n{script}", capture_output=True, text=True, timeout=30, check=False)
     owner.true("nsupdate takes the script", done.returncode == 0, done.stderr.strip() or script)
     owner.follow()
-    owner.names.flush()
+    owner.forget()
 
 
 def lifetimes(owner):

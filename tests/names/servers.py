@@ -60,6 +60,7 @@ server:
     xfrdir: "{place}"
     xfrdfile: "{place}/xfrd.state"
     zonelistfile: "{place}/zone.list"
+    xfrd-reload-timeout: 0
     rrl-ratelimit: 0
     ipv4-edns-size: 512
     hide-version: yes
