@@ -32,9 +32,9 @@ def run(names, dkimkit, report):
     report.group("kills")
     owner = partial(Owner, names, dkimkit, report, "live")
     model, fixed_model = Model(owner), FixedModel(owner)
-    together(model.learn, fixed_model.learn)
+    together(report, model.learn, fixed_model.learn)
     tasks = [lambda: no_pause(owner("no-pause")), lambda: no_pause(owner("no-pause-fixed"), "--selectors", "k1,k2"), lambda: two_at_once(owner("two"))]
-    tasks.append(lambda: delays(Model(owner, "rsa", dated=True)))
+    tasks.append(lambda: delays(Model(owner, "rsa")))
     if shutil.which("strace"):
         for call, step in (ALL_CALLS if FULL else CALLS).items():
             tasks.append(partial(sweep, model, call, step))
@@ -43,7 +43,7 @@ def run(names, dkimkit, report):
         tasks.append(lambda: hail(model))
     else:
         report.true("strace is there", os.environ.get("CI") != "true", "run tests/names/install")
-    together(*tasks, jobs=4)
+    together(report, *tasks, jobs=4)
 
 
 class Model:
@@ -51,8 +51,8 @@ class Model:
 
     name = "plain"
 
-    def __init__(self, owner, algorithm="ed25519", dated=False):
-        self.owner, self.algorithm, self.dated = owner, algorithm, dated
+    def __init__(self, owner, algorithm="ed25519"):
+        self.owner, self.algorithm = owner, algorithm
         self.undisturbed = None
 
     def learn(self):
@@ -144,6 +144,11 @@ def ending(one):
     return {"selectors": re.sub(r"\d{4}-\S+Z", "…", states), "records": records, "left over": hidden, "revealed": revealed}
 
 
+def same_end(one, what, model):
+    for name, got in ending(one).items():
+        one.same(f"{what}, in the end: {name}", got, (model.undisturbed or {}).get(name))
+
+
 def sweep(model, call, step):
     """Kills at the Nth call in every phase, then resumes; until no phase has so many."""
     for number in count(1, step):
@@ -186,7 +191,7 @@ def one_life(model, label, what, kill):
         else:
             finish(one, word)
     if kills:
-        one.same(f"{what}: the end", ending(one), model.undisturbed or ending(one))
+        same_end(one, what, model)
         secrets = {path.name: path.read_text() for path in one.revealed.iterdir()}
         one.true(f"{what}: the secret", all(text == one.private(name.split(".")[0]) for name, text in secrets.items()), "another key")
     return kills
@@ -233,7 +238,7 @@ def hail(model):
                 break
             safe(one, f"hail, {number}", resolver=False)
         finish(one, word)
-    one.same("the end after a hail", ending(one), model.undisturbed)
+    same_end(one, "after a hail", model)
 
 
 def no_pause(one, *options):

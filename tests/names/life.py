@@ -15,6 +15,7 @@ def run(names, dkimkit, report):
     report.group("life")
     owner = partial(Owner, names, dkimkit, report)
     together(
+        report,
         lambda: whole(owner("live"), ["rsa"], dnssec="insecure"),
         lambda: whole(owner("live-signed"), ["rsa"], dnssec="secure", withdraw="remove"),
         lambda: whole(owner("live", "both"), ["rsa", "ed25519"], dnssec="insecure"),

@@ -1,17 +1,17 @@
 """A domain in a zone of the laboratory: its key store, its clock, and all that is done to both from outside."""
 
-import base64
-import json
 import re
-import subprocess
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from dkimkit import last_line, objects
 from lab import dig
 from selftest import joined
-from servers import ADDRESSES, wait_until
+from servers import ADDRESSES
 
+HERE = Path(__file__).parent
 # 2027-01-15T08:00:00Z, and from then on what a scenario says.
 START = 1_800_000_000
 HOUR = 3600
@@ -187,8 +187,16 @@ def strings(text):
     return " ".join(f'"{escaped(text[at : at + 255])}"' for at in range(0, len(text), 255))
 
 
-def together(*tasks, jobs=3):
-    """Runs functions side by side; the first trouble of one is that of all."""
+def together(report, *tasks, jobs=3):
+    """Runs functions side by side. One that ends before its time, as where a step has failed, has failed as a whole."""
+
+    def attempt(task):
+        try:
+            task()
+        except Exception as error:
+            own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == HERE]
+            report.add(f"line {own[-1].lineno} of {Path(own[-1].filename).name}", f"{type(error).__name__}: {error}")
+
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        for future in [pool.submit(task) for task in tasks]:
+        for future in [pool.submit(attempt, task) for task in tasks]:
             future.result()

@@ -15,6 +15,7 @@ def run(names, dkimkit, report):
     report.group("trouble")
     owner = partial(Owner, names, dkimkit, report)
     together(
+        report,
         lambda: refused(owner("live", "refused")),
         lambda: not_the_primary(owner("live", "elsewhere")),
         lambda: removed(owner("live", "removed")),
@@ -27,7 +28,7 @@ def run(names, dkimkit, report):
         lambda: silent(owner("quiet-server", servers=("primary",))),
     )
     # The primary is stopped, so nothing else may run.
-    down(owner("live", "down"))
+    together(report, lambda: down(owner("live", "down")))
 
 
 def ready(owner):
