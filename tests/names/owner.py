@@ -146,6 +146,11 @@ class Owner:
         """All of the store, byte for byte; but not the lock of a rotation, which is empty."""
         return {path.name: path.read_bytes() for path in sorted(self.store.rglob("*")) if path.is_file() and path.name != ".rotation"}
 
+    def unchanged(self, what, files):
+        """All of the store is as it was; keys are not shown."""
+        now = self.files()
+        self.same(what, [name for name in {**files, **now} if files.get(name) != now.get(name)], [])
+
     def private(self, selector):
         return (self.store / self.domain / f"{selector}.pem").read_text()
 
