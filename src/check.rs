@@ -57,13 +57,16 @@ pub enum Role {
 impl Role {
     /// Softens what is no error for such a key.
     fn weigh(self, findings: &mut [Finding]) {
-        let absent = [
-            "record-missing",
-            "cname-to-nowhere",
-            "key-revoked",
-            "different-key",
-            "name-doubled",
-        ];
+        let absent: &[&str] = match self {
+            Role::Waits => &["record-missing", "cname-to-nowhere", "key-revoked"],
+            Role::HasSigned => &[
+                "record-missing",
+                "cname-to-nowhere",
+                "key-revoked",
+                "different-key",
+            ],
+            Role::Signs | Role::Withdrawn => &[],
+        };
         for finding in findings {
             let is_absent = absent.contains(&finding.word);
             if is_absent && self == Role::Waits {

@@ -56,7 +56,7 @@ pub struct Published {
     pub unknown: usize,
     /// One of them offers the key somehow, if only beside other records or misspelt.
     pub offered: bool,
-    /// At one of them stands what belongs to somebody else: another key, or no key record at all.
+    /// At one of them stands the record of another key.
     pub foreign: bool,
     /// DNSSEC says that the answer is forged.
     pub bogus: bool,
@@ -65,7 +65,7 @@ pub struct Published {
 impl Published {
     /// Whether every server serves it, and everybody can see it.
     pub fn is_everywhere(&self) -> bool {
-        self.right > 0 && self.wrong == 0 && self.unknown == 0 && !self.foreign && !self.bogus
+        self.right > 0 && self.wrong == 0 && self.unknown == 0 && !self.bogus
     }
 
     /// Whether no server offers it, and all were asked.
@@ -160,6 +160,9 @@ pub enum Wait {
     },
     /// Until one of the fixed selectors is free.
     FixedSelector,
+    /// Until a person decides: it waits to sign, but is older than the key that signs, or nothing but its file
+    /// speaks of it.
+    Decision,
 }
 
 impl Wait {
@@ -216,6 +219,7 @@ pub fn steps(
             now,
         };
         steps.extend(line.endings(published));
+        steps.extend(line.left_alone());
         let chain = match line.pending() {
             Some(next) => Some(line.promote(next, published)),
             None => line.start(keys, &taken),
@@ -253,6 +257,17 @@ impl Line<'_> {
         next.max_by_key(|key| (since(key), key.entry.selector.as_ascii().to_owned()))
     }
 
+    /// The other keys that wait to sign.
+    fn left_alone(&self) -> impl Iterator<Item = Step> {
+        let next = self.pending().map(|key| key.entry.selector.clone());
+        let others = self.in_state(KeyState::Pending);
+        let others = others.filter(move |key| Some(&key.entry.selector) != next.as_ref());
+        others.map(|key| Step::Wait {
+            selector: key.entry.selector.clone(),
+            what: Wait::Decision,
+        })
+    }
+
     /// Brings a pending key one step nearer to signing.
     fn promote(&self, next: &Key, published: &mut dyn FnMut(&Selector) -> Published) -> Step {
         let selector = next.entry.selector.clone();
@@ -261,12 +276,10 @@ impl Line<'_> {
             what,
         };
         let seen = published(&selector);
-        if seen.foreign {
-            return wait(Wait::Stranger);
-        }
         let Some(served) = next.entry.notes.served else {
             return match seen {
                 seen if seen.is_everywhere() => Step::Served { selector },
+                Published { foreign: true, .. } => wait(Wait::Stranger),
                 // A record that is pasted wrongly is published anew.
                 Published {
                     right: 0,

@@ -1,9 +1,12 @@
-//! Key records: what parses prints and parses again, and a note cannot break out of n=.
+//! Key records: what parses prints and parses again, a note cannot break out of n=, and the linter finds no fault
+//! only where a verifier finds none.
 
 #![no_main]
 
+use dkimkit::hash::HashAlgorithm;
 use dkimkit::key::{KeyType, RsaSizes, VerifyingKey};
-use dkimkit::record::{KeyRecord, RecordError};
+use dkimkit::record::lint::{RecordFault, Severity, lint};
+use dkimkit::record::{KeyRecord, RecordError, Service};
 use dkimkit::tag::{TagError, TagList};
 use libfuzzer_sys::fuzz_target;
 
@@ -11,6 +14,7 @@ const MAX: usize = 100;
 
 fuzz_target!(|text: &[u8]| {
     note(&String::from_utf8_lossy(text));
+    linted(text);
     let record = match KeyRecord::parse(text, MAX) {
         Ok(record) => record,
         Err(error) => {
@@ -40,6 +44,41 @@ fuzz_target!(|text: &[u8]| {
         let _ = VerifyingKey::parse(record.key_type, p, sizes);
     }
 });
+
+/// What has no fault is a key that verifies, and what was repaired has none but those of the key.
+fn linted(text: &[u8]) {
+    let seen = lint(text, None);
+    let of_key =
+        |fault: &RecordFault| fault.needs_new_key() || matches!(fault, RecordFault::BadKey { .. });
+    if seen
+        .faults
+        .iter()
+        .all(|fault| fault.severity() < Severity::Error)
+    {
+        let record = KeyRecord::parse(text, MAX).unwrap();
+        assert!(
+            record
+                .hashes
+                .is_none_or(|hashes| hashes.contains(&HashAlgorithm::Sha256))
+        );
+        assert_ne!(record.service, Service::Other);
+        let sizes = RsaSizes {
+            min: 1024,
+            max: 16_384,
+        };
+        let public = record.public.unwrap();
+        let key = VerifyingKey::parse(record.key_type, &public, sizes).unwrap();
+        assert_eq!(seen.key.unwrap().bytes, key.public_bytes());
+    } else if let Some(repaired) = seen.repaired {
+        let again = lint(repaired.as_bytes(), None);
+        assert!(
+            again.faults.iter().all(of_key),
+            "{repaired}: {:?}",
+            again.faults
+        );
+        assert_eq!(again.key, seen.key);
+    }
+}
 
 fn note(text: &str) {
     let note = KeyRecord::encode_note(text);

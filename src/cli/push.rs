@@ -222,7 +222,7 @@ impl Push {
 const MAX_CNAMES: usize = 8;
 
 /// Whether a record may give way to one of this key: it is of the same key, or of none.
-pub(super) fn is_ours(txt: &[u8], own: &PublicKey) -> bool {
+fn is_ours(txt: &[u8], own: &PublicKey) -> bool {
     let seen = lint(txt, None);
     seen.faults != [RecordFault::NotKeyRecord] && seen.key.is_none_or(|key| key == *own)
 }

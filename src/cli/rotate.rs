@@ -25,7 +25,7 @@ use self::shown::Spoken;
 use super::Exit;
 use super::args::{ClockArgs, StoreArgs, domain, duration, selector};
 use super::asking::DnsArgs;
-use super::push::{Push, PushArgs, is_ours};
+use super::push::{Push, PushArgs};
 use super::record::FormArgs;
 use super::speech::{self, Trouble};
 
@@ -350,6 +350,7 @@ impl Rotation<'_> {
     /// What all servers say of a key.
     fn published(&mut self, selector: &Selector) -> Result<Published, Trouble> {
         let own = PublicKey::of(&self.store.key(&self.args.domain, selector)?);
+        let bogus = self.is_bogus(selector)?;
         let survey = self.survey(selector)?;
         let agreement = survey.everywhere(|told| match told {
             Told::Txt { txt, .. } => is_served(txt, &own),
@@ -360,9 +361,27 @@ impl Rotation<'_> {
             wrong: agreement.wrong,
             unknown: agreement.unknown,
             offered: survey.texts().any(|txt| offers(txt, &own)),
-            foreign: is_foreign(survey, &own),
-            bogus: survey.dnssec == Dnssec::Bogus,
+            foreign: has_other_key(survey, &own),
+            bogus,
         })
+    }
+
+    /// Whether DNSSEC does not hold for this key, and does for one that signs: as where a record was added to
+    /// a zone that was not signed anew. Where it holds for none, the new key is no worse than the old one.
+    fn is_bogus(&mut self, selector: &Selector) -> Result<bool, Trouble> {
+        if self.survey(selector)?.dnssec != Dnssec::Bogus {
+            return Ok(false);
+        }
+        let entries = self.store.entries(&self.args.domain)?;
+        for active in entries
+            .iter()
+            .filter(|entry| entry.state == KeyState::Active)
+        {
+            if self.survey(&active.selector)?.dnssec != Dnssec::Bogus {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn survey(&mut self, selector: &Selector) -> Result<&Survey, Trouble> {
@@ -400,12 +419,12 @@ fn offers(txt: &[u8], own: &PublicKey) -> bool {
         || memchr::memmem::find(&squeezed, p.as_bytes()).is_some()
 }
 
-/// Whether something stands at the name that is neither of this key nor of a revoked one, nor said of every
-/// name by a wildcard.
-pub(super) fn is_foreign(survey: &Survey, own: &PublicKey) -> bool {
+/// Whether the record of another key stands at the name, and no wildcard says it of every name.
+fn has_other_key(survey: &Survey, own: &PublicKey) -> bool {
+    let other = |txt: &[u8]| lint(txt, None).key.is_some_and(|key| key != *own);
     survey
         .texts()
-        .any(|txt| !is_ours(txt, own) && !survey.is_wildcard(txt))
+        .any(|txt| other(txt) && !survey.is_wildcard(txt))
 }
 
 /// Whether a verifier finds this key: it is the only key record there, and nothing in it stands in its way.

@@ -318,3 +318,98 @@ fn without_due_a_rotation_that_has_just_ended_is_not_begun_again() {
     world.now += DAY;
     assert_eq!(generates(&world), 2);
 }
+
+/// What is to be done for a pending and a retired key, whatever the servers say.
+#[test]
+fn nothing_is_switched_revoked_or_revealed_on_half_an_answer() {
+    let counts = |right, wrong, unknown| Published {
+        right,
+        wrong,
+        unknown,
+        offered: right > 0,
+        ..Published::default()
+    };
+    let all = counts(2, 0, 0);
+    let none = counts(0, 2, 0);
+    let foreign = Published {
+        foreign: true,
+        ..none
+    };
+    let bogus = Published { bogus: true, ..all };
+    let misspelt = Published {
+        offered: true,
+        ..none
+    };
+    let step_of = |state: KeyState, served: bool, seen: Published| {
+        let mut world = World::new(1, settings());
+        world.settings.due = Some(u64::MAX);
+        world.add("new", KeyType::Rsa, state);
+        world.now += 400 * DAY;
+        let new = Selector::new("new").unwrap();
+        let since = UnixTime(world.now - 300 * DAY);
+        world.key(&new).entry.notes.served = served.then_some(since);
+        let keys: Vec<Key> = world.keys.values().cloned().collect();
+        let steps = steps(&keys, &world.settings, UnixTime(world.now), &mut |_| seen);
+        let word = |step: &Step| match step {
+            Step::Wait { selector, what } if *selector == new => Some(format!("{what:?}")),
+            Step::Wait { .. } => None,
+            Step::Switch { .. } => Some("Switch".to_owned()),
+            step => Some(format!("{step:?}").split(' ').next().unwrap().to_owned()),
+        };
+        steps.iter().find_map(word).unwrap_or_default()
+    };
+    use KeyState::{Pending, Retired, Revoked};
+    for (state, served, seen, want) in [
+        (Pending, false, all, "Served"),
+        (Pending, false, none, "Publish"),
+        (Pending, false, counts(0, 1, 1), "Publish"),
+        (Pending, false, counts(1, 1, 0), "Servers"),
+        (Pending, false, counts(1, 0, 1), "Answers"),
+        (Pending, false, counts(0, 0, 2), "Answers"),
+        (Pending, false, counts(0, 0, 0), "Answers"),
+        (Pending, false, foreign, "Stranger"),
+        (Pending, false, misspelt, "Publish"),
+        (Pending, false, bogus, "Dnssec"),
+        (Pending, true, all, "Switch"),
+        (Pending, true, none, "Lost"),
+        (Pending, true, foreign, "Lost"),
+        (Pending, true, counts(1, 1, 0), "Lost"),
+        (Pending, true, counts(1, 0, 1), "Answers"),
+        (Pending, true, counts(0, 0, 0), "Answers"),
+        (Pending, true, bogus, "Dnssec"),
+        (Retired, false, all, "Withdraw"),
+        (Retired, false, counts(1, 1, 0), "Withdraw"),
+        (Retired, false, misspelt, "Withdraw"),
+        (Retired, false, counts(0, 1, 1), "Answers"),
+        (Retired, false, counts(0, 0, 0), "Answers"),
+        (Retired, false, none, "Revoke"),
+        (Revoked, false, none, "Reveal"),
+        (Revoked, false, misspelt, "Withdrawal"),
+        (Revoked, false, all, "Withdrawal"),
+        (Revoked, false, counts(0, 1, 1), "Withdrawal"),
+    ] {
+        assert_eq!(
+            step_of(state, served, seen),
+            want,
+            "{state} {served} {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_was_left_behind_or_put_there_by_hand_is_not_promoted() {
+    let mut world = World::new(1, settings());
+    world.settings.due = Some(u64::MAX);
+    world.add("older", KeyType::Rsa, KeyState::Pending);
+    world.add("copy", KeyType::Rsa, KeyState::Pending);
+    let copy = Selector::new("copy").unwrap();
+    world.key(&copy).entry.since = None;
+    world.now += DAY;
+    let (rsa, now) = (Selector::new("rsa").unwrap(), UnixTime(world.now));
+    world.key(&rsa).entry.since = Some(now);
+    let acts = world
+        .steps()
+        .into_iter()
+        .filter(|step| !matches!(step, Step::Wait { .. }));
+    assert_eq!(acts.collect::<Vec<Step>>(), []);
+}

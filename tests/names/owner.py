@@ -21,6 +21,10 @@ NEGATIVE_TTL = 300
 TTL = 60
 
 
+# What tells the files of revealed keys apart.
+FINGERPRINT = re.compile(r"\.[0-9a-f]{8}\.pem$")
+
+
 class Turn(NamedTuple):
     """One run of `rotate --json`: what it did, and what is left."""
 
@@ -91,7 +95,8 @@ class Owner:
         return self.turn(self.run("rotate", *self.rotate_args(*args, by_hand=by_hand)))
 
     def rotate_args(self, *args, by_hand=False):
-        return [self.domain, "--nameserver", ADDRESSES[self.resolver], "--json", *([] if by_hand else self.push), *self.options, *args]
+        anchor = ["--trust-anchor", self.names.place / "zones/root.key"]
+        return [self.domain, "--nameserver", ADDRESSES[self.resolver], *anchor, "--json", *([] if by_hand else self.push), *self.options, *args]
 
     @staticmethod
     def turn(done):

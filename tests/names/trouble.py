@@ -17,6 +17,7 @@ def run(names, dkimkit, report):
     together(
         report,
         lambda: refused(owner("live", "refused")),
+        lambda: refused_before(owner("live", "unable")),
         lambda: not_the_primary(owner("live", "elsewhere")),
         lambda: removed(owner("live", "removed")),
         lambda: replaced(owner("live", "replaced")),
@@ -59,33 +60,40 @@ def refused(owner):
     """A wrong secret, an unknown key, no key: nothing changes at the server, and all goes on with the right one."""
     ready(owner)
     right = owner.push
-    pending = None
+    owner.generate("-s", "second", "--algorithm", "ed25519")
     for key, says, hint in (("wrong", "BadSig", "log says why"), ("stranger", "BadKey", "log says why"), (None, "REFUSED", "--tsig-key")):
-        done = owner.publish("first", push=push(owner.names, key=key))
+        done = owner.publish("second", push=push(owner.names, key=key))
         said = done.stderr.decode()
         owner.true(f"publish with {key or 'no'} key", done.returncode == 2 and says.lower() in said.lower() and hint in said, f"exit {done.returncode}: {said}")
         owner.push = push(owner.names, key=key)
         turn = owner.rotate()
         owner.true(f"rotate with {key or 'no'} key", turn.code == 2 and says.lower() in turn.said.lower() and hint in turn.said, f"exit {turn.code}: {turn.said}")
-        states = owner.states()
-        owner.same(f"one key waits, with {key or 'no'} key", sorted(states.values()), ["active", "pending"])
-        pending = pending or next(selector for selector, state in states.items() if state == "pending")
-        owner.same("nothing was published", [owner.published(pending, server) for server in owner.servers], [[], []])
+        owner.same(f"the states, with {key or 'no'} key", owner.states(), {"first": "active", "second": "pending"})
+        owner.same("nothing was published", [owner.published("second", server) for server in owner.servers], [[], []])
         owner.same("what was there is there", owner.published("first"), [owner.record("first")])
-        code, words = findings(owner, pending)
-        owner.same("check warns of the record that is missing", (code, words), (0, {pending: ["record-missing"]}))
+        code, words = findings(owner, "second")
+        owner.same("check warns of the record that is missing", (code, words), (0, {"second": ["record-missing"]}))
     owner.require_passes("mail meanwhile", owner.mail(), ["first"])
     owner.push = right
     turn = owner.rotate()
-    owner.same("with the right key it goes on with the same selector", (turn.code, turn.did[:1]), (75, [("publish", pending)]))
+    owner.same("with the right key it goes on with the same selector", (turn.code, turn.did[:1]), (75, [("publish", "second")]))
     owner.follow()
     owner.forget()
-    switches(owner, "with the right key", pending)
+    switches(owner, "with the right key", "second")
+
+
+def refused_before(owner):
+    """Who may not publish makes no key either."""
+    ready(owner)
+    owner.push = push(owner.names, key="wrong")
+    turn = owner.rotate()
+    owner.same("rotate with the wrong key", (turn.code, owner.states()), (2, {"first": "active"}))
 
 
 def not_the_primary(owner):
     """Servers that do not speak for the zone, or take no updates."""
     ready(owner)
+    owner.generate("-s", "second", "--algorithm", "ed25519")
     for server, says in (("lame", "--server names the primary"), ("resolver", "--server names the primary"), ("nsd", "refused the update")):
         done = owner.publish(push=push(owner.names, server))
         said = done.stderr.decode()
@@ -94,7 +102,7 @@ def not_the_primary(owner):
     owner.same("publish to nobody", done.returncode, 75)
     owner.push = push(owner.names, "closed")
     turn = owner.rotate()
-    owner.same("rotate with nobody there", (turn.code, sorted(owner.states().values())), (75, ["active", "pending"]))
+    owner.same("rotate with nobody there", (turn.code, owner.states()), (75, {"first": "active", "second": "pending"}))
     owner.require_passes("mail meanwhile", owner.mail(), ["first"])
     owner.resolver = "closed"
     turn = owner.rotate()
@@ -147,11 +155,13 @@ def replaced(owner):
     owner.same("check says so", findings(owner, pending), (1, {pending: ["different-key"]}))
     owner.now = until + HOUR
     turn = owner.rotate(by_hand=True)
-    owner.same("it does not switch", (turn.code, turn.words, owner.active()), (1, ["lost", "publish"], ["first"]))
+    owner.same("it does not switch", (turn.code, turn.words, "wait-for-name" in turn.left, owner.active()), (1, ["lost"], True, ["first"]))
+    turn = owner.rotate()
+    owner.same("and does not overwrite it", (turn.code, turn.words, owner.published(pending)), (1, [], [owner.record("first")]))
 
 
 def other_text(owner):
-    """Where the new key is to stand there is a text of SPF: by hand it may stay, pushed it gives way."""
+    """Where the new key is to stand there is a text of SPF: by hand it may stay, and no push takes it away."""
     ready(owner)
     turn = owner.rotate(by_hand=True)
     pending = turn.did[0][1]
@@ -167,7 +177,9 @@ def other_text(owner):
     owner.same("beside it the key is served", (turn.code, turn.words), (75, ["served"]))
     owner.put(pending, SPF)
     turn = owner.rotate()
-    owner.same("pushed, it is alone", (turn.words[:2], owner.published(pending)), (["lost", "publish"], [owner.record(pending)]))
+    owner.true("it is not taken away", turn.code == 2 and "would be lost" in turn.said and owner.published(pending) == [SPF], f"exit {turn.code}: {turn.said}")
+    done = owner.publish(pending, "--force")
+    owner.same("unless by force", (done.returncode, owner.published(pending)), (0, [owner.record(pending)]))
     owner.follow()
     owner.forget()
     switches(owner, "after the text of SPF", pending)
@@ -182,7 +194,7 @@ def two_records(owner):
     owner.forget()
     owner.same("check says so", findings(owner, pending), (1, {pending: ["several-records"]}))
     turn = owner.rotate(by_hand=True)
-    owner.same("it is not served", (turn.code, turn.words, owner.active()), (1, ["publish"], ["first"]))
+    owner.same("it is not served", (turn.code, turn.words, "wait-for-name" in turn.left, owner.active()), (1, [], True, ["first"]))
     owner.put(pending, owner.record(pending))
     owner.forget()
     switches(owner, "after the other is gone", pending)

@@ -14,7 +14,7 @@ use dkimkit::record::lint::{PublicKey, Severity};
 use dkimkit::rotate::Step;
 
 use super::shown::{Record, Spoken};
-use super::{DAY, KeyType, Rotation, Withdraw, is_foreign};
+use super::{DAY, KeyType, Rotation, Withdraw};
 use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::speech::{self, Trouble};
@@ -121,11 +121,8 @@ impl Rotation<'_> {
         if self.args.selectors.contains(selector) {
             return Ok(false);
         }
-        let nobody = PublicKey {
-            key_type: KeyType::Ed25519,
-            bytes: Vec::new(),
-        };
-        let taken = is_foreign(self.survey(selector)?, &nobody);
+        let survey = self.survey(selector)?;
+        let taken = survey.texts().any(|txt| !survey.is_wildcard(txt));
         if taken {
             self.settings.taken.push(selector.clone());
             self.say_once(

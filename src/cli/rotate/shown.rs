@@ -336,6 +336,7 @@ fn waiting(what: Wait) -> String {
         Wait::Age { until: None } => {
             "signs; the last rotation has just ended, or is not over yet".to_owned()
         }
+        Wait::Decision => "is pending, but is older than the key that signs, or nothing but its file speaks of it; it is left alone (`dkimkit keys activate` or `keys revoke`)".to_owned(),
         Wait::FixedSelector => "waits until one of the other selectors is free".to_owned(),
     }
 }
@@ -349,6 +350,7 @@ fn until(what: Wait) -> Option<UnixTime> {
         | Wait::Answers
         | Wait::Dnssec
         | Wait::Stranger
+        | Wait::Decision
         | Wait::FixedSelector => None,
     }
 }
@@ -378,6 +380,7 @@ fn wait_word(what: Wait) -> &'static str {
         Wait::Overlap { .. } => "wait-for-overlap",
         Wait::Age { .. } => "wait-for-age",
         Wait::FixedSelector => "wait-for-selector",
+        Wait::Decision => "wait-for-decision",
     }
 }
 
