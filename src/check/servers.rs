@@ -46,8 +46,9 @@ pub(super) fn judge<'a>(
     if end.is_none() && last.servers.iter().all(|server| silent(server).is_some()) {
         // A firewall may let nobody ask but the resolver.
         match &survey.resolver {
-            Ok(told) => end = Some(told),
-            Err(trouble) => no_answer(&last.name, *trouble, findings),
+            Some(Ok(told)) => end = Some(told),
+            Some(Err(trouble)) => no_answer(&last.name, *trouble, findings),
+            None => {}
         }
     }
     let told = end?;
@@ -417,11 +418,12 @@ fn summary(told: &Told, wanted: &Wanted<'_>) -> String {
 
 fn resolver(survey: &Survey, told: &Told, findings: &mut Vec<Finding>) {
     let (word, message) = match &survey.resolver {
-        Err(trouble) => (
+        None => return,
+        Some(Err(trouble)) => (
             "resolver-failed",
             format!("the name servers answer, but the resolver does not: {trouble}"),
         ),
-        Ok(kept) if !kept.agrees(told) => {
+        Some(Ok(kept)) if !kept.agrees(told) => {
             let left = match kept {
                 Told::Txt { ttl, .. } => format!(", for {ttl} seconds yet"),
                 _ => String::new(),
@@ -431,7 +433,7 @@ fn resolver(survey: &Survey, told: &Told, findings: &mut Vec<Finding>) {
                 format!("the resolver still has an older answer{left}"),
             )
         }
-        Ok(_) => return,
+        Some(Ok(_)) => return,
     };
     let mend = "wait until it is forgotten; nothing is to be changed".to_owned();
     find(findings, Severity::Warning, word, message, mend);

@@ -19,8 +19,9 @@ pub use self::asking::{AnchorError, NO_SELECTOR, Surveyor};
 pub struct Survey {
     /// The name that was asked for, with its final dot.
     pub name: String,
-    /// What the resolver says, CNAMEs followed; the TTL is what is left of it there.
-    pub resolver: Result<Told, Trouble>,
+    /// What the resolver says, CNAMEs followed; the TTL is what is left of it there. It is not asked while the
+    /// servers have no record, or not all of them.
+    pub resolver: Option<Result<Told, Trouble>>,
     /// The name itself, and then each name that a CNAME led to.
     pub links: Vec<Link>,
     /// Whether the chain of CNAMEs came back to a name that it had passed, or was cut after eight.
@@ -257,6 +258,19 @@ impl Server {
 }
 
 impl Link {
+    /// Whether it is of use, and does no harm, to ask a resolver too: all servers have the same record, or none
+    /// gives any answer.
+    fn is_settled(&self) -> bool {
+        let mut answers = self
+            .servers
+            .iter()
+            .filter_map(|server| server.answer().as_ref().ok());
+        match answers.next() {
+            Some(first) => first.is_something() && answers.all(|told| told.agrees(first)),
+            None => true,
+        }
+    }
+
     /// The name that this one stands for, if any of the servers says so.
     pub fn target(&self) -> Option<&str> {
         self.servers

@@ -346,11 +346,13 @@ impl Lookup {
     }
 
     /// Asks one server after the other until one says something definite. One that keeps silent may still
-    /// answer while the next is asked; one that failed is not asked again.
+    /// answer while the next is asked; one that failed is not asked again, unless a connection broke, as it
+    /// does when a server begins anew.
     async fn ask_in_turns(&self, query: &Query) -> Result<Said, Cause> {
         let mut attempts = self.attempts.iter();
         let mut running = JoinSet::new();
         let mut failed: Vec<usize> = Vec::new();
+        let mut broken: HashSet<usize> = HashSet::new();
         let mut worst = Cause::Timeout;
         loop {
             let mut next = attempts.by_ref().filter(|a| !failed.contains(&a.server));
@@ -367,7 +369,9 @@ impl Lookup {
                     return Ok(said);
                 }
                 Ok(Some(Ok((server, Err(cause))))) => {
-                    failed.push(server);
+                    if cause != Cause::Network || !broken.insert(server) {
+                        failed.push(server);
+                    }
                     worst = telling(worst, cause);
                 }
                 Ok(Some(Err(_))) => worst = telling(worst, Cause::Network),
@@ -457,7 +461,8 @@ pub enum ResolverError {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, UdpSocket};
     use std::thread;
 
     use hickory_resolver::proto::op::Message;
@@ -492,6 +497,46 @@ mod tests {
             }
         });
         addr
+    }
+
+    /// A server whose answers need TCP, and that drops the first connection, as one that is loaded anew.
+    fn beginning_anew() -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        let listener = TcpListener::bind(addr).unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+                let mut message = Message::from_vec(&buffer[..len]).unwrap().into_response();
+                message.metadata.truncation = true;
+                socket.send_to(&message.to_vec().unwrap(), from).unwrap();
+            }
+        });
+        thread::spawn(move || {
+            drop(listener.accept());
+            while let Ok((mut stream, _)) = listener.accept() {
+                let mut len = [0; 2];
+                stream.read_exact(&mut len).unwrap();
+                let mut bytes = vec![0; usize::from(u16::from_be_bytes(len))];
+                stream.read_exact(&mut bytes).unwrap();
+                let mut message = Message::from_vec(&bytes).unwrap().into_response();
+                let txt = RData::TXT(TXT::from_bytes(vec![b"x"]));
+                let name = message.queries[0].name().clone();
+                message.add_answer(Record::from_rdata(name, 300, txt));
+                let bytes = message.to_vec().unwrap();
+                let len = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+                stream
+                    .write_all(&[&len, bytes.as_slice()].concat())
+                    .unwrap();
+            }
+        });
+        addr
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_made_once_more() {
+        let answer = ask(&resolver(&[beginning_anew()]), "a");
+        assert!(matches!(answer, Answer::Records { .. }), "{answer:?}");
     }
 
     fn resolver(servers: &[SocketAddr]) -> Resolver {

@@ -83,10 +83,12 @@ impl Report {
                 .servers
                 .iter()
                 .filter_map(|server| server.answer().as_ref().ok());
-            answers.chain(&survey.resolver).find_map(|told| match told {
-                Told::Txt { txt, .. } => Some(txt),
-                _ => None,
-            })
+            answers
+                .chain(survey.resolver.iter().flatten())
+                .find_map(|told| match told {
+                    Told::Txt { txt, .. } => Some(txt),
+                    _ => None,
+                })
         });
         let records = served.unwrap_or(&self.txt);
         records

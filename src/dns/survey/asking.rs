@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::dnssec::TrustAnchors;
+use hickory_proto::rr::RecordType;
 use tokio::task::JoinSet;
 
 use super::{Dnssec, Link, Server, Soa, Survey, Told, Trouble, Unasked, ZoneCut, proof};
@@ -90,7 +91,20 @@ impl Surveyor {
                 }
             }
         }
-        let (resolver, dnssec) = tokio::join!(self.resolved(name), self.dnssec(name));
+        // A resolver that is asked too early remembers for long that there is nothing.
+        let last = links.last();
+        let (resolver, dnssec) = if last.is_some_and(Link::is_settled) {
+            let asked = self.dnssec(name.as_str(), RecordType::TXT);
+            let (resolver, dnssec) = tokio::join!(self.resolved(name), asked);
+            (Some(resolver), dnssec)
+        } else {
+            let zone = links.iter().find_map(|link| link.zone.as_ref());
+            let dnssec = match zone {
+                Some(zone) => self.dnssec(&zone.name, RecordType::SOA).await,
+                None => Dnssec::Unknown,
+            };
+            (None, dnssec)
+        };
         Survey {
             name: name.as_str().to_owned(),
             resolver,
@@ -100,8 +114,23 @@ impl Surveyor {
         }
     }
 
+    /// For the name of a key, the resolver is asked about its domain alone, as long as nothing speaks for a
+    /// zone of its own: what is not there yet would be remembered as missing.
     async fn link(&self, name: &str, is_key_name: bool) -> Link {
-        let (zone, trouble) = self.zone_of(name).await;
+        if is_key_name {
+            let link = self.link_from(domain_of(name), name).await;
+            let referral =
+                |server: &Server| matches!(server.answer(), Err(Trouble::NotAuthoritative));
+            if !link.servers.iter().any(referral) {
+                return link;
+            }
+        }
+        self.link_from(name, name).await
+    }
+
+    /// Looks at a name, in the zone that is found from `start` upwards.
+    async fn link_from(&self, start: &str, name: &str) -> Link {
+        let (zone, trouble) = self.zone_of(start).await;
         let mut link = Link {
             name: name.to_owned(),
             zone,
@@ -134,7 +163,7 @@ impl Surveyor {
         {
             zone.negative_ttl = ttl;
         }
-        if is_key_name {
+        if name.contains("._domainkey.") {
             self.look_around(&mut link, &zone.name).await;
         }
         link
@@ -300,10 +329,10 @@ impl Surveyor {
     }
 
     /// What the first resolver that answers leads to.
-    async fn dnssec(&self, name: &KeyName) -> Dnssec {
+    async fn dnssec(&self, name: &str, kind: RecordType) -> Dnssec {
         for resolver in &self.resolvers {
             let anchors = self.anchors.clone();
-            let found = proof::of_txt(name.as_str(), *resolver, anchors, self.patience).await;
+            let found = proof::of_answer(name, kind, *resolver, anchors, self.patience).await;
             if found != Dnssec::Unknown {
                 return found;
             }

@@ -32,10 +32,11 @@ impl<H: DnsHandle> DnsHandle for Unjudged<H> {
     }
 }
 
-/// What the TXT records at a name, or their absence, are worth. `patience` is for each answer, and the chain
+/// What the records of this type at a name, or their absence, are worth. `patience` is for each answer, and the chain
 /// to the root has some dozen.
-pub(super) async fn of_txt(
+pub(super) async fn of_answer(
     name: &str,
+    kind: RecordType,
     resolver: SocketAddr,
     anchors: Arc<TrustAnchors>,
     patience: Duration,
@@ -52,7 +53,7 @@ pub(super) async fn of_txt(
     options.use_edns = true;
     let mut known = None;
     for _ in 0..=MAX_CNAMES {
-        let asked = validating.lookup(Query::query(name, RecordType::TXT), options);
+        let asked = validating.lookup(Query::query(name, kind), options);
         let found = match timeout(4 * patience, asked.first_answer()).await {
             Ok(Ok(answer)) => match answer.answers.as_slice() {
                 [] => of_records(&answer.authorities),
