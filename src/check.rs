@@ -231,6 +231,15 @@ fn records(
     if wildcard {
         let right = looked_at
             .is_some_and(|seen| seen.key.is_some() && (own.is_some() || wanted.key.is_none()));
+        let idle = matches!(wanted.role, Role::Waits | Role::HasSigned);
+        if !right && idle {
+            let message = format!(
+                "there is no TXT record of its own at {}",
+                name.trim_end_matches('.')
+            );
+            find(Severity::Error, "record-missing", message, &publish);
+            return;
+        }
         let severity = if right {
             Severity::Note
         } else {

@@ -116,6 +116,16 @@ pub enum Step {
         /// Its selector.
         selector: Selector,
     },
+    /// Remember that no server offers a revoked key any more.
+    Gone {
+        /// Its selector.
+        selector: Selector,
+    },
+    /// Forget that: one offers it again.
+    Back {
+        /// Its selector.
+        selector: Selector,
+    },
     /// Publish the private half.
     Reveal {
         /// Its selector.
@@ -342,14 +352,19 @@ impl Line<'_> {
         let hidden = self.in_state(KeyState::Revoked).filter(|key| !key.revealed);
         for key in hidden.filter(|_| self.settings.reveal) {
             let selector = key.entry.selector.clone();
-            let until = after(since(key), key.entry.notes.hold.unwrap_or(DAY));
             let wait = |selector, what| Step::Wait { selector, what };
-            steps.push(if self.now < until {
-                wait(selector, Wait::Caches { until })
-            } else if published(&selector).is_gone() {
-                Step::Reveal { selector }
-            } else {
-                wait(selector, Wait::Withdrawal)
+            let is_gone = published(&selector).is_gone();
+            steps.push(match key.entry.notes.gone {
+                None if is_gone => Step::Gone { selector },
+                None => wait(selector, Wait::Withdrawal),
+                Some(_) if !is_gone => Step::Back { selector },
+                Some(gone) => {
+                    let until = after(gone, key.entry.notes.hold.unwrap_or(DAY));
+                    match self.now < until {
+                        true => wait(selector, Wait::Caches { until }),
+                        false => Step::Reveal { selector },
+                    }
+                }
             });
         }
         steps

@@ -1,6 +1,7 @@
 //! What the servers say, and whether they agree.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use super::{Finding, Role, Wanted};
 use crate::dns::client::Failure;
@@ -26,6 +27,8 @@ pub(super) fn judge<'a>(
         end = agreed(link, &answers, is_last, wanted, findings);
     }
     if survey.endless {
+        // A resolver gives up on them, and that is no news.
+        findings.retain(|finding| finding.word != "resolver-failed");
         find(
             findings,
             Severity::Error,
@@ -199,6 +202,20 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
             mend,
         );
     }
+    if let Some(trouble) = link.trouble {
+        let name = link.name.trim_end_matches('.');
+        let message =
+            format!("the resolver cannot say whether {name} is in a zone of its own: {trouble}");
+        let mend = "try again, or name another resolver with --nameserver".to_owned();
+        find(
+            findings,
+            Severity::Warning,
+            "resolver-failed",
+            message,
+            mend,
+        );
+    }
+    named_differently(link, findings);
     let answered = link.servers.iter().any(|server| server.answer().is_ok());
     for server in &link.servers {
         let name = describe(server);
@@ -249,6 +266,32 @@ fn reachable(link: &Link, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// Whether the servers agree on who they are.
+fn named_differently(link: &Link, findings: &mut Vec<Finding>) {
+    let sets = link.servers.iter().map(|server| &server.named);
+    let sets: Vec<&BTreeSet<String>> = sets.filter(|named| !named.is_empty()).collect();
+    if sets.windows(2).all(|pair| pair[0] == pair[1]) {
+        return;
+    }
+    let names = sets.into_iter().flatten();
+    let names: BTreeSet<&str> = names.map(|name| name.trim_end_matches('.')).collect();
+    let names = names.into_iter().collect::<Vec<&str>>().join(", ");
+    let zone = link
+        .zone
+        .as_ref()
+        .map_or("the zone", |zone| zone.name.trim_end_matches('.'));
+    let message =
+        format!("not all name servers of {zone} name the same servers; together they name {names}");
+    let mend = "let all servers, and the parent of the zone, have the same NS records".to_owned();
+    find(
+        findings,
+        Severity::Warning,
+        "name-servers-differ",
+        message,
+        mend,
+    );
 }
 
 /// Resolvers ask over UDP first, and many give up then.

@@ -1,7 +1,7 @@
 //! The words of the findings.
 
 /// Every word that a finding may have, with what it means, for documentation; the README shows this table.
-pub const WORDS: [(&str, &str); 56] = [
+pub const WORDS: [(&str, &str); 57] = [
     (
         "record-missing",
         "there is no TXT record at the name of the key",
@@ -75,6 +75,10 @@ pub const WORDS: [(&str, &str); 56] = [
         "a CNAME leads to where no record stands",
     ),
     ("cname-loop", "CNAMEs lead round in a circle"),
+    (
+        "name-servers-differ",
+        "the name servers do not agree on who they are",
+    ),
     ("server-out-of-step", "not all name servers say the same"),
     (
         "server-not-authoritative",

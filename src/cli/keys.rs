@@ -1,7 +1,7 @@
 //! `dkimkit keys`: what is in the key store, and which of it signs.
 
 use dkimkit::key::KeyType;
-use dkimkit::keystore::{Entry, KeyState, KeyStore};
+use dkimkit::keystore::{Entry, KeyState, KeyStore, StoreError};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::publish::{revoked, zone_line};
 use dkimkit::report::spaced_json;
@@ -120,7 +120,11 @@ fn set(change: &Change, state: KeyState) -> Result<Exit, Trouble> {
 fn revoke(change: &Change) -> Result<Exit, Trouble> {
     let store = change.store.store();
     let (domain, selector) = (&change.domain, &change.selector);
-    let record = revoked(&store.record(domain, selector)?);
+    // A key that cannot be read any more is withdrawn all the same.
+    let record = match store.record(domain, selector) {
+        Err(StoreError::Key { .. }) => "v=DKIM1; p=".to_owned(),
+        record => revoked(&record?),
+    };
     let name = KeyName::new(selector, domain).map_err(Trouble::usage)?;
     set(change, KeyState::Revoked)?;
     output::print(&zone_line(&name, &record))?;

@@ -13,7 +13,7 @@ use dkimkit::dns::survey::NO_SELECTOR;
 use dkimkit::keystore::{Entry, KeyState, unsafe_mode};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::publish::{DEFAULT_TTL, revoked};
-use dkimkit::record::lint::{PublicKey, RecordFault, lint};
+use dkimkit::record::lint::{PublicKey, RecordFault, is_of_key, lint};
 
 use zeroize::Zeroizing;
 
@@ -97,7 +97,7 @@ impl Push {
         if joined == want {
             return Ok(name);
         }
-        if let Some(stranger) = joined.iter().find(|txt| !force && !is_ours(txt, own)) {
+        if let Some(stranger) = joined.iter().find(|txt| !force && !is_of_key(txt, own)) {
             return Err(not_ours(&name, stranger));
         }
         let change = Change {
@@ -152,6 +152,7 @@ impl Push {
                 name: name.clone(),
                 kind: Kind::Txt,
                 recursion: false,
+                unchecked: false,
             };
             let reply = ask(self.server, &question, Transport::Tcp, self.patience).await?;
             let own = || reply.answers.iter().filter(|rr| rr.name == name);
@@ -163,33 +164,43 @@ impl Push {
                 Data::Txt(strings) => Some(strings.clone()),
                 _ => None,
             });
+            let seen: Vec<Vec<Vec<u8>>> = txt.collect();
+            if (target.is_some() || !seen.is_empty())
+                && self.is_wildcard(&name, target.as_deref(), &seen).await?
+            {
+                return Ok((name, Vec::new()));
+            }
             match target {
                 Some(target) => name = target,
-                None => {
-                    let seen: Vec<Vec<Vec<u8>>> = txt.collect();
-                    let synthesised = !seen.is_empty() && self.is_wildcard(&name, &seen).await?;
-                    let seen = if synthesised { Vec::new() } else { seen };
-                    return Ok((name, seen));
-                }
+                None => return Ok((name, seen)),
             }
         }
         Err(UpdateError::NoZone { name })
     }
 
-    /// Whether a name beside this one, which nobody would choose, has the same records.
-    async fn is_wildcard(&self, name: &str, seen: &[Vec<Vec<u8>>]) -> Result<bool, UpdateError> {
+    /// Whether a name beside this one, which nobody would choose, has the same CNAME or records.
+    async fn is_wildcard(
+        &self,
+        name: &str,
+        target: Option<&str>,
+        seen: &[Vec<Vec<u8>>],
+    ) -> Result<bool, UpdateError> {
         let parent = name.split_once('.').map_or("", |(_, rest)| rest);
         let question = Question {
             name: format!("{NO_SELECTOR}.{parent}"),
             kind: Kind::Txt,
             recursion: false,
+            unchecked: false,
         };
         let reply = ask(self.server, &question, Transport::Tcp, self.patience).await?;
-        let txt = reply.answers.iter().filter_map(|rr| match &rr.data {
+        let own = || reply.answers.iter().filter(|rr| rr.name == question.name);
+        let same_target =
+            own().any(|rr| matches!(&rr.data, Data::Cname(t) if Some(t.as_str()) == target));
+        let txt = own().filter_map(|rr| match &rr.data {
             Data::Txt(strings) => Some(strings),
             _ => None,
         });
-        Ok(txt.eq(seen))
+        Ok(same_target || !seen.is_empty() && txt.eq(seen))
     }
 
     fn trouble(&self, error: &UpdateError) -> Trouble {
@@ -220,12 +231,6 @@ impl Push {
 }
 
 const MAX_CNAMES: usize = 8;
-
-/// Whether a record may give way to one of this key: it is of the same key, or of none.
-fn is_ours(txt: &[u8], own: &PublicKey) -> bool {
-    let seen = lint(txt, None);
-    seen.faults != [RecordFault::NotKeyRecord] && seen.key.is_none_or(|key| key == *own)
-}
 
 fn not_ours(name: &str, txt: &[u8]) -> Trouble {
     let name = name.trim_end_matches('.');
@@ -317,6 +322,19 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         let record = store.record(&args.domain, selector)?;
         let entry = entries.iter().find(|entry| entry.selector == *selector);
         let withdrawn = entry.is_some_and(|entry| entry.state == KeyState::Revoked);
+        let signs = entry.is_some_and(|entry| entry.state == KeyState::Active);
+        if signs && (args.revoked || args.remove) && !args.force {
+            let domain = &args.domain;
+            return Err(Trouble::usage(format!(
+                "{selector} of {domain} is active: mail is signed with it"
+            ))
+            .hint(format!(
+                "dkimkit keys revoke {domain} {selector} lets it sign no more"
+            ))
+            .hint(format!(
+                "dkimkit rotate {domain} puts another key in its place first"
+            )));
+        }
         let record = match args {
             Args { remove: true, .. } => None,
             _ if args.revoked || withdrawn => Some(revoked(&record)),

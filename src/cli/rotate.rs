@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use dkimkit::canon::Sink as _;
 use dkimkit::dns::survey::{Dnssec, Survey, Told};
 use dkimkit::hash::{HashAlgorithm, Hasher};
-use dkimkit::key::{KeyType, SigningKey, encode_base64};
+use dkimkit::key::{KeyType, SigningKey};
 use dkimkit::keystore::{Entry, KeyState, KeyStore, StoreError};
 use dkimkit::name::{Domain, KeyName, Selector};
-use dkimkit::record::lint::{Linted, PublicKey, RecordFault, Severity, lint};
+use dkimkit::record::lint::{Linted, PublicKey, RecordFault, Severity, is_of_key, lint};
 use dkimkit::rotate::{Key, Published, Settings, Step, steps};
 use dkimkit::time::UnixTime;
 
@@ -269,9 +269,10 @@ impl Rotation<'_> {
             }
             let key = match self.store.key(&domain, &entry.selector) {
                 Ok(key) => key,
-                Err(error) if entry.state == KeyState::Revoked => {
+                Err(error) if matches!(entry.state, KeyState::Retired | KeyState::Revoked) => {
+                    let state = entry.state;
                     self.say_once(
-                        || speech::warning(format!("{error}; the key is revoked, and left out")),
+                        || speech::warning(format!("{error}; the key is {state}, and left out")),
                         &error,
                     );
                     continue;
@@ -297,18 +298,24 @@ impl Rotation<'_> {
         let path = self.reveal_path(&entry.selector, key)?;
         let pem = key.to_pkcs8_pem().map_err(Trouble::usage)?;
         let known = path.and_then(|path| std::fs::read(path).ok());
-        Ok(known.is_none_or(|known| known != pem.as_bytes()) && !self.is_in_use(key)?)
+        Ok(known.is_none_or(|known| known != pem.as_bytes()) && !self.is_in_use(entry, key)?)
     }
 
-    /// Whether the same key stands in the store under another name, and is not revoked there.
-    fn is_in_use(&self, key: &SigningKey) -> Result<bool, Trouble> {
+    /// Whether the same key stands in the store under another name, and is not withdrawn for long there.
+    fn is_in_use(&self, own: &Entry, key: &SigningKey) -> Result<bool, Trouble> {
+        let now = self.now();
         for domain in self.store.domains()? {
             for other in self.store.entries(&domain)? {
+                let is_own = domain == self.args.domain && other.selector == own.selector;
                 let same = || {
                     let other = self.store.key(&domain, &other.selector);
                     other.is_ok_and(|other| other.public_bytes() == key.public_bytes())
                 };
-                if other.state != KeyState::Revoked && same() {
+                let hold = other.notes.hold.unwrap_or(DAY);
+                let is_gone = |gone: UnixTime| now.0 >= gone.0.saturating_add(hold);
+                let withdrawn =
+                    other.state == KeyState::Revoked && other.notes.gone.is_some_and(is_gone);
+                if !is_own && !withdrawn && same() {
                     return Ok(true);
                 }
             }
@@ -366,10 +373,12 @@ impl Rotation<'_> {
         })
     }
 
-    /// Whether DNSSEC does not hold for this key, and does for one that signs: as where a record was added to
-    /// a zone that was not signed anew. Where it holds for none, the new key is no worse than the old one.
+    /// Whether DNSSEC does not hold for this key, or cannot be judged, and can be for one that signs: as where
+    /// a record was added to a zone that was not signed anew. Where it holds for none, the new key is no worse
+    /// than the old one.
     fn is_bogus(&mut self, selector: &Selector) -> Result<bool, Trouble> {
-        if self.survey(selector)?.dnssec != Dnssec::Bogus {
+        let is_sound = |dnssec| matches!(dnssec, Dnssec::Secure | Dnssec::Insecure);
+        if is_sound(self.survey(selector)?.dnssec) {
             return Ok(false);
         }
         let entries = self.store.entries(&self.args.domain)?;
@@ -377,7 +386,7 @@ impl Rotation<'_> {
             .iter()
             .filter(|entry| entry.state == KeyState::Active)
         {
-            if self.survey(&active.selector)?.dnssec != Dnssec::Bogus {
+            if is_sound(self.survey(&active.selector)?.dnssec) {
                 return Ok(true);
             }
         }
@@ -409,19 +418,13 @@ const TOLERANCE: u64 = 300;
 
 /// Whether a record gives the key to anybody who looks for it hard enough.
 fn offers(txt: &[u8], own: &PublicKey) -> bool {
-    let p = encode_base64(&own.bytes);
-    let squeezed: Vec<u8> = txt
-        .iter()
-        .copied()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
-    lint(txt, None).key.as_ref() == Some(own)
-        || memchr::memmem::find(&squeezed, p.as_bytes()).is_some()
+    is_of_key(txt, own) && !lint(txt, None).faults.contains(&RecordFault::Revoked)
 }
 
 /// Whether the record of another key stands at the name, and no wildcard says it of every name.
 fn has_other_key(survey: &Survey, own: &PublicKey) -> bool {
-    let other = |txt: &[u8]| lint(txt, None).key.is_some_and(|key| key != *own);
+    let other =
+        |txt: &[u8]| lint(txt, None).faults != [RecordFault::NotKeyRecord] && !is_of_key(txt, own);
     survey
         .texts()
         .any(|txt| other(txt) && !survey.is_wildcard(txt))

@@ -65,6 +65,8 @@ pub struct Question {
     pub kind: Kind,
     /// Whether the server is to ask others (RD): yes for a resolver, no for an authoritative server.
     pub recursion: bool,
+    /// Whether a resolver is to give what DNSSEC does not prove, too (CD).
+    pub unchecked: bool,
 }
 
 /// What a server answered.
@@ -76,6 +78,8 @@ pub struct Reply {
     pub authoritative: bool,
     /// TC: there is more than fitted.
     pub truncated: bool,
+    /// AD: a resolver has validated it.
+    pub authentic: bool,
     /// The records of the answer section.
     pub answers: Vec<Rr>,
     /// Those of the authority section.
@@ -230,6 +234,7 @@ const UDP_SENDINGS: u32 = 3;
 ///     name: "mail._domainkey.example.com.".to_owned(),
 ///     kind: Kind::Txt,
 ///     recursion: false,
+///     unchecked: false,
 /// };
 /// let server = "192.0.2.53:53".parse().unwrap();
 /// match ask(server, &question, Transport::Tcp, Duration::from_secs(5)).await {
@@ -269,8 +274,9 @@ async fn ask_once(
     let name = Name::from_ascii(&question.name).map_err(|_| Failure::Name)?;
     let mut message = Message::query();
     message.metadata.recursion_desired = question.recursion;
-    // What a validating resolver thinks of it is another question.
-    message.metadata.checking_disabled = question.recursion;
+    // RFC 6840 §5.7: so one asks to be told of AD.
+    message.metadata.authentic_data = question.recursion;
+    message.metadata.checking_disabled = question.unchecked;
     message.add_query(Query::query(name, question.kind.record_type()));
     if edns {
         let mut edns = Edns::new();
@@ -289,6 +295,7 @@ async fn ask_once(
         code: Code::read(answer.metadata.response_code),
         authoritative: answer.metadata.authoritative,
         truncated: answer.metadata.truncation,
+        authentic: answer.metadata.authentic_data,
         answers: answer.answers.iter().map(Rr::read).collect(),
         authority: answer.authorities.iter().map(Rr::read).collect(),
     })

@@ -75,6 +75,8 @@ pub struct Server {
     pub needs_tcp: bool,
     /// Its version of the zone.
     pub soa: Option<Soa>,
+    /// The name servers of the zone, as it says.
+    pub named: BTreeSet<String>,
 }
 
 /// A server of a zone that was not asked.
@@ -168,14 +170,21 @@ impl fmt::Display for Trouble {
 }
 
 impl Survey {
-    /// The name at which the record stands, or should: the last of the chain.
+    /// The name at which the record stands, or should: the last of the chain, unless a wildcard made it.
     pub fn record_name(&self) -> &str {
-        self.links.last().map_or(&self.name, |link| &link.name)
+        self.record_link().map_or(&self.name, |link| &link.name)
+    }
+
+    fn record_link(&self) -> Option<&Link> {
+        match self.is_wildcard_alias() {
+            true => self.links.first(),
+            false => self.links.last(),
+        }
     }
 
     /// The zone in which it lies, without a final dot, if one was found.
     pub fn zone(&self) -> Option<&str> {
-        let zone = self.links.last()?.zone.as_ref()?;
+        let zone = self.record_link()?.zone.as_ref()?;
         Some(zone.name.trim_end_matches('.'))
     }
 
@@ -204,16 +213,35 @@ impl Survey {
 
     /// Whether a wildcard gives this text at every name.
     pub fn is_wildcard(&self, text: &[u8]) -> bool {
-        let mut links = self.links.iter();
-        let first = links.next().and_then(|link| link.wildcard.as_ref());
-        matches!(first, Some(Told::Txt { txt, .. }) if txt.iter().any(|own| own == text))
+        let first = self.links.first().and_then(|link| link.wildcard.as_ref());
+        let same = |told: &Told| matches!(told, Told::Txt { txt, .. } if txt.iter().any(|own| own == text));
+        self.is_wildcard_alias() || first.is_some_and(same)
+    }
+
+    /// Whether the name is a CNAME only because every name beside it is.
+    fn is_wildcard_alias(&self) -> bool {
+        let first = self.links.first();
+        let target = first.and_then(Link::target);
+        match first.and_then(|link| link.wildcard.as_ref()) {
+            Some(Told::Alias { target: own, .. }) => target == Some(own.as_str()),
+            _ => false,
+        }
     }
 
     /// How many of the servers that can be asked from here lead to an answer that is `right`.
     pub fn everywhere(&self, right: impl Fn(&Told) -> bool) -> Agreement {
         let mut agreement = Agreement::default();
+        // A CNAME may lead to where nobody is.
+        if let Some(last) = self.links.last()
+            && last.zone.is_none()
+            && last.trouble.is_none()
+        {
+            agreement.wrong += 1;
+        }
         for (at, link) in self.links.iter().enumerate() {
             let next = self.links.get(at + 1).map(|next| next.name.as_str());
+            // The name may be in a zone of its own, whose servers nobody has named.
+            agreement.unknown += usize::from(link.trouble.is_some());
             // One without an address is asked by nobody.
             agreement.unknown += link
                 .unasked
@@ -221,6 +249,18 @@ impl Survey {
                 .filter(|unasked| unasked.why.is_some())
                 .count();
             for server in &link.servers {
+                if server.udp.is_err() && server.tcp.is_ok() {
+                    // Resolvers ask over UDP first.
+                    agreement.unknown += 1;
+                    continue;
+                }
+                if let (Ok(udp), Ok(tcp)) = (&server.udp, &server.tcp)
+                    && !server.truncated
+                    && !udp.agrees(tcp)
+                {
+                    agreement.wrong += 1;
+                    continue;
+                }
                 match (server.answer(), next) {
                     // Who has IPv6 asks such a server; this machine cannot know what it says.
                     (Err(Trouble::Silent(Failure::NoIpv6)), _) => {}

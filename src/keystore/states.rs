@@ -64,6 +64,8 @@ pub struct Notes {
     pub served: Option<UnixTime>,
     /// `hold`: how long, in seconds, caches may keep what was published before the last change.
     pub hold: Option<u64>,
+    /// `gone`: since when no authoritative server offers the key any more.
+    pub gone: Option<UnixTime>,
     /// `lifetime`: the longest time, in seconds, from t= to x= of a signature with this key.
     pub lifetime: Option<u64>,
 }
@@ -76,6 +78,7 @@ impl Entry {
             self.since = Some(now);
             self.notes.served = None;
             self.notes.hold = None;
+            self.notes.gone = None;
         }
     }
 
@@ -139,6 +142,9 @@ impl Line {
                 ("served", time) if notes.served.is_none() => {
                     notes.served = Some(UnixTime::read(time)?);
                 }
+                ("gone", time) if notes.gone.is_none() => {
+                    notes.gone = Some(UnixTime::read(time)?);
+                }
                 ("hold", seconds) if notes.hold.is_none() => {
                     notes.hold = Some(seconds.parse().ok()?);
                 }
@@ -155,6 +161,9 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.state, self.since.to_rfc3339())?;
+        if let Some(time) = self.notes.gone {
+            write!(f, " gone={}", time.to_rfc3339())?;
+        }
         if let Some(seconds) = self.notes.hold {
             write!(f, " hold={seconds}")?;
         }
@@ -217,7 +226,7 @@ mod tests {
                     # nobody but Ann touches these\n\
                     a active 2026-11-21T11:05:00Z lifetime=1209600\n\
                     b pending 2026-11-21T11:05:00Z hold=3600 served=2026-11-22T00:00:00Z\n\
-                    c revoked 2026-11-21T11:05:00Z\n";
+                    c revoked 2026-11-21T11:05:00Z gone=2026-11-22T00:00:00Z hold=300\n";
         let states = States::read(text).unwrap();
         assert_eq!(states.write(&domain), text);
         let reordered = "b pending 2026-11-21T11:05:00Z served=2026-11-22T00:00:00Z hold=3600";

@@ -302,6 +302,34 @@ pub fn lint(text: &[u8], signing: Option<&PublicKey>) -> Linted {
     }
 }
 
+/// Whether a record is of this key, or of none: it holds the key, if only misspelt or with a piece missing, or
+/// p= is empty.
+///
+/// ```
+/// use dkimkit::key::{KeyKind, SigningKey, encode_base64};
+/// use dkimkit::record::lint::{PublicKey, is_of_key};
+/// let key = PublicKey::of(&SigningKey::generate(KeyKind::Ed25519)?);
+/// let p = encode_base64(&key.bytes);
+/// assert!(is_of_key(format!("\"v=DKIM1\\; k=ed25519\\; p={p}\"").as_bytes(), &key));
+/// assert!(is_of_key(b"v=DKIM1; p=", &key));
+/// assert!(!is_of_key(b"v=DKIM1; p=Zm9v", &key));
+/// assert!(!is_of_key(b"v=spf1 -all", &key));
+/// # Ok::<(), dkimkit::key::KeyError>(())
+/// ```
+pub fn is_of_key(text: &[u8], own: &PublicKey) -> bool {
+    let seen = lint(text, Some(own));
+    let mut clean = Vec::new();
+    clean.extend_from_slice(&unpasted(text, &mut Vec::new()));
+    clean.retain(|b| !b.is_ascii_whitespace());
+    let whole = encode_base64(&own.bytes).into_bytes();
+    let p = TagList::parse(&clean, MAX_TAGS).ok();
+    let p = p.and_then(|list| list.get("p").map(|tag| tag.value.to_vec()));
+    seen.faults.contains(&RecordFault::Revoked)
+        || seen.key.as_ref() == Some(own)
+        || memchr::memmem::find(&clean, &whole).is_some()
+        || p.is_some_and(|p| is_piece(&p, &whole))
+}
+
 /// The text without what belongs to zone files; a note for people (n=) may hold anything.
 fn unpasted<'a>(text: &'a [u8], faults: &mut Vec<RecordFault>) -> Cow<'a, [u8]> {
     let note = TagList::parse(text, MAX_TAGS).ok();
@@ -453,16 +481,8 @@ fn size(bits: usize, faults: &mut Vec<RecordFault>) {
 /// Whether what stands in p= is a key from which a piece was lost: the signing key without one stretch, or
 /// DER that ends before it says that it does.
 fn is_cut(text: &[u8], bytes: Option<&[u8]>, signing: Option<&PublicKey>) -> bool {
-    if let Some(signing) = signing {
-        let whole = encode_base64(&signing.bytes).into_bytes();
-        let same = |(a, b): &(&u8, &u8)| a == b;
-        let head = whole.iter().zip(text).take_while(same).count();
-        let tail = whole.iter().rev().zip(text.iter().rev());
-        let tail = tail.take_while(same).count();
-        // A few letters are equal by chance.
-        if text.len() < whole.len() && head + tail >= text.len() && text.len() >= 16 {
-            return true;
-        }
+    if signing.is_some_and(|signing| is_piece(text, encode_base64(&signing.bytes).as_bytes())) {
+        return true;
     }
     // A SEQUENCE with a length of two octets, as that of every RSA key from 1024 bits on.
     match bytes {
@@ -473,6 +493,19 @@ fn is_cut(text: &[u8], bytes: Option<&[u8]>, signing: Option<&PublicKey>) -> boo
         _ => false,
     }
 }
+
+/// Whether a text is another without one stretch of it.
+fn is_piece(text: &[u8], whole: &[u8]) -> bool {
+    let same = |(a, b): &(&u8, &u8)| a == b;
+    let head = whole.iter().zip(text).take_while(same).count();
+    let tail = whole.iter().rev().zip(text.iter().rev());
+    let tail = tail.take_while(same).count();
+    // RSA keys begin alike, and a few letters are equal by chance.
+    text.len() < whole.len() && head + tail >= text.len() && text.len() >= MIN_PIECE
+}
+
+/// As many letters of base64 as RSA keys of one size may have in common, and some more.
+const MIN_PIECE: usize = 64;
 
 fn tags(list: &TagList<'_>, faults: &mut Vec<RecordFault>) {
     if let Some(tag) = list.get("h")

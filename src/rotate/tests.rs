@@ -155,7 +155,14 @@ impl World {
                 }
                 self.key(to).entry.set_state(KeyState::Active, now);
             }
-            Step::Revoke { selector } => self.key(selector).entry.set_state(KeyState::Revoked, now),
+            Step::Revoke { selector } => {
+                let entry = &mut self.key(selector).entry;
+                entry.set_state(KeyState::Revoked, now);
+                entry.notes.gone = Some(now);
+                entry.notes.hold = Some(kept);
+            }
+            Step::Gone { selector } => self.key(selector).entry.notes.gone = Some(now),
+            Step::Back { selector } => self.key(selector).entry.notes.gone = None,
             Step::Reveal { selector } => self.key(selector).revealed = true,
             Step::Wait { .. } => {}
         }
@@ -348,6 +355,7 @@ fn nothing_is_switched_revoked_or_revealed_on_half_an_answer() {
         let new = Selector::new("new").unwrap();
         let since = UnixTime(world.now - 300 * DAY);
         world.key(&new).entry.notes.served = served.then_some(since);
+        world.key(&new).entry.notes.gone = served.then_some(since);
         let keys: Vec<Key> = world.keys.values().cloned().collect();
         let steps = steps(&keys, &world.settings, UnixTime(world.now), &mut |_| seen);
         let word = |step: &Step| match step {
@@ -383,8 +391,11 @@ fn nothing_is_switched_revoked_or_revealed_on_half_an_answer() {
         (Retired, false, counts(0, 1, 1), "Answers"),
         (Retired, false, counts(0, 0, 0), "Answers"),
         (Retired, false, none, "Revoke"),
-        (Revoked, false, none, "Reveal"),
-        (Revoked, false, misspelt, "Withdrawal"),
+        (Revoked, true, none, "Reveal"),
+        (Revoked, true, misspelt, "Back"),
+        (Revoked, true, all, "Back"),
+        (Revoked, true, counts(0, 1, 1), "Back"),
+        (Revoked, false, none, "Gone"),
         (Revoked, false, all, "Withdrawal"),
         (Revoked, false, counts(0, 1, 1), "Withdrawal"),
     ] {

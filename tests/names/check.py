@@ -14,7 +14,7 @@ WORDS = {
         cname-to-nowhere cname-loop zone-missing name-doubled dnssec-bogus known-private-key
         exponent-even close-primes roca small-factor""".split(),
     "warning": """small-key spaces-in-key testing-flag obsolete-tag other-records bare-rsa-key server-unreachable tcp-unanswered
-        ttl-long ttl-short resolver-out-of-step exponent-small""".split(),
+        ttl-long ttl-short resolver-out-of-step exponent-small name-servers-differ""".split(),
 }
 JOBS = 4
 
@@ -63,11 +63,11 @@ def findings_problems(zone, answer):
 def field_problems(zone, answer):
     want = {"domain": zone.domain, "selector": zone.selector, "name": zone.record_name, "dnssec": zone.dnssec}
     # Behind a CNAME and where there is no zone, these depend on what is asked for.
-    plain = zone.servers and " CNAME " not in zone.records
+    plain = zone.servers and " CNAME " not in zone.records and not any(" NS " in update for update in zone.updates)
     if plain:
         want["zone"] = zone.origin
         got = {server.get("address", "").removesuffix(":53") for server in answer.get("servers", [])}
-        servers = {ADDRESSES[server] for server in zone.servers}
+        servers = {ADDRESSES[server] for server in zone.servers + zone.named}
         if got != servers:
             yield f"servers {sorted(got)} instead of {sorted(servers)}"
     if not zone.servers:

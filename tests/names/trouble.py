@@ -4,8 +4,9 @@ import signal
 import time
 from functools import partial
 
-from lab import serial
+from lab import dig, serial
 from owner import DAY, HOUR, NEGATIVE_TTL, TTL, Owner, push, together
+from selftest import joined
 from servers import Process, wait_until
 
 SPF = "v=spf1 -all"
@@ -24,6 +25,11 @@ def run(names, dkimkit, report):
         lambda: other_text(owner("live", "spf")),
         lambda: two_records(owner("live", "doubled")),
         lambda: quotes(owner("live", "quotes")),
+        lambda: strange_type(owner("live", "strange")),
+        lambda: wildcard_alias(owner("live", "wild"), "mail._domainkey.rsa2048.test"),
+        lambda: wildcard_alias(owner("live", "nowhere"), "nowhere.example"),
+        lambda: lost_key(owner("live", "lost")),
+        lambda: same_day(owner("live", "shared")),
         lambda: publish_follows(owner("live", "alias"), "live-signed"),
         lambda: late(owner("lagging", "late", servers=("primary", "secondary"))),
         lambda: silent(owner("quiet-server", servers=("primary",))),
@@ -219,6 +225,77 @@ def quotes(owner):
     switches(owner, "when it is mended", pending)
 
 
+def strange_type(owner):
+    """At the name stands a record of a kind that we do not know: it is somebody else's, and stays."""
+    ready(owner)
+    pending = owner.rotate(by_hand=True).did[0][1]
+    stranger = "v=DKIM1; k=mldsa44; p=AAAA"
+    owner.put(pending, stranger)
+    owner.forget()
+    turn = owner.rotate()
+    owner.same("rotate leaves it", (turn.code, turn.words, "wait-for-name" in turn.left, owner.published(pending)), (1, [], True, [stranger]))
+    done = owner.publish(pending)
+    owner.same("so does publish", (done.returncode, owner.published(pending)), (2, [stranger]))
+
+
+def wildcard_alias(owner, target):
+    """Every name is a CNAME to something else: ours gets a record of its own, and what is there stays."""
+    owner.names.update(owner.zone, f"add *._domainkey.{owner.label} {TTL} CNAME {target}.")
+    owner.follow()
+    there = joined(dig("primary", target))
+    owner.generate("-s", "first", "--algorithm", "ed25519")
+    owner.same("publish", owner.publish().returncode, 0)
+    owner.follow()
+    owner.forget()
+    owner.same("check", findings(owner), (0, {"first": []}))
+    turn = owner.rotate()
+    owner.same("rotate finds a name at once", (turn.code, turn.words[:2], sorted(owner.states().values())), (75, ["generate", "publish"], ["active", "pending"]))
+    pending = turn.did[0][1]
+    owner.same("its record stands at its own name", owner.published(pending), [owner.record(pending)])
+    owner.same("the other is as it was", joined(dig("primary", target)), there)
+    owner.follow()
+    owner.forget()
+    switches(owner, "beside the wildcard", pending)
+
+
+def lost_key(owner):
+    """A key that is revoked by hand, long before its record is: its private half is kept for a day after that."""
+    ready(owner)
+    owner.generate("-s", "second", "--algorithm", "ed25519", "--activate")
+    place = owner.names.place / "revealed-lost"
+    place.mkdir()
+    owner.run("keys revoke", owner.domain, "first")
+    owner.now += 30 * DAY
+    for _ in range(2):
+        turn = owner.rotate("--reveal", place, "--due", "180d")
+        owner.same("it is kept while it is published", (turn.words, list(place.iterdir())), ([], []))
+        owner.now += DAY
+    owner.same("it is withdrawn", owner.publish("first").returncode, 0)
+    owner.follow()
+    turn = owner.rotate("--reveal", place, "--due", "180d")
+    owner.same("it is kept while caches may have it", (turn.words, turn.until("wait-for-caches"), list(place.iterdir())), (["gone"], owner.now + DAY, []))
+    owner.now += DAY
+    turn = owner.rotate("--reveal", place, "--due", "180d")
+    owner.same("then it is given away", (turn.words, len(list(place.iterdir()))), (["reveal"], 1))
+    done = owner.run("keys activate", owner.domain, "first")
+    owner.true("and never signs again", done.returncode == 2 and owner.active() == ["second"], f"exit {done.returncode}")
+
+
+def same_day(owner):
+    """Two stores of one domain rotate on one day: the second does not take the selector of the first."""
+    ready(owner)
+    other = Owner(owner.names, owner.dkimkit, owner.report, owner.zone, owner.label)
+    other.store = owner.store.with_name("another-store")
+    other.generate("-s", "other", "--algorithm", "ed25519")
+    other.put("other", other.record("other"))
+    selector = owner.rotate().did[0][1]
+    record = owner.published(selector)
+    other.follow()
+    other.forget()
+    turn = other.rotate()
+    owner.same("it takes another", (turn.code, turn.did[0][1] != selector, owner.published(selector)), (75, True, record))
+
+
 def publish_follows(owner, target):
     """publish writes where a CNAME leads to, and removes there."""
     home = f"first.{owner.label}"
@@ -231,7 +308,8 @@ def publish_follows(owner, target):
     owner.forget()
     owner.same("check", findings(owner), (0, {"first": []}))
     owner.require_passes("mail", owner.mail(), ["first"])
-    done = owner.publish("first", "--remove")
+    owner.same("what signs is not removed", owner.publish("first", "--remove").returncode, 2)
+    done = owner.publish("first", "--remove", "--force")
     owner.follow(target)
     owner.forget()
     owner.same("removed there", (done.returncode, findings(owner)), (0, (1, {"first": ["cname-to-nowhere"]})))

@@ -9,6 +9,7 @@ A file is NAME.zone. Its first lines are `; key: value`:
     domain      what is checked, NAME.test by default
     key         the private key that the record is compared with, see KEYS, rsa2048 by default; `none` for none
     servers     the NS set: `primary nsd` by default; any of the lab's servers, or `none` where test. does not delegate the zone
+    named       further servers that the zone names, and test. does not
     sign        yes, no-ds, wrong-ds, bad-signature or expired; `policy`: by the primary, as it runs
     dynamic     yes: the primary takes updates with the TSIG key; nsd, if it serves the zone, follows
     update      `add …` or `delete …` as nsupdate has it, relative to the zone; sent when all servers have what the file says
@@ -49,7 +50,7 @@ SERVERS = {"root", "primary", "secondary", "nsd", "relay", "silent", "closed", "
 SIGNINGS = {"no", "yes", "no-ds", "wrong-ds", "bad-signature", "expired", "policy"}
 DNSSEC = {"secure", "insecure", "bogus", "unknown"}
 REPEATED = {"expect", "update"}
-ONCE = {"comment", "dnssec", "renew", "selector", "domain", "key", "servers", "sign", "dynamic", "ask-first"}
+ONCE = {"comment", "dnssec", "renew", "named", "selector", "domain", "key", "servers", "sign", "dynamic", "ask-first"}
 
 SOA = "@ SOA {server} hostmaster.test. 1 86400 3600 604800 300"
 POLICY = 'dnssec-policy "lab" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };\n'
@@ -65,6 +66,7 @@ class Zone:
     domain: str
     key: str
     servers: list
+    named: list
     sign: str
     dynamic: bool
     renewed: bool
@@ -124,6 +126,7 @@ def parse(path):
         domain=one.get("domain", f"{path.stem}.{TLD}"),
         key=one.get("key", "rsa2048"),
         servers=one.get("servers", "primary nsd").replace("none", "").split(),
+        named=one.get("named", "").split(),
         sign=one.get("sign", "no"),
         dynamic=one.get("dynamic") == "yes" or bool(header["update"]),
         renewed=one.get("renew") != "no",
@@ -137,7 +140,7 @@ def parse(path):
         require(path, expect == ("ok",) or (len(expect) == 2 and expect[0] in ("error", "warning")), f"odd expect {expect}")
     require(path, ("ok",) not in zone.expect or len(zone.expect) == 1, "ok, and yet a finding")
     require(path, zone.dnssec in DNSSEC and zone.sign in SIGNINGS and zone.key in KEYS, "unknown dnssec, sign or key")
-    require(path, set(zone.servers) <= SERVERS, f"unknown server among {zone.servers}")
+    require(path, set(zone.servers + zone.named) <= SERVERS, f"unknown server among {zone.servers + zone.named}")
     require(path, "primary" in zone.servers or not zone.dynamic and "secondary" not in zone.servers, "dynamic or secondary without primary")
     return zone
 
@@ -180,7 +183,7 @@ def write(zones, place, addresses):
         if not zone.servers:
             continue
         plain = f"$ORIGIN {zone.origin}.\n$TTL 3600\n" + SOA.format(server="primary.ns.test.") + "\n"
-        plain += "".join(f"@ NS {server}.ns.{TLD}.\n" for server in zone.servers) + zone.records
+        plain += "".join(f"@ NS {server}.ns.{TLD}.\n" for server in zone.servers + zone.named) + zone.records
         zone.file = place / f"{zone.name}.zone"
         zone.file.write_text(plain)
         delegations += [f"{zone.name} NS {server}.ns.{TLD}.\n" for server in zone.servers]

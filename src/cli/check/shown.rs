@@ -65,14 +65,19 @@ impl Report {
             let hopeless = of_key || Weakness::WORDS.contains(&finding.word);
             hopeless && finding.severity == Severity::Error
         });
-        let waits = [
-            "record-missing",
-            "cname-to-nowhere",
-            "resolver-out-of-step",
-            "key-still-published",
-        ];
-        hopeless
-            || self.worst() != Some(Severity::Error) && !waits.iter().any(|word| self.has(word))
+        let waits: &[&str] = match self.state {
+            Some(KeyState::Retired) => &[],
+            Some(KeyState::Revoked) => &["key-still-published"],
+            Some(KeyState::Pending) => &[
+                "record-missing",
+                "cname-to-nowhere",
+                "key-revoked",
+                "resolver-out-of-step",
+            ],
+            Some(KeyState::Active) | None => &["resolver-out-of-step"],
+        };
+        let waiting = waits.iter().any(|word| self.has(word));
+        hopeless || self.worst() != Some(Severity::Error) && !waiting
     }
 
     /// The records that count: those of the last name of the chain.

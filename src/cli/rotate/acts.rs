@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use dkimkit::check::{Wanted, judge};
+use dkimkit::check::{Role, Wanted, judge};
 use dkimkit::hash::HashAlgorithm;
 use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::keystore::{Entry, KeyState, Placing};
@@ -18,6 +18,9 @@ use super::{DAY, KeyType, Rotation, Withdraw};
 use crate::cli::Exit;
 use crate::cli::output::Output;
 use crate::cli::speech::{self, Trouble};
+
+/// So many selectors are tried for a new key.
+const MAX_TAKEN: usize = 20;
 
 impl Rotation<'_> {
     pub(super) fn act(&mut self, step: &Step) -> Result<(), Trouble> {
@@ -48,8 +51,11 @@ impl Rotation<'_> {
                 })?;
             }
             Step::Lost { selector } => {
+                let kept = self.survey(selector)?.kept_for();
                 self.change(selector, KeyState::Pending, |entry| {
-                    entry.notes.served = None
+                    entry.notes.served = None;
+                    // What stands there now may be remembered for longer than what stood there before.
+                    entry.notes.hold = Some(entry.notes.hold.unwrap_or(0).max(kept));
                 })?;
             }
             Step::Switch { to, from } => self.switch(to, from)?,
@@ -60,6 +66,22 @@ impl Rotation<'_> {
                     let hold = entry.notes.hold.unwrap_or(DAY).max(kept);
                     entry.set_state(KeyState::Revoked, now);
                     entry.notes.hold = Some(hold);
+                    entry.notes.gone = Some(now);
+                })?;
+            }
+            Step::Gone { selector } => {
+                let (now, kept) = (self.now(), self.survey(selector)?.kept_for());
+                self.change(selector, KeyState::Revoked, |entry| {
+                    entry.notes.gone = Some(now);
+                    // Nobody knows how long caches may have what stood there before.
+                    entry.notes.hold = Some(entry.notes.hold.unwrap_or(0).max(kept).max(DAY));
+                })?;
+            }
+            Step::Back { selector } => {
+                let kept = self.survey(selector)?.kept_for();
+                self.change(selector, KeyState::Revoked, |entry| {
+                    entry.notes.gone = None;
+                    entry.notes.hold = Some(entry.notes.hold.unwrap_or(0).max(kept));
                 })?;
             }
             Step::Reveal { selector } => self.reveal(selector)?,
@@ -123,6 +145,13 @@ impl Rotation<'_> {
         }
         let survey = self.survey(selector)?;
         let taken = survey.texts().any(|txt| !survey.is_wildcard(txt));
+        if taken && self.settings.taken.len() >= MAX_TAKEN {
+            let message =
+                format!("{selector} and {MAX_TAKEN} selectors before it are in use elsewhere");
+            return Err(Trouble::usage(message).hint(
+                "make the next key by hand: dkimkit generate -s SELECTOR, and rotate again",
+            ));
+        }
         if taken {
             self.settings.taken.push(selector.clone());
             self.say_once(
@@ -189,6 +218,7 @@ impl Rotation<'_> {
             key: Some(PublicKey::of(&self.store.key(&self.args.domain, selector)?)),
             record: Some(self.record(selector)?),
             domain: Some(self.args.domain.to_string()),
+            role: Role::Waits,
             ..Wanted::default()
         };
         let survey = self.survey(selector)?;
@@ -258,6 +288,12 @@ impl Rotation<'_> {
             return Ok(());
         };
         let name = path.display().to_string();
+        if path.exists() {
+            return Err(
+                Trouble::usage(format!("{name} exists already, with other contents"))
+                    .hint("take it away; nothing is overwritten"),
+            );
+        }
         let pem = key.to_pkcs8_pem().map_err(Trouble::usage)?;
         let mut output = Output::file(&path, false, false)?;
         let written = output.write_all(pem.as_bytes());

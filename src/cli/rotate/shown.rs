@@ -255,6 +255,10 @@ impl Rotation<'_> {
             Step::Revoke { selector } => {
                 format!("{selector} is revoked: no name server serves it any more")
             }
+            Step::Gone { selector } => {
+                format!("{selector}: no name server offers the key any more")
+            }
+            Step::Back { selector } => format!("{selector}: a name server may offer the key again"),
             Step::Reveal { selector } => {
                 let dir = self
                     .args
@@ -305,6 +309,12 @@ impl Rotation<'_> {
             }
             Step::Withdraw { selector } => format!("{selector}: the overlap is over; would {old}"),
             Step::Revoke { selector } => format!("{selector}: would note that it is revoked"),
+            Step::Gone { selector } => {
+                format!("{selector}: would note that no name server offers the key any more")
+            }
+            Step::Back { selector } => {
+                format!("{selector}: would note that a name server may offer the key again")
+            }
             Step::Reveal { selector } => {
                 format!("{selector}: would write the private key for all to see")
             }
@@ -364,6 +374,8 @@ fn word(step: &Step) -> &'static str {
         Step::Switch { .. } => "switch",
         Step::Withdraw { .. } => "withdraw",
         Step::Revoke { .. } => "revoke",
+        Step::Gone { .. } => "gone",
+        Step::Back { .. } => "back",
         Step::Reveal { .. } => "reveal",
         Step::Wait { what, .. } => wait_word(*what),
     }
@@ -392,6 +404,8 @@ fn selector(step: &Step) -> String {
         | Step::Lost { selector }
         | Step::Withdraw { selector }
         | Step::Revoke { selector }
+        | Step::Gone { selector }
+        | Step::Back { selector }
         | Step::Reveal { selector }
         | Step::Wait { selector, .. } => selector,
         Step::Switch { to, .. } => to,

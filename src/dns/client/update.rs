@@ -11,7 +11,7 @@ use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigner};
 
-use super::{Code, Data, Failure, Kind, Question, Transport, ask, over_tcp, read_answer};
+use super::{Code, Data, Failure, Kind, Question, Rr, Transport, ask, over_tcp, read_answer};
 
 /// A change of the TXT records at a name, carried out only if just those stand there that were seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,12 +126,19 @@ pub async fn find_zone(
             name: at.to_owned(),
             kind: Kind::Soa,
             recursion: false,
+            unchecked: false,
         };
         let reply = ask(server, &question, Transport::Tcp, patience).await?;
         let mut records = reply.answers.iter().chain(&reply.authority);
         let soa = records.find(|rr| matches!(rr.data, Data::Soa { .. }) && is_within(at, &rr.name));
         if let Some(soa) = soa.filter(|_| reply.authoritative) {
             return Ok(soa.name.clone());
+        }
+        // A referral: the name is in a zone further down that others have.
+        let below =
+            |rr: &Rr| matches!(rr.data, Data::Ns(_)) && rr.name != "." && is_within(at, &rr.name);
+        if !reply.authoritative && reply.authority.iter().any(below) {
+            break;
         }
         at = at.split_once('.').map_or("", |(_, rest)| rest);
     }

@@ -25,6 +25,8 @@ pub struct Surveyor {
 
 /// No more addresses of the servers of a zone are asked (the root has 26).
 const MAX_SERVERS: usize = 64;
+/// How often servers are asked for further servers.
+const MAX_ROUNDS: usize = 4;
 pub(super) const MAX_CNAMES: usize = 8;
 const PORT: u16 = 53;
 /// A label that nobody chooses, so that only a wildcard answers for it.
@@ -143,20 +145,28 @@ impl Surveyor {
         let Some(zone) = link.zone.clone() else {
             return link;
         };
-        let (addresses, unasked) = self.addresses_of(&zone.name).await;
-        link.unasked = unasked;
-        let mut asked = JoinSet::new();
-        for (at, (address, server)) in addresses.iter().enumerate() {
-            let (name, zone, patience) = (name.to_owned(), zone.name.clone(), self.patience);
-            let (server, address) = (server.clone(), *address);
-            asked.spawn(async move { (at, look(server, address, &name, &zone, patience).await) });
-        }
-        let looked = gather(asked, addresses.len()).await;
-        let pairs = addresses.iter().zip(looked);
-        let served = |((address, name), server): ((&IpAddr, &String), Option<Server>)| {
-            server.unwrap_or_else(|| incomprehensible(name, *address))
+        let mut names = match self.ask_resolvers(&zone.name, Kind::Ns).await {
+            Ok(reply) => name_servers(&reply),
+            Err(trouble) => {
+                link.unasked.push(Unasked {
+                    name: zone.name.clone(),
+                    why: Some(trouble),
+                });
+                BTreeSet::new()
+            }
         };
-        link.servers = pairs.map(served).collect();
+        let mut known = BTreeSet::new();
+        // The servers themselves may name further ones, of which the parent of the zone knows nothing.
+        for _ in 0..MAX_ROUNDS {
+            let new: BTreeSet<String> = names.difference(&known).cloned().collect();
+            if new.is_empty() {
+                break;
+            }
+            known.extend(new.iter().cloned());
+            self.ask_servers(&new, &zone.name, &mut link).await;
+            let named = link.servers.iter().flat_map(|server| &server.named);
+            names = named.cloned().collect();
+        }
         let negative = link.servers.iter().filter_map(|server| server.soa);
         if let (Some(zone), Some(ttl)) =
             (&mut link.zone, negative.map(|soa| soa.negative_ttl).max())
@@ -186,20 +196,29 @@ impl Surveyor {
     }
 
     /// Asks the resolvers in turn; the first answer counts.
+    ///
+    /// What DNSSEC does not prove is taken too, but only where nothing else is had: asked for that, a resolver
+    /// may give what the parent of a zone says instead of the zone itself.
     async fn ask_resolvers(&self, name: &str, kind: Kind) -> Result<Reply, Trouble> {
-        let question = Question {
-            name: name.to_owned(),
-            kind,
-            recursion: true,
-        };
         let mut trouble = Trouble::Silent(Failure::Timeout);
         for resolver in &self.resolvers {
-            match with_tcp(*resolver, &question, self.patience).await {
-                Ok(reply) if matches!(reply.code, Code::NoError | Code::NoName) => {
-                    return Ok(reply);
+            for unchecked in [false, true] {
+                let question = Question {
+                    name: name.to_owned(),
+                    kind,
+                    recursion: true,
+                    unchecked,
+                };
+                match with_tcp(*resolver, &question, self.patience).await {
+                    Ok(reply) if matches!(reply.code, Code::NoError | Code::NoName) => {
+                        return Ok(reply);
+                    }
+                    Ok(reply) => trouble = Trouble::Refuses(reply.code),
+                    Err(failure) => trouble = Trouble::Silent(failure),
                 }
-                Ok(reply) => trouble = Trouble::Refuses(reply.code),
-                Err(failure) => trouble = Trouble::Silent(failure),
+                if trouble != Trouble::Refuses(Code::ServerFailure) {
+                    break;
+                }
             }
         }
         Err(trouble)
@@ -260,21 +279,41 @@ impl Surveyor {
         !reply.is_ok_and(|reply| reply.code == Code::NoName)
     }
 
-    /// The addresses of the name servers of a zone, each once, and the servers without one.
-    async fn addresses_of(&self, zone: &str) -> (BTreeMap<IpAddr, String>, Vec<Unasked>) {
-        let unknown = |name: &str, trouble| Unasked {
-            name: name.to_owned(),
-            why: Some(trouble),
+    /// Asks these servers, each of their addresses once.
+    async fn ask_servers(&self, names: &BTreeSet<String>, zone: &str, link: &mut Link) {
+        let (addresses, unasked) = self.addresses_of(names).await;
+        link.unasked.extend(unasked);
+        let known: BTreeSet<IpAddr> = link.servers.iter().map(|server| server.address).collect();
+        let room = MAX_SERVERS.saturating_sub(known.len());
+        let new = addresses
+            .into_iter()
+            .filter(|(address, _)| !known.contains(address));
+        let new: Vec<(IpAddr, String)> = new.collect();
+        for (_, name) in new.iter().skip(room) {
+            link.unasked.push(Unasked {
+                name: name.clone(),
+                why: Some(Trouble::TooMany),
+            });
+        }
+        let new = &new[..new.len().min(room)];
+        let mut asked = JoinSet::new();
+        for (at, (address, server)) in new.iter().enumerate() {
+            let (name, zone, patience) = (link.name.clone(), zone.to_owned(), self.patience);
+            let (server, address) = (server.clone(), *address);
+            asked.spawn(async move { (at, look(server, address, &name, &zone, patience).await) });
+        }
+        let looked = gather(asked, new.len()).await;
+        let served = |((address, name), server): (&(IpAddr, String), Option<Server>)| {
+            server.unwrap_or_else(|| incomprehensible(name, *address))
         };
-        let reply = match self.ask_resolvers(zone, Kind::Ns).await {
-            Ok(reply) => reply,
-            Err(trouble) => return (BTreeMap::new(), vec![unknown(zone, trouble)]),
-        };
-        let servers = reply.answers.into_iter().filter_map(|rr| match rr.data {
-            Data::Ns(server) => Some(server),
-            _ => None,
-        });
-        let servers: BTreeSet<String> = servers.collect();
+        link.servers.extend(new.iter().zip(looked).map(served));
+    }
+
+    /// The addresses of these name servers, each once, and the servers without one.
+    async fn addresses_of(
+        &self,
+        servers: &BTreeSet<String>,
+    ) -> (BTreeMap<IpAddr, String>, Vec<Unasked>) {
         let mut asked = JoinSet::new();
         for (at, server) in servers.iter().take(MAX_SERVERS).cloned().enumerate() {
             let surveyor = self.clone();
@@ -287,21 +326,20 @@ impl Surveyor {
         for server in servers {
             // What made a task panic, or was too much, is not known.
             let found = looked.next().flatten();
-            match found.unwrap_or(Err(Trouble::Silent(Failure::Garbled))) {
-                Ok(found) if found.is_empty() => unasked.push(Unasked {
-                    name: server,
-                    why: None,
-                }),
+            let why = match found.unwrap_or(Err(Trouble::Silent(Failure::Garbled))) {
+                Ok(found) if found.is_empty() => None,
                 Ok(found) => {
                     for address in found {
-                        match addresses.len() {
-                            MAX_SERVERS.. => unasked.push(unknown(&server, Trouble::TooMany)),
-                            _ => _ = addresses.entry(address).or_insert_with(|| server.clone()),
-                        }
+                        addresses.entry(address).or_insert_with(|| server.clone());
                     }
+                    continue;
                 }
-                Err(trouble) => unasked.push(unknown(&server, trouble)),
-            }
+                Err(trouble) => Some(trouble),
+            };
+            unasked.push(Unasked {
+                name: server.clone(),
+                why,
+            });
         }
         (addresses, unasked)
     }
@@ -332,13 +370,25 @@ impl Surveyor {
     async fn dnssec(&self, name: &str, kind: RecordType) -> Dnssec {
         for resolver in &self.resolvers {
             let anchors = self.anchors.clone();
-            let found = proof::of_answer(name, kind, *resolver, anchors, self.patience).await;
+            let mut found = proof::of_answer(name, kind, *resolver, anchors, self.patience).await;
+            if found == Dnssec::Bogus && !self.confirms(*resolver, name, kind).await {
+                found = Dnssec::Unknown;
+            }
             if found != Dnssec::Unknown {
                 return found;
             }
         }
         Dnssec::Unknown
     }
+}
+
+/// The name servers that an answer names.
+fn name_servers(reply: &Reply) -> BTreeSet<String> {
+    let servers = reply.answers.iter().filter_map(|rr| match &rr.data {
+        Data::Ns(server) => Some(server.clone()),
+        _ => None,
+    });
+    servers.collect()
 }
 
 /// The zone that an answer about the SOA of `name` speaks of.
@@ -360,6 +410,30 @@ fn zone_in(name: &str, reply: &Reply) -> Option<ZoneCut> {
         }),
         _ => None,
     })
+}
+
+impl Surveyor {
+    /// Whether a resolver does not contradict that an answer is bogus: one that validates keeps it back. That
+    /// keys cannot be fetched, or that our validation knows less, is no proof.
+    async fn confirms(&self, resolver: SocketAddr, name: &str, kind: RecordType) -> bool {
+        let kind = match kind {
+            RecordType::SOA => Kind::Soa,
+            _ => Kind::Txt,
+        };
+        let question = Question {
+            name: name.to_owned(),
+            kind,
+            recursion: true,
+            unchecked: false,
+        };
+        let reply = with_tcp(resolver, &question, self.patience).await;
+        reply.is_ok_and(|reply| match reply.code {
+            Code::ServerFailure => true,
+            // It may not validate; then we know what we know.
+            Code::NoError | Code::NoName => !reply.authentic,
+            _ => false,
+        })
+    }
 }
 
 /// The name without its first label.
@@ -406,6 +480,7 @@ fn question(name: &str, kind: Kind) -> Question {
         name: name.to_owned(),
         kind,
         recursion: false,
+        unchecked: false,
     }
 }
 
@@ -441,11 +516,15 @@ async fn look(
 ) -> Server {
     let at = SocketAddr::new(address, PORT);
     let (txt, soa) = (question(name, Kind::Txt), question(zone, Kind::Soa));
-    let (udp, tcp, soa) = tokio::join!(
+    let ns = question(zone, Kind::Ns);
+    let (udp, tcp, soa, ns) = tokio::join!(
         ask(at, &txt, Transport::Udp, patience),
         ask(at, &txt, Transport::Tcp, patience),
-        with_tcp(at, &soa, patience)
+        with_tcp(at, &soa, patience),
+        with_tcp(at, &ns, patience)
     );
+    let own = ns.ok().filter(|reply| reply.authoritative);
+    let named = own.map(|reply| name_servers(&reply)).unwrap_or_default();
     let truncated = udp.as_ref().is_ok_and(|reply| reply.truncated);
     let mut needs_tcp = truncated;
     if tcp.is_err() && udp.is_ok() && !truncated {
@@ -470,6 +549,7 @@ async fn look(
         tcp: judge(name, tcp),
         needs_tcp,
         soa,
+        named,
     }
 }
 
@@ -484,6 +564,7 @@ fn incomprehensible(name: &str, address: IpAddr) -> Server {
         tcp: garbled,
         needs_tcp: false,
         soa: None,
+        named: BTreeSet::new(),
     }
 }
 
