@@ -154,6 +154,10 @@ pub fn judge(survey: &Survey, wanted: &Wanted<'_>) -> Vec<Finding> {
                 .to_owned(),
         ));
     }
+    if findings.iter().any(|finding| finding.word == "no-answer") {
+        // That the resolver does not answer is said with it.
+        findings.retain(|finding| finding.word != "resolver-failed");
+    }
     wanted.role.weigh(&mut findings);
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
