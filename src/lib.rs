@@ -96,6 +96,9 @@ pub mod keystore;
 #[cfg(feature = "store")]
 pub mod rotate;
 
+#[cfg(feature = "milter")]
+pub mod milter;
+
 pub use sign::sign;
 pub use verify::verify;
 

@@ -1,0 +1,3 @@
+//! The mail filter: what signs and verifies beside Postfix or Sendmail.
+
+pub mod opendkim;

@@ -1,0 +1,174 @@
+//! `opendkim.conf`: an option and its value a line.
+
+use super::options::{Kind, OpenDkimOption, option};
+use super::{ConfError, Fault, ReadFile, lines_of};
+
+/// A configuration, with every line that sets something, in the order of reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conf {
+    file: String,
+    settings: Vec<Setting>,
+}
+
+/// A line that sets an option.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// What is set.
+    pub option: &'static OpenDkimOption,
+    /// To what: never empty.
+    pub value: String,
+    /// In which file.
+    pub file: String,
+    /// In which line of it, from 1 on.
+    pub line: usize,
+}
+
+impl Conf {
+    /// Reads the file at `path`, and those that it includes.
+    ///
+    /// ```
+    /// use dkimkit::milter::opendkim::Conf;
+    /// let read = |_: &str| Ok(b"# ours\nsubdomains TRUE  # below as well\nMode\tsv\n".to_vec());
+    /// let conf = Conf::read("opendkim.conf", &read)?;
+    /// assert!(conf.flag("SubDomains"));
+    /// assert_eq!(conf.get("Mode").unwrap().line, 3);
+    /// # Ok::<(), dkimkit::milter::opendkim::ConfError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfError`] with the line: an unknown option, a value that is missing or not of its kind, a file that
+    /// cannot be read.
+    pub fn read(path: &str, files: &dyn ReadFile) -> Result<Conf, ConfError> {
+        let mut conf = Conf {
+            file: path.to_owned(),
+            settings: Vec::new(),
+        };
+        conf.read_level(path, files, (path, 0), 0)?;
+        Ok(conf)
+    }
+
+    fn read_level(
+        &mut self,
+        path: &str,
+        files: &dyn ReadFile,
+        whence: (&str, usize),
+        level: usize,
+    ) -> Result<(), ConfError> {
+        if level > MAX_LEVELS {
+            let max = MAX_LEVELS;
+            return Err(ConfError::new(
+                whence.0,
+                whence.1,
+                Fault::IncludeTooDeep { max },
+            ));
+        }
+        for (index, line) in lines_of(path, files, whence)?.iter().enumerate() {
+            let at = |fault| ConfError::new(path, index + 1, fault);
+            let Some((option, value)) = split(line).map_err(at)? else {
+                continue;
+            };
+            if self.settings.len() == MAX_SETTINGS {
+                return Err(at(Fault::TooManyEntries { max: MAX_SETTINGS }));
+            }
+            self.settings.push(Setting {
+                option,
+                value: value.to_owned(),
+                file: path.to_owned(),
+                line: index + 1,
+            });
+            if option.kind == Kind::Include {
+                self.read_level(value, files, (path, index + 1), level + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file that was read first.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Every line that sets something, in the order of reading.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// The setting that counts: the last one of the option `name`, in whatever case.
+    pub fn get(&self, name: &str) -> Option<&Setting> {
+        let named = |s: &&Setting| s.option.name.eq_ignore_ascii_case(name);
+        self.settings.iter().rev().find(named)
+    }
+
+    /// Whether the Boolean option `name` is set to yes.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name)
+            .is_some_and(|s| truth(&s.value) == Some(true))
+    }
+}
+
+/// OpenDKIM allows five files below the first.
+const MAX_LEVELS: usize = 5;
+const MAX_SETTINGS: usize = 10_000;
+
+/// The option and the value of a line; `None` for an empty one.
+fn split(line: &str) -> Result<Option<(&'static OpenDkimOption, &str)>, Fault> {
+    let line = line.split(['#', '\r']).next().unwrap_or_default();
+    let line = line.trim_matches(BLANKS);
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let (name, value) = line.split_once(BLANKS).unwrap_or((line, ""));
+    let value = value.trim_matches(BLANKS);
+    let Some(option) = option(name) else {
+        let name = name.to_owned();
+        return Err(Fault::UnknownOption { name });
+    };
+    check(option, value)?;
+    Ok(Some((option, value)))
+}
+
+const BLANKS: [char; 2] = [' ', '\t'];
+
+fn check(option: &'static OpenDkimOption, value: &str) -> Result<(), Fault> {
+    let name = option.name;
+    let owned = || value.to_owned();
+    match option.kind {
+        _ if value.is_empty() => Err(Fault::NoValue { name }),
+        Kind::Boolean if truth(value).is_none() => Err(Fault::NotBoolean {
+            name,
+            value: owned(),
+        }),
+        Kind::Integer if integer(value).is_none() => Err(Fault::NotInteger {
+            name,
+            value: owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Only the first byte counts.
+fn truth(value: &str) -> Option<bool> {
+    match value.as_bytes().first()? {
+        b't' | b'T' | b'y' | b'Y' | b'1' => Some(true),
+        b'f' | b'F' | b'n' | b'N' | b'0' => Some(false),
+        _ => None,
+    }
+}
+
+/// As C reads it: hexadecimal behind 0x, octal behind 0.
+pub(super) fn integer(value: &str) -> Option<i64> {
+    let (sign, digits) = match value.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, value.strip_prefix('+').unwrap_or(value)),
+    };
+    let (digits, radix) = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+        Some(hex) => (hex, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (&digits[1..], 8),
+        None => (digits, 10),
+    };
+    // Another sign would be read as one.
+    if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    i64::from_str_radix(digits, radix).ok()?.checked_mul(sign)
+}

@@ -1,0 +1,265 @@
+//! Data sets: a list in the configuration, a file of keys and values, or a file of patterns.
+
+use std::collections::HashMap;
+
+use memchr::memmem;
+
+use super::conf::Setting;
+use super::{ConfError, Fault, ReadFile, lines_of};
+
+/// A data set that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataSet {
+    source: String,
+    patterns: bool,
+    entries: Vec<Entry>,
+    /// Where the entries of a key in lower case stand; empty where there are patterns.
+    index: HashMap<String, Vec<usize>>,
+    remarks: Vec<Remark>,
+}
+
+/// A key, and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The key, or the pattern.
+    pub key: String,
+    /// What stands behind it.
+    pub value: Option<String>,
+    /// The line, from 1 on.
+    pub line: usize,
+}
+
+/// A line that does not do what it seems to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// The file.
+    pub file: String,
+    /// The line, from 1 on.
+    pub line: usize,
+    /// What is to be known of it.
+    pub text: String,
+}
+
+impl DataSet {
+    /// Reads the set that a setting names. `base` is BaseDirectory, for relative paths.
+    ///
+    /// # Errors
+    /// [`ConfError`]: a file that cannot be read, too many entries, or a kind of set that is not read here.
+    pub fn open(
+        setting: &Setting,
+        base: Option<&str>,
+        files: &dyn ReadFile,
+    ) -> Result<DataSet, ConfError> {
+        let at = |fault| ConfError::new(&setting.file, setting.line, fault);
+        let (kind, rest) = kind_of(&setting.value).map_err(at)?;
+        let mut set = DataSet {
+            source: setting.file.clone(),
+            patterns: kind == SetKind::Patterns,
+            entries: Vec::new(),
+            index: HashMap::new(),
+            remarks: Vec::new(),
+        };
+        if kind == SetKind::List {
+            let looks_like_path = rest.starts_with("./") || rest.starts_with("../");
+            if looks_like_path {
+                let text = "OpenDKIM takes a relative path without file: for an entry of a list";
+                set.remark(setting.line, text.to_owned());
+            }
+            for item in rest.split(',').filter(|item| !item.is_empty()) {
+                let (key, value) = match item.split_once('=') {
+                    Some((key, value)) => (key, Some(value.trim().to_owned())),
+                    None => (item, None),
+                };
+                set.add(key.trim(), value, setting.line)?;
+            }
+            return Ok(set);
+        }
+        let path = below(base, rest);
+        let lines = lines_of(&path, files, (&setting.file, setting.line))?;
+        set.source = path;
+        for (index, line) in lines.iter().enumerate() {
+            set.read_line(line, index + 1)?;
+        }
+        Ok(set)
+    }
+
+    fn read_line(&mut self, line: &str, number: usize) -> Result<(), ConfError> {
+        let line = line.split('#').next().unwrap_or_default();
+        // OpenDKIM takes what stands before the first white space for the pattern, and skips it where it is empty.
+        if self.patterns && line.starts_with(|c: char| c.is_ascii_whitespace()) {
+            if !line.trim().is_empty() {
+                let text =
+                    "the line begins with white space: OpenDKIM skips it in a refile, and so do we";
+                self.remark(number, text.to_owned());
+            }
+            return Ok(());
+        }
+        let line = line.trim_matches(|c: char| c.is_ascii_whitespace());
+        let (key, value) = match line.split_once(|c: char| c.is_ascii_whitespace()) {
+            Some((key, value)) => (key, Some(value.trim_ascii_start().to_owned())),
+            None => (line, None),
+        };
+        if key.is_empty() {
+            return Ok(());
+        }
+        if self.patterns && key.contains(METACHARACTERS) {
+            let text = format!(
+                "OpenDKIM reads {key:?} as a regular expression, which only * is meant to be: it matches nothing here"
+            );
+            self.remark(number, text);
+        }
+        self.add(key, value, number)
+    }
+
+    fn add(&mut self, key: &str, value: Option<String>, line: usize) -> Result<(), ConfError> {
+        // Patterns are tried one after the other, so that there may be fewer of them.
+        let max = if self.patterns {
+            MAX_PATTERNS
+        } else {
+            MAX_ENTRIES
+        };
+        if self.entries.len() == max {
+            return Err(ConfError::new(
+                &self.source,
+                line,
+                Fault::TooManyEntries { max },
+            ));
+        }
+        if !self.patterns {
+            let at = self.index.entry(key.to_ascii_lowercase()).or_default();
+            at.push(self.entries.len());
+        }
+        let key = key.to_owned();
+        self.entries.push(Entry { key, value, line });
+        Ok(())
+    }
+
+    fn remark(&mut self, line: usize, text: String) {
+        let file = self.source.clone();
+        self.remarks.push(Remark { file, line, text });
+    }
+
+    /// The file, or the configuration in which the list stands.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the keys are patterns with `*`.
+    pub fn has_patterns(&self) -> bool {
+        self.patterns
+    }
+
+    /// The entries, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What is to be known of single lines.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// The first entry that matches `key`, without regard to case.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.matches(key).next()
+    }
+
+    /// Every entry that matches `key`, without regard to case.
+    pub(super) fn matches<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
+        let key = key.to_ascii_lowercase();
+        let exact = self.index.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let patterns: &[Entry] = if self.patterns { &self.entries } else { &[] };
+        let patterns = patterns.iter().filter(move |e| is_match(&e.key, &key));
+        exact.iter().map(|at| &self.entries[*at]).chain(patterns)
+    }
+}
+
+const MAX_ENTRIES: usize = 1_000_000;
+const MAX_PATTERNS: usize = 100_000;
+
+/// What OpenDKIM passes on to the regular expressions of the system; `.` and `+` it escapes.
+const METACHARACTERS: [char; 12] = ['[', ']', '(', ')', '{', '}', '^', '$', '?', '|', '\\', '\0'];
+
+/// Whether `text`, in lower case, matches `pattern`, in which `*` is any text. Linear: each part is sought once.
+fn is_match(pattern: &str, text: &str) -> bool {
+    if pattern.contains(METACHARACTERS) {
+        return false;
+    }
+    let pattern = pattern.to_ascii_lowercase();
+    let mut parts = pattern.split('*');
+    let head = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(head) else {
+        return false;
+    };
+    let Some(tail) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match memmem::find(rest.as_bytes(), part.as_bytes()) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(tail)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetKind {
+    List,
+    File,
+    Patterns,
+}
+
+/// The kind of a set, and what follows the prefix.
+fn kind_of(spec: &str) -> Result<(SetKind, &str), Fault> {
+    // A colon behind a comma belongs to an entry of a list.
+    let first = spec.split(',').next().unwrap_or_default();
+    let Some((prefix, _)) = first.split_once(':') else {
+        return match spec {
+            _ if spec.ends_with(".db") => Err(backend("db").unwrap_or(Fault::NotUtf8)),
+            _ if spec.starts_with('/') => Ok((SetKind::File, spec)),
+            _ => Ok((SetKind::List, spec)),
+        };
+    };
+    let rest = &spec[prefix.len() + 1..];
+    match prefix.to_ascii_lowercase().as_str() {
+        "csl" => Ok((SetKind::List, rest)),
+        "file" => Ok((SetKind::File, rest)),
+        "refile" => Ok((SetKind::Patterns, rest)),
+        other => Err(backend(other).unwrap_or_else(|| Fault::UnknownBackend {
+            prefix: prefix.to_owned(),
+        })),
+    }
+}
+
+fn backend(prefix: &str) -> Option<Fault> {
+    let hint = match prefix {
+        "db" | "bdb" => {
+            "write it out with db_dump -p as lines of key and value, and name it with file:"
+        }
+        "lmdb" | "mdb" => {
+            "write it out with mdb_dump -p as lines of key and value, and name it with file:"
+        }
+        "dsn" => {
+            "write the table out with the client of its server as lines of key and value, and name it with file:"
+        }
+        "ldap" | "ldaps" | "ldapi" => {
+            "write it out with ldapsearch as lines of key and value, and name it with file:"
+        }
+        "lua" => "write what the script answers as lines of key and value, and name it with file:",
+        "memcache" | "socket" | "erlang" | "repute" => {
+            "ask the service for all that it knows, write it as lines of key and value, and name it with file:"
+        }
+        _ => return None,
+    };
+    let prefix = prefix.to_owned();
+    Some(Fault::Backend { prefix, hint })
+}
+
+/// A path below BaseDirectory, where it is relative and there is one.
+pub(super) fn below(base: Option<&str>, path: &str) -> String {
+    match base {
+        Some(base) if !path.starts_with('/') => format!("{}/{path}", base.trim_end_matches('/')),
+        _ => path.to_owned(),
+    }
+}

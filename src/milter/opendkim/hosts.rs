@@ -1,0 +1,161 @@
+//! Sets of hosts, as InternalHosts, ExternalIgnoreList and PeerList name them.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::dataset::{DataSet, Remark};
+
+/// Names, domains behind a dot, addresses and networks, each perhaps behind a `!`.
+///
+/// OpenDKIM compares text: it asks the set for the name of a client and its domains, then for its address and
+/// every network around it, each time first with `!` before it. The first that is there decides. So do we.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostSet {
+    entries: HashSet<String>,
+    remarks: Vec<Remark>,
+}
+
+impl HostSet {
+    /// The set of these entries.
+    ///
+    /// ```
+    /// use dkimkit::milter::opendkim::HostSet;
+    /// let hosts = HostSet::new(["192.0.2.0/24", "!192.0.2.7", ".example.com"]);
+    /// assert!(hosts.contains("192.0.2.1".parse().unwrap(), ""));
+    /// assert!(!hosts.contains("192.0.2.7".parse().unwrap(), ""));
+    /// assert!(hosts.contains("203.0.113.1".parse().unwrap(), "mx.example.com"));
+    /// ```
+    pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> HostSet {
+        HostSet {
+            entries: entries.into_iter().map(str::to_ascii_lowercase).collect(),
+            remarks: Vec::new(),
+        }
+    }
+
+    /// The hosts that a data set names. Entries that OpenDKIM never finds are remarked upon.
+    pub fn of(set: &DataSet) -> HostSet {
+        let mut hosts = HostSet::new(set.entries().iter().map(|entry| entry.key.as_str()));
+        hosts.remarks = set.remarks().to_vec();
+        for entry in set.entries() {
+            if let Some(text) = never_found(&entry.key) {
+                let (file, line) = (set.source().to_owned(), entry.line);
+                hosts.remarks.push(Remark { file, line, text });
+            }
+        }
+        hosts
+    }
+
+    /// What is to be known of single entries.
+    pub fn remarks(&self) -> &[Remark] {
+        &self.remarks
+    }
+
+    /// The entries in lower case, sorted.
+    pub fn entries(&self) -> Vec<&str> {
+        let mut entries: Vec<&str> = self.entries.iter().map(String::as_str).collect();
+        entries.sort_unstable();
+        entries
+    }
+
+    /// Whether a client of this address and host name (which may be empty) is in the set. A name that is
+    /// refused does not keep the address from being found.
+    pub fn contains(&self, ip: IpAddr, hostname: &str) -> bool {
+        self.has_name(hostname) || self.has_address(ip)
+    }
+
+    fn has_name(&self, hostname: &str) -> bool {
+        if hostname.is_empty() || hostname.len() > MAX_NAME {
+            return false;
+        }
+        let hostname = hostname.to_ascii_lowercase();
+        let dots = hostname.match_indices('.').map(|(at, _)| at);
+        let mut tails = std::iter::once(0)
+            .chain(dots.filter(|at| *at > 0))
+            .map(|at| &hostname[at..]);
+        tails.find_map(|name| self.verdict(name)).unwrap_or(false)
+    }
+
+    fn has_address(&self, ip: IpAddr) -> bool {
+        let alone = text_of(ip);
+        let alone = self
+            .verdict(&alone)
+            .or_else(|| self.verdict(&format!("[{alone}]")));
+        let bits = if ip.is_ipv4() { 32 } else { 128 };
+        let networks = || {
+            (0..=bits).rev().find_map(|prefix| {
+                let network = text_of(masked(ip, prefix));
+                self.verdict(&format!("{network}/{prefix}"))
+                    .or_else(|| self.verdict(&format!("[{network}]/{prefix}")))
+            })
+        };
+        alone.or_else(networks).unwrap_or(false)
+    }
+
+    /// What the set says of this very text: no, yes, or nothing.
+    fn verdict(&self, text: &str) -> Option<bool> {
+        if self.entries.contains(&format!("!{text}")) {
+            Some(false)
+        } else {
+            self.entries.contains(text).then_some(true)
+        }
+    }
+}
+
+/// No name of a host is longer.
+const MAX_NAME: usize = 1024;
+
+/// The address of the network of `prefix` bits around `ip`.
+fn masked(ip: IpAddr, prefix: u32) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
+            Ipv4Addr::from_bits(ip.to_bits() & mask).into()
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
+            Ipv6Addr::from_bits(ip.to_bits() & mask).into()
+        }
+    }
+}
+
+/// The text of an address as the C library writes it: one that holds an IPv4 address shows it.
+fn text_of(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V6(ip) if ip.to_bits() >> 32 == 0 && ip.to_bits() >= 1 << 16 => {
+            let low = u32::try_from(ip.to_bits()).unwrap_or_default();
+            format!("::{}", Ipv4Addr::from_bits(low))
+        }
+        _ => ip.to_string(),
+    }
+}
+
+/// Why OpenDKIM never finds this entry, if it looks like an address.
+fn never_found(entry: &str) -> Option<String> {
+    let bare = entry.strip_prefix('!').unwrap_or(entry);
+    let (address, prefix) = match bare.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (bare, None),
+    };
+    let inner = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+    let address = inner.unwrap_or(address);
+    let numeric = address.contains(':') || address.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return (numeric || prefix.is_some())
+            .then(|| format!("{entry} is no address that OpenDKIM finds: write all parts of it"));
+    };
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let network = match prefix.map(str::parse::<u32>) {
+        None => ip,
+        Some(Ok(bits)) if bits <= most => masked(ip, bits),
+        Some(_) => {
+            return Some(format!(
+                "{entry} has no prefix from 0 to {most}: nothing matches it"
+            ));
+        }
+    };
+    let right = text_of(network);
+    (right != address.to_ascii_lowercase()).then(|| {
+        let end = prefix.map(|p| format!("/{p}")).unwrap_or_default();
+        format!("OpenDKIM never finds {entry}, because it compares text: write {right}{end}")
+    })
+}

@@ -1,0 +1,242 @@
+//! What is to be imported, and what is to be said of every line.
+
+use super::conf::{Conf, Setting, integer};
+use super::dataset::{DataSet, Remark};
+use super::hosts::HostSet;
+use super::options::{Fate, Kind};
+use super::signing::{KeyParts, KeySource, SigningRules};
+use super::{ConfError, Fault, ReadFile};
+use crate::name::{Domain, Selector};
+
+/// All that an OpenDKIM configuration comes to. Nothing is written: it is a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// The keys that the tables name.
+    pub keys: Vec<ImportedKey>,
+    /// Who signs with which.
+    pub rules: SigningRules,
+    /// Clients whose mail is signed (InternalHosts).
+    pub internal: HostSet,
+    /// Clients that may write our From addresses unsigned (ExternalIgnoreList).
+    pub external_ignore: HostSet,
+    /// Clients whose mail is passed untouched (PeerList).
+    pub peers: HostSet,
+    /// What became of every line.
+    pub notes: Vec<Note>,
+}
+
+/// A key that is to be imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedKey {
+    /// The domain; `None` where the key signs for the domain of whoever writes (`%`).
+    pub domain: Option<Domain>,
+    /// The selector.
+    pub selector: Selector,
+    /// Where the private key is; a path may have a `%` where there is no domain.
+    pub source: KeySource,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The option to which it belongs.
+    pub option: &'static str,
+    /// The file.
+    pub file: String,
+    /// The line, from 1 on.
+    pub line: usize,
+    /// Whether it is honoured.
+    pub what: What,
+    /// How, or why not.
+    pub text: String,
+}
+
+/// Whether a line is honoured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// It is, perhaps in another form.
+    Translated,
+    /// It has no effect: it is so anyway, or a later line counts.
+    Ignored,
+    /// It is not.
+    Cannot,
+}
+
+impl Imported {
+    /// Plans the import of `conf`, whose tables `files` reads.
+    ///
+    /// ```
+    /// use dkimkit::milter::opendkim::{Conf, Imported, What};
+    /// let read = |_: &str| Ok(b"Domain example.com\nSelector s\nKeyFile /k.pem\nSyslogSuccess yes\n".to_vec());
+    /// let imported = Imported::plan(&Conf::read("c", &read)?, &read)?;
+    /// assert_eq!(imported.keys.len(), 1);
+    /// assert_eq!(imported.notes[3].what, What::Ignored);
+    /// # Ok::<(), dkimkit::milter::opendkim::ConfError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfError`]: what OpenDKIM would not start with either, or data sets that are not text.
+    pub fn plan(conf: &Conf, files: &dyn ReadFile) -> Result<Imported, ConfError> {
+        check_values(conf)?;
+        let base = conf.get("BaseDirectory").map(|s| s.value.as_str());
+        let hosts = |name| -> Result<Option<HostSet>, ConfError> {
+            let Some(setting) = conf.get(name) else {
+                return Ok(None);
+            };
+            Ok(Some(HostSet::of(&DataSet::open(setting, base, files)?)))
+        };
+        let mut imported = Imported {
+            keys: Vec::new(),
+            rules: SigningRules::read(conf, files)?,
+            internal: hosts("InternalHosts")?.unwrap_or_else(|| HostSet::new(["127.0.0.1"])),
+            external_ignore: hosts("ExternalIgnoreList")?.unwrap_or_default(),
+            peers: hosts("PeerList")?.unwrap_or_default(),
+            notes: conf.settings().iter().map(|s| note(conf, s)).collect(),
+        };
+        imported.note_hosts();
+        imported.read_keys();
+        Ok(imported)
+    }
+
+    fn note_hosts(&mut self) {
+        let mut remarks: Vec<(&'static str, Remark)> = Vec::new();
+        let sets = [
+            ("InternalHosts", &self.internal),
+            ("ExternalIgnoreList", &self.external_ignore),
+            ("PeerList", &self.peers),
+        ];
+        for (name, set) in sets {
+            remarks.extend(set.remarks().iter().map(|r| (name, r.clone())));
+        }
+        let tables = self.rules.remarks().into_iter();
+        remarks.extend(tables.map(|r| ("SigningTable", r)));
+        for (option, remark) in remarks {
+            self.cannot(option, &remark.file, remark.line, remark.text);
+        }
+    }
+
+    fn cannot(&mut self, option: &'static str, file: &str, line: usize, text: String) {
+        let file = file.to_owned();
+        let what = What::Cannot;
+        self.notes.push(Note {
+            option,
+            file,
+            line,
+            what,
+            text,
+        });
+    }
+
+    /// The keys of the tables, each once, with a note for every row that no message can use.
+    fn read_keys(&mut self) {
+        let rules = self.rules.clone();
+        if let Some((domains, selector, key)) = rules.single() {
+            let Ok(selector) = Selector::new(selector) else {
+                let text = format!("{selector:?} is no selector");
+                return self.cannot("Selector", domains.source(), 0, text);
+            };
+            for entry in domains.entries() {
+                match Domain::new(&entry.key) {
+                    Ok(domain) => self.keys.push(ImportedKey {
+                        domain: Some(domain),
+                        selector: selector.clone(),
+                        source: KeySource::Path(key.to_owned()),
+                    }),
+                    Err(error) => {
+                        let text = format!("{:?} is not signed for: {error}", entry.key);
+                        self.cannot("Domain", domains.source(), entry.line, text);
+                    }
+                }
+            }
+        }
+        let Some((keys, signing)) = rules.tables() else {
+            return;
+        };
+        for entry in keys.entries() {
+            match import_key(keys, entry) {
+                Ok(key) => self.keys.push(key),
+                Err(text) => self.cannot("KeyTable", keys.source(), entry.line, text),
+            }
+        }
+        for entry in signing.entries().iter().filter(|e| e.value.is_none()) {
+            let text = "the entry names no key, with which OpenDKIM crashes: add one".to_owned();
+            self.cannot("SigningTable", signing.source(), entry.line, text);
+        }
+    }
+}
+
+fn import_key(keys: &DataSet, entry: &super::Entry) -> Result<ImportedKey, String> {
+    let parts = KeyParts::read(keys, entry).map_err(|e| e.to_string())?;
+    if parts.domain == "%" {
+        let selector = Selector::new(parts.selector())
+            .map_err(|e| format!("{:?} is no selector: {e}", parts.selector()))?;
+        return Ok(ImportedKey {
+            domain: None,
+            selector,
+            source: parts.source("%"),
+        });
+    }
+    let (domain, selector) = parts.names(parts.domain).map_err(|e| e.to_string())?;
+    let source = parts.source(parts.domain);
+    let domain = Some(domain);
+    Ok(ImportedKey {
+        domain,
+        selector,
+        source,
+    })
+}
+
+/// What is to be said of a line of the configuration.
+fn note(conf: &Conf, setting: &Setting) -> Note {
+    let option = setting.option;
+    let last = conf
+        .get(option.name)
+        .is_some_and(|s| std::ptr::eq(s, setting));
+    let (what, text) = if !last && option.kind != Kind::Include {
+        (What::Ignored, "a later line sets it again".to_owned())
+    } else {
+        let off = option.kind == Kind::Boolean && !conf.flag(option.name);
+        let what = match option.fate {
+            Fate::Supported | Fate::Renamed => What::Translated,
+            Fate::Always => What::Ignored,
+            // What is not done is not missed.
+            Fate::Cannot if off => What::Ignored,
+            Fate::Cannot => What::Cannot,
+        };
+        (what, option.text.to_owned())
+    };
+    Note {
+        option: option.name,
+        file: setting.file.clone(),
+        line: setting.line,
+        what,
+        text,
+    }
+}
+
+/// Values for which OpenDKIM does not start.
+fn check_values(conf: &Conf) -> Result<(), ConfError> {
+    for setting in conf.settings() {
+        let value = setting.value.as_str();
+        let words = |text: &str| matches!(text.to_ascii_lowercase().as_str(), "simple" | "relaxed");
+        let want = match setting.option.name {
+            "Mode" if !value.chars().all(|c| matches!(c, 's' | 'v')) => "s, v or sv",
+            "Canonicalization" if !value.splitn(2, '/').all(words) => {
+                "simple or relaxed, or two of them around a /"
+            }
+            "SignatureTTL" | "MaximumHeaders" | "MaximumSignaturesToVerify" | "MinimumKeyBits"
+                if integer(value).is_some_and(|n| n < 0) =>
+            {
+                "a number from 0 on"
+            }
+            _ => continue,
+        };
+        let fault = Fault::BadValue {
+            name: setting.option.name,
+            value: value.to_owned(),
+            want,
+        };
+        return Err(ConfError::new(&setting.file, setting.line, fault));
+    }
+    Ok(())
+}
