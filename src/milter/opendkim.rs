@@ -22,6 +22,7 @@ mod conf;
 mod dataset;
 mod hosts;
 mod import;
+mod keytable;
 mod options;
 mod signing;
 #[cfg(test)]
@@ -31,8 +32,9 @@ pub use self::conf::{Conf, Setting};
 pub use self::dataset::{DataSet, Entry, Remark};
 pub use self::hosts::HostSet;
 pub use self::import::{Imported, ImportedKey, Note, What};
+pub use self::keytable::KeySource;
 pub use self::options::{Fate, Kind, OPTIONS, OpenDkimOption, option};
-pub use self::signing::{KeySource, Signing, SigningRules, Undecided};
+pub use self::signing::{Signing, SigningRules, Undecided};
 
 /// Gives the bytes of a file.
 ///

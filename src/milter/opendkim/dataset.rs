@@ -11,8 +11,11 @@ use super::{ConfError, Fault, ReadFile, lines_of};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSet {
     source: String,
-    patterns: bool,
+    /// Whether upper case stands for lower.
+    fold: bool,
     entries: Vec<Entry>,
+    /// The keys of the entries, where they are patterns.
+    patterns: Option<Vec<Pattern>>,
     /// Where the entries of a key in lower case stand; empty where there are patterns.
     index: HashMap<String, Vec<usize>>,
     remarks: Vec<Remark>,
@@ -50,12 +53,23 @@ impl DataSet {
         base: Option<&str>,
         files: &dyn ReadFile,
     ) -> Result<DataSet, ConfError> {
+        DataSet::open_with(setting, base, files, true)
+    }
+
+    /// The same, where `fold` says whether upper case stands for lower: in a KeyTable it does not.
+    pub(super) fn open_with(
+        setting: &Setting,
+        base: Option<&str>,
+        files: &dyn ReadFile,
+        fold: bool,
+    ) -> Result<DataSet, ConfError> {
         let at = |fault| ConfError::new(&setting.file, setting.line, fault);
         let (kind, rest) = kind_of(&setting.value).map_err(at)?;
         let mut set = DataSet {
             source: setting.file.clone(),
-            patterns: kind == SetKind::Patterns,
+            fold,
             entries: Vec::new(),
+            patterns: (kind == SetKind::Patterns).then(Vec::new),
             index: HashMap::new(),
             remarks: Vec::new(),
         };
@@ -86,7 +100,7 @@ impl DataSet {
     fn read_line(&mut self, line: &str, number: usize) -> Result<(), ConfError> {
         let line = line.split('#').next().unwrap_or_default();
         // OpenDKIM takes what stands before the first white space for the pattern, and skips it where it is empty.
-        if self.patterns && line.starts_with(|c: char| c.is_ascii_whitespace()) {
+        if self.has_patterns() && line.starts_with(|c: char| c.is_ascii_whitespace()) {
             if !line.trim().is_empty() {
                 let text =
                     "the line begins with white space: OpenDKIM skips it in a refile, and so do we";
@@ -102,7 +116,7 @@ impl DataSet {
         if key.is_empty() {
             return Ok(());
         }
-        if self.patterns && key.contains(METACHARACTERS) {
+        if self.has_patterns() && key.contains(METACHARACTERS) {
             let text = format!(
                 "OpenDKIM reads {key:?} as a regular expression, which only * is meant to be: it matches nothing here"
             );
@@ -113,7 +127,7 @@ impl DataSet {
 
     fn add(&mut self, key: &str, value: Option<String>, line: usize) -> Result<(), ConfError> {
         // Patterns are tried one after the other, so that there may be fewer of them.
-        let max = if self.patterns {
+        let max = if self.has_patterns() {
             MAX_PATTERNS
         } else {
             MAX_ENTRIES
@@ -125,9 +139,12 @@ impl DataSet {
                 Fault::TooManyEntries { max },
             ));
         }
-        if !self.patterns {
-            let at = self.index.entry(key.to_ascii_lowercase()).or_default();
-            at.push(self.entries.len());
+        match &mut self.patterns {
+            Some(patterns) => patterns.push(Pattern::new(key, self.fold)),
+            None => {
+                let at = self.index.entry(folded(key, self.fold)).or_default();
+                at.push(self.entries.len());
+            }
         }
         let key = key.to_owned();
         self.entries.push(Entry { key, value, line });
@@ -146,7 +163,7 @@ impl DataSet {
 
     /// Whether the keys are patterns with `*`.
     pub fn has_patterns(&self) -> bool {
-        self.patterns
+        self.patterns.is_some()
     }
 
     /// The entries, in order.
@@ -159,18 +176,19 @@ impl DataSet {
         &self.remarks
     }
 
-    /// The first entry that matches `key`, without regard to case.
+    /// The first entry that matches `key`. Case counts in a KeyTable alone.
     pub fn get(&self, key: &str) -> Option<&Entry> {
         self.matches(key).next()
     }
 
-    /// Every entry that matches `key`, without regard to case.
+    /// Every entry that matches `key`. Case counts in a KeyTable alone.
     pub(super) fn matches<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        let key = key.to_ascii_lowercase();
+        let key = folded(key, self.fold);
         let exact = self.index.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let patterns: &[Entry] = if self.patterns { &self.entries } else { &[] };
-        let patterns = patterns.iter().filter(move |e| is_match(&e.key, &key));
-        exact.iter().map(|at| &self.entries[*at]).chain(patterns)
+        let patterns = self.patterns.iter().flatten().zip(&self.entries);
+        let patterns = patterns.filter(move |(pattern, _)| pattern.is_match(&key));
+        let exact = exact.iter().map(|at| &self.entries[*at]);
+        exact.chain(patterns.map(|(_, entry)| entry))
     }
 }
 
@@ -180,27 +198,45 @@ const MAX_PATTERNS: usize = 100_000;
 /// What OpenDKIM passes on to the regular expressions of the system; `.` and `+` it escapes.
 const METACHARACTERS: [char; 12] = ['[', ']', '(', ')', '{', '}', '^', '$', '?', '|', '\\', '\0'];
 
-/// Whether `text`, in lower case, matches `pattern`, in which `*` is any text. Linear: each part is sought once.
-fn is_match(pattern: &str, text: &str) -> bool {
-    if pattern.contains(METACHARACTERS) {
-        return false;
+/// A text in which `*` stands for any text; `None` matches nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pattern(Option<String>);
+
+impl Pattern {
+    fn new(key: &str, fold: bool) -> Pattern {
+        let legible = !key.contains(METACHARACTERS);
+        Pattern(legible.then(|| folded(key, fold)))
     }
-    let pattern = pattern.to_ascii_lowercase();
-    let mut parts = pattern.split('*');
-    let head = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(head) else {
-        return false;
-    };
-    let Some(tail) = parts.next_back() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        match memmem::find(rest.as_bytes(), part.as_bytes()) {
-            Some(at) => rest = &rest[at + part.len()..],
+
+    /// Whether `text`, folded as the pattern is, matches. Linear: each part is sought once, as far left as it stands.
+    fn is_match(&self, text: &str) -> bool {
+        let mut parts = match &self.0 {
+            Some(pattern) => pattern.split('*'),
             None => return false,
+        };
+        let head = parts.next().unwrap_or_default();
+        let Some(mut rest) = text.strip_prefix(head) else {
+            return false;
+        };
+        let Some(tail) = parts.next_back() else {
+            return rest.is_empty();
+        };
+        for part in parts {
+            match memmem::find(rest.as_bytes(), part.as_bytes()) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
         }
+        rest.ends_with(tail)
     }
-    rest.ends_with(tail)
+}
+
+fn folded(text: &str, fold: bool) -> String {
+    if fold {
+        text.to_ascii_lowercase()
+    } else {
+        text.to_owned()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,8 @@ use super::dataset::{DataSet, Remark};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostSet {
     entries: HashSet<String>,
+    /// The set itself, where its entries are patterns.
+    patterns: Option<DataSet>,
     remarks: Vec<Remark>,
 }
 
@@ -28,6 +30,7 @@ impl HostSet {
     pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> HostSet {
         HostSet {
             entries: entries.into_iter().map(str::to_ascii_lowercase).collect(),
+            patterns: None,
             remarks: Vec::new(),
         }
     }
@@ -36,6 +39,17 @@ impl HostSet {
     pub fn of(set: &DataSet) -> HostSet {
         let mut hosts = HostSet::new(set.entries().iter().map(|entry| entry.key.as_str()));
         hosts.remarks = set.remarks().to_vec();
+        if set.has_patterns() {
+            hosts.patterns = Some(set.clone());
+            hosts
+                .remarks
+                .extend(set.entries().first().map(|entry| Remark {
+                    file: set.source().to_owned(),
+                    line: entry.line,
+                    text: PATTERNS.to_owned(),
+                }));
+            return hosts;
+        }
         for entry in set.entries() {
             if let Some(text) = never_found(&entry.key) {
                 let (file, line) = (set.source().to_owned(), entry.line);
@@ -50,7 +64,7 @@ impl HostSet {
         &self.remarks
     }
 
-    /// The entries in lower case, sorted.
+    /// The entries in lower case, sorted; with `*`, where the data set has patterns.
     pub fn entries(&self) -> Vec<&str> {
         let mut entries: Vec<&str> = self.entries.iter().map(String::as_str).collect();
         entries.sort_unstable();
@@ -93,13 +107,20 @@ impl HostSet {
 
     /// What the set says of this very text: no, yes, or nothing.
     fn verdict(&self, text: &str) -> Option<bool> {
-        if self.entries.contains(&format!("!{text}")) {
+        let has = |text: &str| match &self.patterns {
+            Some(patterns) => patterns.get(text).is_some(),
+            None => self.entries.contains(text),
+        };
+        if has(&format!("!{text}")) {
             Some(false)
         } else {
-            self.entries.contains(text).then_some(true)
+            has(text).then_some(true)
         }
     }
 }
+
+const PATTERNS: &str = "OpenDKIM asks patterns for the networks around an address as well, so that 192.0.2.* finds \
+    192.0.3.1 too (in 192.0.2.0/23): write networks, in a file without patterns";
 
 /// No name of a host is longer.
 const MAX_NAME: usize = 1024;

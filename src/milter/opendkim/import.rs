@@ -3,8 +3,9 @@
 use super::conf::{Conf, Setting, integer};
 use super::dataset::{DataSet, Remark};
 use super::hosts::HostSet;
+use super::keytable::{KeyParts, KeySource};
 use super::options::{Fate, Kind};
-use super::signing::{KeyParts, KeySource, SigningRules};
+use super::signing::SigningRules;
 use super::{ConfError, Fault, ReadFile};
 use crate::name::{Domain, Selector};
 
@@ -168,8 +169,8 @@ impl Imported {
 fn import_key(keys: &DataSet, entry: &super::Entry) -> Result<ImportedKey, String> {
     let parts = KeyParts::read(keys, entry).map_err(|e| e.to_string())?;
     if parts.domain == "%" {
-        let selector = Selector::new(parts.selector())
-            .map_err(|e| format!("{:?} is no selector: {e}", parts.selector()))?;
+        let selector = Selector::new(parts.selector)
+            .map_err(|e| format!("{:?} is no selector: {e}", parts.selector))?;
         return Ok(ImportedKey {
             domain: None,
             selector,

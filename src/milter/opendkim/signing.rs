@@ -1,9 +1,8 @@
 //! Which keys sign for an author: KeyTable and SigningTable, or one key for some domains.
 
-use std::fmt;
-
 use super::conf::Conf;
 use super::dataset::{DataSet, Remark, below};
+use super::keytable::{KeyParts, KeySource};
 use super::{ConfError, Fault, ReadFile};
 use crate::name::{Domain, NameError, Selector};
 
@@ -44,38 +43,6 @@ pub struct Signing {
     pub key: KeySource,
     /// i=, where the tables name one that lies within d=.
     pub identity: Option<String>,
-}
-
-/// Where a private key is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// In this file.
-    Path(String),
-    /// In the table itself: PEM, or DER in base64.
-    Inline(String),
-}
-
-impl fmt::Debug for KeySource {
-    /// Without the private key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeySource::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            KeySource::Inline(_) => f.write_str("Inline(..)"),
-        }
-    }
-}
-
-impl KeySource {
-    /// A key as the third part of an entry has it; `%` in an absolute path is `domain`.
-    fn of(text: &str, domain: &str) -> KeySource {
-        if text.starts_with('/') {
-            KeySource::Path(text.replace('%', domain))
-        } else if text.starts_with("./") || text.starts_with("../") {
-            KeySource::Path(text.to_owned())
-        } else {
-            KeySource::Inline(text.to_owned())
-        }
-    }
 }
 
 /// Why there is no answer although the tables have one. OpenDKIM defers the message, or sends it unsigned, or
@@ -155,9 +122,9 @@ impl SigningRules {
         let mode = conf.get("Mode").map_or("sv", |s| s.value.as_str());
         let rules = if !mode.contains('s') {
             Rules::Nothing
-        } else if let Some(keys) = open("KeyTable")? {
+        } else if let Some(keys) = conf.get("KeyTable") {
             Rules::Tables {
-                keys,
+                keys: DataSet::open_with(keys, base, files, false)?,
                 signing: open("SigningTable")?.ok_or_else(|| needs("KeyTable", "SigningTable"))?,
                 multiple: conf.flag("MultipleSignatures"),
             }
@@ -304,13 +271,10 @@ fn found<'a>(
     if signing.has_patterns() {
         return Box::new(signing.matches(&whole));
     }
-    let parents: Vec<&str> = domain
-        .match_indices('.')
-        .map(|(at, _)| &domain[at..])
-        .collect();
+    let parents = domain.match_indices('.').map(|(at, _)| &domain[at..]);
     let mut wanted = vec![whole, domain.to_owned()];
-    wanted.extend(parents.iter().map(|parent| format!("{user}@{parent}")));
-    wanted.extend(parents.iter().map(|parent| (*parent).to_owned()));
+    // The manual has all forms with a user first; 2.11 asks for both forms of a parent before the next one.
+    wanted.extend(parents.flat_map(|parent| [format!("{user}@{parent}"), parent.to_owned()]));
     wanted.extend([format!("{user}@*"), "*".to_owned()]);
     Box::new(wanted.into_iter().filter_map(|key| signing.get(&key)))
 }
@@ -364,7 +328,7 @@ impl Row<'_> {
         Ok(Signing {
             domain: domain_name,
             selector,
-            key: KeySource::of(parts.key, domain),
+            key: parts.source(domain),
             identity,
         })
     }
@@ -378,68 +342,6 @@ fn within(identity: &str, domain: &str) -> Option<bool> {
         .strip_suffix(&domain)
         .is_some_and(|head| head.ends_with('.'));
     Some(below || host == domain)
-}
-
-/// The three parts of an entry of the key table.
-pub(super) struct KeyParts<'a> {
-    keys: &'a DataSet,
-    line: usize,
-    pub(super) domain: &'a str,
-    selector: &'a str,
-    key: &'a str,
-}
-
-impl<'a> KeyParts<'a> {
-    /// The entry with this name; its case counts, unless the table has patterns.
-    fn of(keys: &'a DataSet, name: &str) -> Option<Result<KeyParts<'a>, Undecided>> {
-        let entry = keys
-            .matches(name)
-            .find(|entry| keys.has_patterns() || entry.key == name)?;
-        Some(KeyParts::read(keys, entry))
-    }
-
-    pub(super) fn read(
-        keys: &'a DataSet,
-        entry: &'a super::Entry,
-    ) -> Result<KeyParts<'a>, Undecided> {
-        let value = entry.value.as_deref().unwrap_or_default();
-        let mut parts = value.splitn(3, ':').filter(|part| !part.is_empty());
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(domain), Some(selector), Some(key)) => Ok(KeyParts {
-                keys,
-                line: entry.line,
-                domain,
-                selector,
-                key,
-            }),
-            _ => Err(Undecided::BrokenKey {
-                file: keys.source().to_owned(),
-                line: entry.line,
-                name: entry.key.clone(),
-            }),
-        }
-    }
-
-    /// Domain and selector as such, with `domain` in the place of `%`.
-    pub(super) fn names(&self, domain: &str) -> Result<(Domain, Selector), Undecided> {
-        let bad = |name: &str, error| Undecided::BadName {
-            file: self.keys.source().to_owned(),
-            line: self.line,
-            name: name.to_owned(),
-            error,
-        };
-        let selector = Selector::new(self.selector).map_err(|e| bad(self.selector, e))?;
-        let domain = Domain::new(domain).map_err(|e| bad(domain, e))?;
-        Ok((domain, selector))
-    }
-
-    pub(super) fn selector(&self) -> &'a str {
-        self.selector
-    }
-
-    pub(super) fn source(&self, domain: &str) -> KeySource {
-        KeySource::of(self.key, domain)
-    }
 }
 
 /// The signature by the one key, if the domain of the author is one of its domains.
