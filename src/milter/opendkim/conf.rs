@@ -172,3 +172,112 @@ pub(super) fn integer(value: &str) -> Option<i64> {
     }
     i64::from_str_radix(digits, radix).ok()?.checked_mul(sign)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Result<Conf, ConfError> {
+        let get = |path: &str| {
+            let file = files.iter().find(|f| f.0 == path);
+            let text = file.ok_or(std::io::ErrorKind::NotFound)?.1;
+            Ok(text.as_bytes().to_vec())
+        };
+        Conf::read(files[0].0, &get)
+    }
+
+    /// What `opendkim -n -x FILE` says to each of these.
+    #[test]
+    fn lines_are_read_as_opendkim_reads_them() {
+        for (text, error) in [
+            ("subdomains TRUE\nmode v", None),
+            (" \tMode  v  # comment\n\n#Mode\n", None),
+            ("Mode v\r\n", None),
+            ("ClockDrift 0x10\nUMask 007\n", None),
+            (
+                "Nonsense 1\n",
+                Some(
+                    "c:1: OpenDKIM has no option \"Nonsense\": correct its spelling, or remove the line",
+                ),
+            ),
+            (
+                "Mode=v\n",
+                Some(
+                    "c:1: OpenDKIM has no option \"Mode=v\": correct its spelling, or remove the line",
+                ),
+            ),
+            (
+                "\nMode\n",
+                Some("c:2: Mode has no value: give one, or remove the line"),
+            ),
+            (
+                "Mode # v\n",
+                Some("c:1: Mode has no value: give one, or remove the line"),
+            ),
+            (
+                "SubDomains maybe\n",
+                Some("c:1: SubDomains is \"maybe\": write yes or no"),
+            ),
+            (
+                "ClockDrift 12x\n",
+                Some("c:1: ClockDrift is \"12x\": write a whole number"),
+            ),
+        ] {
+            let got = read(&[("c", text)]).err().map(|e| e.to_string());
+            assert_eq!(got.as_deref(), error, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_c() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("017", Some(15)),
+            ("0x1F", Some(31)),
+            ("-5", Some(-5)),
+            ("08", None),
+            ("--5", None),
+            ("0x", None),
+            ("+-5", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(integer(text), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_counts_wherever_it_is_included() {
+        let files = [
+            ("c", "Mode s\nInclude d\nSyslog yes\n"),
+            ("d", "# here\nMode v\nSyslog no\n"),
+        ];
+        let conf = read(&files).unwrap();
+        let mode = conf.get("MODE").unwrap();
+        assert_eq!(
+            (mode.value.as_str(), mode.file.as_str(), mode.line),
+            ("v", "d", 2)
+        );
+        assert!(conf.flag("Syslog"));
+    }
+
+    #[test]
+    fn includes_end() {
+        let error = read(&[("c", "Include c\n")]).unwrap_err();
+        assert_eq!(error.fault, Fault::IncludeTooDeep { max: 5 });
+        let error = read(&[("c", "\nInclude none\n")]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("c:2: cannot read none: "),
+            "{error}"
+        );
+        // The number of lines is bounded, not the depth alone.
+        let next = |name: &str| format!("Include {name}\n").repeat(50);
+        let texts: Vec<String> = ["d", "e", "f", "g", "h"].into_iter().map(next).collect();
+        let mut files: Vec<(&str, &str)> = ["c", "d", "e", "f", "g"]
+            .into_iter()
+            .zip(texts.iter().map(String::as_str))
+            .collect();
+        files.push(("h", ""));
+        let error = read(&files).unwrap_err();
+        assert_eq!(error.fault, Fault::TooManyEntries { max: MAX_SETTINGS });
+    }
+}

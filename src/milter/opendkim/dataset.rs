@@ -299,3 +299,114 @@ pub(super) fn below(base: Option<&str>, path: &str) -> String {
         _ => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::milter::opendkim::option;
+
+    fn open(value: &str, text: &str) -> Result<DataSet, ConfError> {
+        let setting = Setting {
+            option: option("InternalHosts").unwrap(),
+            value: value.to_owned(),
+            file: "c".to_owned(),
+            line: 7,
+        };
+        let read = |path: &str| match path {
+            "/f" | "/base/f" => Ok(text.as_bytes().to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        DataSet::open(&setting, Some("/base/"), &read)
+    }
+
+    #[test]
+    fn the_kind_is_told_as_opendkim_tells_it() {
+        for (value, keys) in [
+            ("a, b,,c=d", vec!["a", "b", "c"]),
+            ("csl:::1,10.0.0.1", vec!["::1", "10.0.0.1"]),
+            ("10.0.0.1,::1", vec!["10.0.0.1", "::1"]),
+            ("./f", vec!["./f"]),
+            ("/f", vec!["x", "y"]),
+            ("FILE:/f", vec!["x", "y"]),
+            ("file:f", vec!["x", "y"]),
+            ("refile:/f", vec!["x", "y"]),
+        ] {
+            let set = open(value, "x 1 # c\n\n# c\ny\n").unwrap();
+            let got: Vec<&str> = set.entries().iter().map(|e| e.key.as_str()).collect();
+            assert_eq!(got, keys, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused_with_the_way_out() {
+        for prefix in [
+            "db", "bdb", "lmdb", "mdb", "dsn", "ldap", "ldaps", "ldapi", "lua", "memcache",
+            "socket", "erlang",
+        ] {
+            let error = open(&format!("{prefix}:/x"), "").unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("c:7: {prefix}: data sets are not read: ")),
+                "{error}"
+            );
+            assert!(error.ends_with("name it with file:"), "{error}");
+        }
+        let fault = |value| open(value, "").unwrap_err().fault;
+        assert!(matches!(fault("/etc/hosts.db"), Fault::Backend { .. }));
+        assert!(matches!(
+            fault("::1,10.0.0.1"),
+            Fault::UnknownBackend { .. }
+        ));
+        assert!(matches!(fault("/none"), Fault::Unreadable { .. }));
+    }
+
+    #[test]
+    fn lines_that_mislead_are_remarked_upon() {
+        let set = open(
+            "refile:/f",
+            "*@ok.example a\n *@blank.example a\nu?@x.example a\n",
+        )
+        .unwrap();
+        let lines: Vec<usize> = set.remarks().iter().map(|r| r.line).collect();
+        assert_eq!(lines, [2, 3]);
+        assert!(set.get("u@blank.example").is_none());
+        assert!(set.get("u?@x.example").is_none());
+    }
+
+    #[test]
+    fn the_star_stands_for_any_text() {
+        for (pattern, text, matches) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("a*", "a", true),
+            ("*a", "ba", true),
+            ("a*a", "a", false),
+            ("a*b*a", "aba", true),
+            ("a*b*a", "aa", false),
+            ("*ab*ab", "ab", false),
+            ("*ab*ab", "abxab", true),
+            ("*@*.Example.com", "u@a.example.com", true),
+            ("*@*.example.com", "u@example.com", false),
+            ("a.b", "axb", false),
+            ("a+b", "a+b", true),
+            ("**", "x", true),
+            ("\u{fc}*", "\u{fc}x", true),
+        ] {
+            assert_eq!(
+                Pattern::new(pattern, true).is_match(text),
+                matches,
+                "{pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn matching_is_linear() {
+        let pattern = Pattern::new(&"*a".repeat(500_000), true);
+        assert!(!pattern.is_match(&"a".repeat(499_999)));
+        assert!(
+            !Pattern::new(&("*".to_owned() + &"a*b".repeat(1000)), true)
+                .is_match(&"a".repeat(1_000_000))
+        );
+    }
+}

@@ -180,3 +180,69 @@ fn never_found(entry: &str) -> Option<String> {
         format!("OpenDKIM never finds {entry}, because it compares text: write {right}{end}")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_that_opendkim_never_finds_are_named() {
+        for (entry, mend) in [
+            ("192.0.2.1", None),
+            ("!192.0.2.0/24", None),
+            ("[2001:db8::]/32", None),
+            ("2001:DB8::1", None),
+            ("mail.example", None),
+            (".example", None),
+            ("192.0.2.1/24", Some("192.0.2.0/24")),
+            ("10/8", Some("all parts")),
+            ("10.1", Some("all parts")),
+            ("2001:db8:0::1", Some("2001:db8::1")),
+            ("10.0.0.0/33", Some("0 to 32")),
+            ("mail.example/24", Some("all parts")),
+        ] {
+            let got = never_found(entry);
+            assert_eq!(got.is_some(), mend.is_some(), "{entry}: {got:?}");
+            assert!(
+                got.is_none_or(|text| text.contains(mend.unwrap())),
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_most_precise_entry_decides() {
+        let hosts = HostSet::new([
+            "::/0",
+            "!2001:db8::/32",
+            "2001:db8::1",
+            "0.0.0.0/0",
+            "!10.0.0.0/8",
+        ]);
+        for (ip, inside) in [
+            ("2001:db7::1", true),
+            ("2001:db8::2", false),
+            ("2001:db8::1", true),
+            ("9.0.0.1", true),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(hosts.contains(ip.parse().unwrap(), ""), inside, "{ip}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_c_library_writes_them() {
+        for text in [
+            "::",
+            "::1",
+            "::ffff",
+            "::0.1.0.0",
+            "::1.2.3.4",
+            "::ffff:1.2.3.4",
+            "2001:db8::",
+            "64:ff9b::102:304",
+        ] {
+            assert_eq!(text_of(text.parse().unwrap()), text);
+        }
+    }
+}

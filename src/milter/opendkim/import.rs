@@ -241,3 +241,93 @@ fn check_values(conf: &Conf) -> Result<(), ConfError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(files: &[(&str, &str)]) -> Result<Imported, ConfError> {
+        let read = |path: &str| {
+            let file = files.iter().find(|f| f.0 == path);
+            let text = file.ok_or(std::io::ErrorKind::NotFound)?.1;
+            Ok(text.as_bytes().to_vec())
+        };
+        Imported::plan(&Conf::read("c", &read)?, &read)
+    }
+
+    #[test]
+    fn every_line_has_its_note() {
+        let conf = "Syslog yes\nUMask 002\nSyslogSuccess yes\nSendReports yes\nDiagnostics no\nMode v\nMode s\n\
+                    KeyTable /k\nSigningTable /s\nInternalHosts 10.1.1.1/8\n";
+        let keys = "a example.com:s:/a.pem\nb example.com:s\nc %:t:/keys/%.pem\nd x.%:u:/d.pem\ne example.net:v:MIIE\n";
+        let imported = plan(&[
+            ("c", conf),
+            ("/k", keys),
+            ("/s", "example.com a\nexample.net\n"),
+        ])
+        .unwrap();
+        let notes: Vec<_> = imported
+            .notes
+            .iter()
+            .map(|n| (n.option, n.file.as_str(), n.line, n.what))
+            .collect();
+        assert_eq!(
+            notes,
+            [
+                ("Syslog", "c", 1, What::Translated),
+                ("UMask", "c", 2, What::Translated),
+                ("SyslogSuccess", "c", 3, What::Ignored),
+                ("SendReports", "c", 4, What::Cannot),
+                ("Diagnostics", "c", 5, What::Ignored),
+                ("Mode", "c", 6, What::Ignored),
+                ("Mode", "c", 7, What::Translated),
+                ("KeyTable", "c", 8, What::Translated),
+                ("SigningTable", "c", 9, What::Translated),
+                ("InternalHosts", "c", 10, What::Translated),
+                ("InternalHosts", "c", 10, What::Cannot),
+                ("KeyTable", "/k", 2, What::Cannot),
+                ("KeyTable", "/k", 4, What::Cannot),
+                ("SigningTable", "/s", 2, What::Cannot),
+            ]
+        );
+        let sources: Vec<_> = imported
+            .keys
+            .iter()
+            .map(|k| format!("{:?} {:?}", k.domain, k.source))
+            .collect();
+        assert_eq!(
+            sources,
+            [
+                "Some(\"example.com\") Path(\"/a.pem\")",
+                "None Path(\"/keys/%.pem\")",
+                "Some(\"example.net\") Inline(..)",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_opendkim_does_not_start_with_is_an_error() {
+        for (conf, error) in [
+            ("Mode x\n", "c:1: Mode is \"x\": write s, v or sv"),
+            (
+                "Canonicalization foo\n",
+                "c:1: Canonicalization is \"foo\": write simple or relaxed, or two of them around a /",
+            ),
+            (
+                "Domain x\n",
+                "c:1: Domain needs Selector: set it as well, or remove the line",
+            ),
+            (
+                "\nKeyTable csl:a=b\n",
+                "c:2: KeyTable needs SigningTable: set it as well, or remove the line",
+            ),
+            (
+                "SigningTable csl:a=b\n",
+                "c:1: SigningTable needs KeyTable: set it as well, or remove the line",
+            ),
+        ] {
+            assert_eq!(plan(&[("c", conf)]).unwrap_err().to_string(), error);
+        }
+        assert!(plan(&[("c", "Mode v\nDomain x\n")]).is_ok());
+    }
+}

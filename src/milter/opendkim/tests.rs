@@ -144,3 +144,134 @@ fn we_choose_as_opendkim_does() {
     }
     assert_eq!(excused, LEDGER.len());
 }
+
+/// SplitMix64: the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+}
+
+/// Files that are put together from the pieces of good ones, with bytes changed: no panic, and an end.
+#[test]
+fn hostile_files_are_refused_or_read() {
+    let scenarios = Scenario::all();
+    let pieces = [
+        "*",
+        "@",
+        ":",
+        "%",
+        "!",
+        "/",
+        ".",
+        "\n",
+        " ",
+        "\t",
+        "#",
+        "\0",
+        "=",
+        ",",
+        "[",
+        "\u{fc}",
+        "\u{2028}",
+        "csl:",
+        "refile:",
+        "file:",
+        "Include /etc/dkim/opendkim.conf\n",
+        "::1",
+        "/129",
+        "\r",
+        "-",
+        "0x",
+    ];
+    let mut random = Random(7);
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..3000 {
+        let mut files = scenarios[round % scenarios.len()].files.clone();
+        for text in files.values_mut() {
+            for _ in 0..random.below(6) {
+                let mut at = random.below(text.len() + 1);
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                text.insert_str(at, pieces[random.below(pieces.len())]);
+            }
+        }
+        let read = |path: &str| {
+            let text = files.get(path).ok_or(std::io::ErrorKind::NotFound)?;
+            Ok(text.clone().into_bytes())
+        };
+        let imported = Conf::read("/etc/dkim/opendkim.conf", &read)
+            .and_then(|conf| Imported::plan(&conf, &read));
+        let Ok(imported) = imported else {
+            bad += 1;
+            continue;
+        };
+        good += 1;
+        for from in [
+            "u@sub.example.com",
+            "@",
+            "u@",
+            "",
+            "a@b@c",
+            "u@..",
+            "\u{fc}@\u{fc}.example",
+            "u@.",
+            "%@%",
+        ] {
+            let _ = imported.rules.decide(from).map_err(|e| e.to_string());
+        }
+        for (ip, host) in [
+            ("127.0.0.1", ""),
+            ("::1", "."),
+            ("::ffff:10.0.0.1", "..a.."),
+            ("192.0.2.1", "\u{fc}.x"),
+        ] {
+            imported.internal.contains(ip.parse().unwrap(), host);
+        }
+    }
+    assert!(good > 300 && bad > 300, "{good} {bad}");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_named_with_their_line() {
+    let read = |_: &str| Ok(b"Mode v\n# \xff\n".to_vec());
+    let error = Conf::read("c", &read).unwrap_err();
+    assert_eq!((error.line, error.fault), (2, Fault::NotUtf8));
+    let read = |_: &str| Ok([b"Mode ".as_slice(), &[b'v'; MAX_LINE]].concat());
+    let error = Conf::read("c", &read).unwrap_err();
+    assert_eq!(
+        (error.line, error.fault),
+        (1, Fault::LineTooLong { max: MAX_LINE })
+    );
+}
+
+#[test]
+fn tables_of_many_domains_are_searched_at_once() {
+    let many = 100_000;
+    let keys: String = (0..many)
+        .map(|n| format!("k{n} d{n}.example:s{n}:/k/{n}.pem\n"))
+        .collect();
+    let signing: String = (0..many)
+        .map(|n| format!("d{n}.example k{n}:@%\n"))
+        .collect();
+    let read = |path: &str| match path {
+        "c" => Ok(b"KeyTable /k\nSigningTable file:/s\n".to_vec()),
+        "/k" => Ok(keys.clone().into_bytes()),
+        _ => Ok(signing.clone().into_bytes()),
+    };
+    let conf = Conf::read("c", &read).unwrap();
+    let imported = Imported::plan(&conf, &read).unwrap();
+    assert_eq!(imported.keys.len(), many);
+    for n in (0..many).step_by(10) {
+        let signings = imported.rules.decide(&format!("u@D{n}.example")).unwrap();
+        assert_eq!(signings[0].selector.as_str(), format!("s{n}"));
+        assert_eq!(signings[0].identity, Some(format!("@d{n}.example")));
+    }
+}
