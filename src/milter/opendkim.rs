@@ -1,7 +1,17 @@
 //! What OpenDKIM's files say: its configuration, data sets, tables and lists of hosts, for those who move.
 //!
 //! Everything here is text in and values out: files come from a closure of the caller. What OpenDKIM 2.11 does
-//! is kept where its manual says otherwise, and `testdata/opendkim` holds the answers that it gave itself.
+//! is kept where its manual says otherwise, and `testdata/opendkim` holds the answers that it gave itself:
+//!
+//! - MultipleSignatures makes two signatures at most: those of the first and of the last match.
+//! - A SigningTable without patterns is asked for `user@domain`, `domain`, then for each parent for `user@.parent`
+//!   and `.parent`, then for `user@*` and `*`.
+//! - A row that names an unknown or a broken key defers the message; one without a key is a crash; an identity
+//!   without `@` leaves the message unsigned. Here each is an error with its line ([`Undecided`]).
+//! - Names of keys are told apart by case; authors, domains and hosts are not.
+//! - In a refile `[`, `(`, `?` and their like reach the regular expressions of the system. Here such a row matches
+//!   nothing, and is noted.
+//! - Hosts are compared as text, so that `192.0.2.1/24` and `10/8` are never found; they are noted.
 //!
 //! ```
 //! use dkimkit::milter::opendkim::{Conf, Imported};

@@ -1,5 +1,6 @@
 //! `opendkim.conf`: an option and its value a line.
 
+use super::dataset::DataSet;
 use super::options::{Kind, OpenDkimOption, option};
 use super::{ConfError, Fault, ReadFile, lines_of};
 
@@ -97,6 +98,20 @@ impl Conf {
     pub fn get(&self, name: &str) -> Option<&Setting> {
         let named = |s: &&Setting| s.option.name.eq_ignore_ascii_case(name);
         self.settings.iter().rev().find(named)
+    }
+
+    /// The data set that the option `name` names, if it is set; relative paths lie below BaseDirectory.
+    ///
+    /// # Errors
+    /// Those of [`DataSet::open`].
+    pub fn data_set(&self, name: &str, files: &dyn ReadFile) -> Result<Option<DataSet>, ConfError> {
+        let open = |setting| DataSet::open(setting, self.base(), files);
+        self.get(name).map(open).transpose()
+    }
+
+    /// BaseDirectory.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.get("BaseDirectory").map(|s| s.value.as_str())
     }
 
     /// Whether the Boolean option `name` is set to yes.

@@ -53,21 +53,12 @@ impl DataSet {
         base: Option<&str>,
         files: &dyn ReadFile,
     ) -> Result<DataSet, ConfError> {
-        DataSet::open_with(setting, base, files, true)
-    }
-
-    /// The same, where `fold` says whether upper case stands for lower: in a KeyTable it does not.
-    pub(super) fn open_with(
-        setting: &Setting,
-        base: Option<&str>,
-        files: &dyn ReadFile,
-        fold: bool,
-    ) -> Result<DataSet, ConfError> {
         let at = |fault| ConfError::new(&setting.file, setting.line, fault);
         let (kind, rest) = kind_of(&setting.value).map_err(at)?;
         let mut set = DataSet {
             source: setting.file.clone(),
-            fold,
+            // In a KeyTable case counts.
+            fold: setting.option.name != "KeyTable",
             entries: Vec::new(),
             patterns: (kind == SetKind::Patterns).then(Vec::new),
             index: HashMap::new(),
@@ -252,7 +243,7 @@ fn kind_of(spec: &str) -> Result<(SetKind, &str), Fault> {
     let first = spec.split(',').next().unwrap_or_default();
     let Some((prefix, _)) = first.split_once(':') else {
         return match spec {
-            _ if spec.ends_with(".db") => Err(backend("db").unwrap_or(Fault::NotUtf8)),
+            _ if spec.ends_with(".db") => Err(refused("db")),
             _ if spec.starts_with('/') => Ok((SetKind::File, spec)),
             _ => Ok((SetKind::List, spec)),
         };
@@ -262,13 +253,12 @@ fn kind_of(spec: &str) -> Result<(SetKind, &str), Fault> {
         "csl" => Ok((SetKind::List, rest)),
         "file" => Ok((SetKind::File, rest)),
         "refile" => Ok((SetKind::Patterns, rest)),
-        other => Err(backend(other).unwrap_or_else(|| Fault::UnknownBackend {
-            prefix: prefix.to_owned(),
-        })),
+        other => Err(refused(other)),
     }
 }
 
-fn backend(prefix: &str) -> Option<Fault> {
+/// Why a kind of set is not read.
+fn refused(prefix: &str) -> Fault {
     let hint = match prefix {
         "db" | "bdb" => {
             "write it out with db_dump -p as lines of key and value, and name it with file:"
@@ -286,10 +276,13 @@ fn backend(prefix: &str) -> Option<Fault> {
         "memcache" | "socket" | "erlang" | "repute" => {
             "ask the service for all that it knows, write it as lines of key and value, and name it with file:"
         }
-        _ => return None,
+        _ => {
+            let prefix = prefix.to_owned();
+            return Fault::UnknownBackend { prefix };
+        }
     };
     let prefix = prefix.to_owned();
-    Some(Fault::Backend { prefix, hint })
+    Fault::Backend { prefix, hint }
 }
 
 /// A path below BaseDirectory, where it is relative and there is one.

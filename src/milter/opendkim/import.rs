@@ -16,7 +16,7 @@ pub struct Imported {
     pub keys: Vec<ImportedKey>,
     /// Who signs with which.
     pub rules: SigningRules,
-    /// Clients whose mail is signed (InternalHosts).
+    /// Clients whose mail is signed (InternalHosts; where it is not set, 127.0.0.1 and ::1).
     pub internal: HostSet,
     /// Clients that may write our From addresses unsigned (ExternalIgnoreList).
     pub external_ignore: HostSet,
@@ -79,17 +79,14 @@ impl Imported {
     /// [`ConfError`]: what OpenDKIM would not start with either, or data sets that are not text.
     pub fn plan(conf: &Conf, files: &dyn ReadFile) -> Result<Imported, ConfError> {
         check_values(conf)?;
-        let base = conf.get("BaseDirectory").map(|s| s.value.as_str());
         let hosts = |name| -> Result<Option<HostSet>, ConfError> {
-            let Some(setting) = conf.get(name) else {
-                return Ok(None);
-            };
-            Ok(Some(HostSet::of(&DataSet::open(setting, base, files)?)))
+            let set = conf.data_set(name, files)?;
+            Ok(set.map(|set| HostSet::of(&set)))
         };
         let mut imported = Imported {
             keys: Vec::new(),
             rules: SigningRules::read(conf, files)?,
-            internal: hosts("InternalHosts")?.unwrap_or_else(|| HostSet::new(["127.0.0.1"])),
+            internal: hosts("InternalHosts")?.unwrap_or_else(|| HostSet::new(["127.0.0.1", "::1"])),
             external_ignore: hosts("ExternalIgnoreList")?.unwrap_or_default(),
             peers: hosts("PeerList")?.unwrap_or_default(),
             notes: conf.settings().iter().map(|s| note(conf, s)).collect(),
@@ -204,7 +201,16 @@ fn note(conf: &Conf, setting: &Setting) -> Note {
             Fate::Cannot if off => What::Ignored,
             Fate::Cannot => What::Cannot,
         };
-        (what, option.text.to_owned())
+        let action = setting.value.to_ascii_lowercase();
+        if option.kind == Kind::Action && !ACTIONS.contains(&action.as_str()) {
+            let text = format!(
+                "{:?} is no action, which OpenDKIM does not say",
+                setting.value
+            );
+            (What::Cannot, text)
+        } else {
+            (what, option.text.to_owned())
+        }
     };
     Note {
         option: option.name,
@@ -214,6 +220,19 @@ fn note(conf: &Conf, setting: &Setting) -> Note {
         text,
     }
 }
+
+const ACTIONS: [&str; 10] = [
+    "a",
+    "accept",
+    "d",
+    "discard",
+    "q",
+    "quarantine",
+    "r",
+    "reject",
+    "t",
+    "tempfail",
+];
 
 /// Values for which OpenDKIM does not start.
 fn check_values(conf: &Conf) -> Result<(), ConfError> {

@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_documentation_has_the_same_table() {
         let mut table = String::from(
-            "# The options of OpenDKIM\n\nWhat `--import-opendkim` does with each line of `opendkim.conf`.\n\n\
+            "# The options of OpenDKIM\n\nWhat an import makes of each line of `opendkim.conf`.\n\n\
              | option | fate | what it becomes, or why not |\n| --- | --- | --- |\n",
         );
         for o in OPTIONS {

@@ -107,12 +107,7 @@ impl SigningRules {
     /// # Errors
     /// [`ConfError`] where a table cannot be read, or an option lacks another that it needs.
     pub fn read(conf: &Conf, files: &dyn ReadFile) -> Result<SigningRules, ConfError> {
-        let base = conf.get("BaseDirectory").map(|s| s.value.as_str());
-        let open = |name| {
-            conf.get(name)
-                .map(|s| DataSet::open(s, base, files))
-                .transpose()
-        };
+        let open = |name| conf.data_set(name, files);
         let needs = |name: &'static str, needs| {
             let at = conf
                 .get(name)
@@ -122,9 +117,9 @@ impl SigningRules {
         let mode = conf.get("Mode").map_or("sv", |s| s.value.as_str());
         let rules = if !mode.contains('s') {
             Rules::Nothing
-        } else if let Some(keys) = conf.get("KeyTable") {
+        } else if let Some(keys) = open("KeyTable")? {
             Rules::Tables {
-                keys: DataSet::open_with(keys, base, files, false)?,
+                keys,
                 signing: open("SigningTable")?.ok_or_else(|| needs("KeyTable", "SigningTable"))?,
                 multiple: conf.flag("MultipleSignatures"),
             }
@@ -134,7 +129,7 @@ impl SigningRules {
                 domains,
                 selector: value("Selector").ok_or_else(|| needs("Domain", "Selector"))?,
                 key: below(
-                    base,
+                    conf.base(),
                     &value("KeyFile").ok_or_else(|| needs("Domain", "KeyFile"))?,
                 ),
                 subdomains: conf.flag("SubDomains"),
