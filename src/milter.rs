@@ -1,3 +1,3 @@
-//! The mail filter: what signs and verifies beside Postfix or Sendmail.
+//! A milter: what an MTA (Postfix, Sendmail) asks about each message, and what it may be told.
 
-pub mod opendkim;
+pub mod wire;
