@@ -1,3 +1,187 @@
 //! A milter: what an MTA (Postfix, Sendmail) asks about each message, and what it may be told.
+//!
+//! ```text
+//! socket ─▶ wire: Frames ─▶ Command ─▶ session: what may come when ─▶ Event ─▶ service
+//!        ◀─ wire: Reply ◀──────────────────── is an answer due? ◀───── Outcome, Answer
+//! ```
+//!
+//! `wire` and `session` have no socket; `run` has the sockets, one task a connection, and nothing global.
+//! A message is either answered or left to the MTA, which keeps it and tries again
+//! (`milter_default_action = tempfail` in Postfix).
 
+mod connection;
+pub mod service;
+pub mod session;
 pub mod wire;
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use self::service::{Notice, Service};
+
+/// Where MTAs connect.
+#[derive(Debug)]
+pub enum Listener {
+    /// Over TCP.
+    Tcp(std::net::TcpListener),
+    /// Over a Unix socket.
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// What a milter does not go beyond.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many MTAs are served at the same time; more wait until one has gone.
+    pub connections: usize,
+    /// How long a packet may be. Sendmail and Postfix send pieces of 64 KiB of the body, but fields in
+    /// one piece, which Postfix cuts at `header_size_limit`.
+    pub packet: usize,
+    /// How long an MTA may say nothing. It waits for its SMTP client meanwhile.
+    pub idle: Duration,
+    /// How long a packet may take that has begun.
+    pub slow: Duration,
+    /// How long an MTA may take to read an answer.
+    pub write: Duration,
+    /// How long the answer to a message may take before it is deferred.
+    pub answer: Duration,
+    /// After how much of that the MTA is told, again and again, that it goes on.
+    pub progress: Duration,
+    /// How long the messages under way may take once the end is asked for.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    /// 500 connections, packets of 1 MiB, and times within those of Postfix and Sendmail.
+    fn default() -> Limits {
+        Limits {
+            connections: 500,
+            packet: 1024 * 1024,
+            idle: Duration::from_secs(7210),
+            slow: Duration::from_secs(60),
+            write: Duration::from_secs(60),
+            answer: Duration::from_secs(240),
+            progress: Duration::from_secs(10),
+            shutdown: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How a milter ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ending {
+    /// How many connections had a message under way when the time for that was over. Their MTAs got no
+    /// answer, and keep it.
+    pub abandoned: usize,
+}
+
+/// Serves MTAs until `shutdown` is ready.
+///
+/// Then no connection is accepted any more, those without a message under way are closed, and the others
+/// when their message is answered, or after [`Limits::shutdown`].
+///
+/// ```no_run
+/// # use dkimkit::milter::service::Service;
+/// # async fn example(service: impl Service) -> std::io::Result<()> {
+/// use std::sync::Arc;
+/// use dkimkit::milter::{Limits, Listener, run};
+/// let listener = Listener::Tcp(std::net::TcpListener::bind("127.0.0.1:8891")?);
+/// let ending = run(listener, Arc::new(service), Limits::default(), std::future::pending()).await?;
+/// assert_eq!(ending.abandoned, 0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// The listener cannot be used.
+///
+/// # Panics
+/// Outside a tokio runtime with I/O and time enabled.
+pub async fn run<S: Service>(
+    listener: Listener,
+    service: Arc<S>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<Ending> {
+    match listener {
+        Listener::Tcp(listener) => {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let accept = async move || {
+                let (stream, _) = listener.accept().await?;
+                // Answers are small and waited for.
+                stream.set_nodelay(true)?;
+                Ok(stream)
+            };
+            Ok(accept_all(accept, service, limits, shutdown).await)
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            let accept = async move || Ok(listener.accept().await?.0);
+            Ok(accept_all(accept, service, limits, shutdown).await)
+        }
+    }
+}
+
+/// After an error, as when there are too many open files, so long nothing is accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+async fn accept_all<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    accept: impl AsyncFn() -> io::Result<T>,
+    service: Arc<S>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Ending {
+    let mut shutdown = pin!(shutdown);
+    let permits = Arc::new(Semaphore::new(
+        limits.connections.clamp(1, Semaphore::MAX_PERMITS),
+    ));
+    let limits = Arc::new(limits);
+    let (close, closing) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let permit = permits.clone().acquire_owned().await;
+            (accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = next => accepted,
+        };
+        match accepted {
+            Ok(stream) => {
+                let (service, limits) = (service.clone(), limits.clone());
+                let closing = closing.clone();
+                connections.spawn(async move {
+                    connection::serve(stream, &*service, &limits, closing).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                service.notice(None, &Notice::Accept { error });
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(accept);
+    let _ = close.send(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits.shutdown, all).await.is_ok() {
+        return Ending::default();
+    }
+    while connections.try_join_next().is_some() {}
+    let abandoned = connections.len();
+    connections.shutdown().await;
+    Ending { abandoned }
+}

@@ -1,0 +1,192 @@
+//! What a milter does with what it is told.
+
+use std::future::Future;
+use std::ops::ControlFlow;
+
+use super::session::{Answer, Context, FinishError, Options, Outcome, SessionError, Step};
+use super::wire::{Strings, WireError};
+use crate::verify::Appetite;
+
+/// Decides about connections and messages. One value serves all connections at the same time.
+///
+/// `ControlFlow::Break` decides at once, and the service is not asked again about that message, or that
+/// connection where there is no message yet. The calls before the end of a message must not block;
+/// lookups may be begun there on tasks of their own, and waited for at the end.
+///
+/// A call that panics defers its message, and the connection goes on.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use dkimkit::milter::service::Service;
+/// use dkimkit::milter::session::{Answer, Context, Options, Outcome};
+/// use dkimkit::milter::wire::{Actions, Modification, Strings};
+///
+/// /// Says who logged in.
+/// struct Login;
+///
+/// impl Service for Login {
+///     type Message = ();
+///
+///     fn options(&self) -> Options {
+///         Options { actions: Actions::ADD_HEADERS, ..Options::default() }
+///     }
+///
+///     fn mail(&self, context: &Context, _: Strings<'_>) -> ControlFlow<Outcome, ()> {
+///         match context.login() {
+///             Some(_) => ControlFlow::Continue(()),
+///             None => ControlFlow::Break(Outcome::Accept),
+///         }
+///     }
+///
+///     async fn end_of_message(&self, context: &Context, _: ()) -> Answer {
+///         let value = [b" ", context.login().unwrap_or_default()].concat();
+///         let field = Modification::InsertHeader { index: 0, name: b"X-Login".to_vec(), value };
+///         Answer { modifications: vec![field], outcome: Outcome::Accept }
+///     }
+/// }
+/// ```
+pub trait Service: Send + Sync + 'static {
+    /// What is kept of a message between the calls.
+    type Message: Send;
+
+    /// What is wanted of each MTA that connects.
+    fn options(&self) -> Options;
+
+    /// An SMTP client: [`Context::client`].
+    fn connect(&self, context: &Context) -> ControlFlow<Outcome> {
+        let _ = context;
+        ControlFlow::Continue(())
+    }
+
+    /// HELO or EHLO: [`Context::helo`].
+    fn helo(&self, context: &Context) -> ControlFlow<Outcome> {
+        let _ = context;
+        ControlFlow::Continue(())
+    }
+
+    /// A message begins: its sender, in angle brackets, and ESMTP parameters.
+    fn mail(&self, context: &Context, sender: Strings<'_>) -> ControlFlow<Outcome, Self::Message>;
+
+    /// A recipient, in angle brackets, and ESMTP parameters. A refusal is one of this recipient alone.
+    fn recipient(
+        &self,
+        context: &Context,
+        message: &mut Self::Message,
+        recipient: Strings<'_>,
+    ) -> ControlFlow<Outcome> {
+        let _ = (context, message, recipient);
+        ControlFlow::Continue(())
+    }
+
+    /// DATA.
+    fn data(&self, context: &Context, message: &mut Self::Message) -> ControlFlow<Outcome> {
+        let _ = (context, message);
+        ControlFlow::Continue(())
+    }
+
+    /// A field: the bytes before and behind its colon, folded with LF alone where the MTA does so, and
+    /// without a final line break.
+    fn header(
+        &self,
+        context: &Context,
+        message: &mut Self::Message,
+        name: &[u8],
+        value: &[u8],
+    ) -> ControlFlow<Outcome> {
+        let _ = (context, message, name, value);
+        ControlFlow::Continue(())
+    }
+
+    /// The header is complete.
+    fn end_of_header(
+        &self,
+        context: &Context,
+        message: &mut Self::Message,
+    ) -> ControlFlow<Outcome> {
+        let _ = (context, message);
+        ControlFlow::Continue(())
+    }
+
+    /// A piece of the body, with CRLF; after [`Appetite::Done`] none follows.
+    fn body(
+        &self,
+        context: &Context,
+        message: &mut Self::Message,
+        bytes: &[u8],
+    ) -> ControlFlow<Outcome, Appetite> {
+        let _ = (context, message, bytes);
+        ControlFlow::Continue(Appetite::Done)
+    }
+
+    /// The message is complete. While this takes its time, the MTA is told that it goes on.
+    fn end_of_message(
+        &self,
+        context: &Context,
+        message: Self::Message,
+    ) -> impl Future<Output = Answer> + Send;
+
+    /// Something went wrong that no caller is told otherwise. `context` is that of the connection.
+    fn notice(&self, context: Option<&Context>, notice: &Notice) {
+        let _ = (context, notice);
+    }
+}
+
+/// What went wrong while the milter ran.
+#[derive(Debug, thiserror::Error)]
+pub enum Notice {
+    /// No connection could be accepted; it is tried again.
+    #[error("no connection can be accepted: {error}")]
+    Accept {
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A connection ended otherwise than by QUIT or between messages.
+    #[error("the connection to the MTA ended: {error}")]
+    Connection {
+        /// Why.
+        error: ConnectionError,
+    },
+    /// A call of the service panicked; what it was about is deferred.
+    #[error("the milter failed at {step:?}, and the message is deferred: {text}")]
+    Panicked {
+        /// What was being done.
+        step: Step,
+        /// What the panic said.
+        text: String,
+    },
+    /// The answer to a message took too long; the message is deferred.
+    #[error("there was no answer to a message in time, and it is deferred")]
+    TooSlow,
+    /// The answer to a message cannot be said; the message is deferred.
+    #[error("the answer to a message cannot be said, and it is deferred: {error}")]
+    Answer {
+        /// Why.
+        error: FinishError,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// What came is not the milter protocol.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// What came was not in its place.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The socket failed.
+    #[error(transparent)]
+    Socket(#[from] std::io::Error),
+    /// The MTA closed within a packet or a message.
+    #[error("the MTA closed in the middle")]
+    Cut,
+    /// The MTA said nothing for too long.
+    #[error("the MTA said nothing for too long")]
+    Idle,
+    /// A packet was not complete in time.
+    #[error("a packet was not complete in time")]
+    SlowPacket,
+    /// The MTA did not take what it was told in time.
+    #[error("the MTA did not take an answer in time")]
+    SlowReader,
+}

@@ -1,0 +1,374 @@
+use super::*;
+use crate::milter::wire::Peer;
+
+/// Every stage and every step: where it leads, by the first letters of the stage; `-` is an error.
+const TABLE: &str = "
+                 Ne  Ma  Co  He  Mail Rc Da  Hd  EH  Bo  EM  Ab  Qu  QN  Un
+    Fresh        Neg -   -   -   -   -   -   -   -   -   -   -   Clo -   -
+    Negotiated   -   Neg Con Con Mai -   -   -   -   -   -   Neg Clo Neg Neg
+    Connected    -   Con -   Con Mai -   -   -   -   -   -   Con Clo Neg Con
+    Mail         -   Mai -   -   -   Rcp Dat Hea End Bod Con Con Clo Neg Mai
+    Rcpt         -   Rcp -   -   -   Rcp Dat Hea End Bod Con Con Clo Neg Rcp
+    Data         -   Dat -   -   -   -   -   Hea End Bod Con Con Clo Neg Dat
+    Header       -   Hea -   -   -   -   -   Hea End Bod Con Con Clo Neg Hea
+    EndOfHeader  -   End -   -   -   -   -   -   -   Bod Con Con Clo Neg End
+    Body         -   Bod -   -   -   -   -   -   -   Bod Con Con Clo Neg Bod
+    Closed       -   -   -   -   -   -   -   -   -   -   -   -   -   -   -
+";
+
+const STAGES: [Stage; 10] = [
+    Stage::Fresh,
+    Stage::Negotiated,
+    Stage::Connected,
+    Stage::Mail,
+    Stage::Rcpt,
+    Stage::Data,
+    Stage::Header,
+    Stage::EndOfHeader,
+    Stage::Body,
+    Stage::Closed,
+];
+
+const STEPS: [Step; 15] = [
+    Step::Negotiate,
+    Step::Macros,
+    Step::Connect,
+    Step::Helo,
+    Step::Mail,
+    Step::Rcpt,
+    Step::Data,
+    Step::Header,
+    Step::EndOfHeader,
+    Step::Body,
+    Step::EndOfMessage,
+    Step::Abort,
+    Step::Quit,
+    Step::QuitNewConnection,
+    Step::Unknown,
+];
+
+#[test]
+fn the_table_of_steps_is_this_one() {
+    let rows: Vec<&str> = TABLE.lines().skip(2).collect();
+    for (stage, row) in STAGES.into_iter().zip(rows) {
+        let mut words = row.split_whitespace();
+        assert_eq!(words.next(), Some(format!("{stage:?}").as_str()));
+        for step in STEPS {
+            let found = after(stage, step).map(|next| format!("{next:?}")[..3].to_owned());
+            let expected = words.next().filter(|&word| word != "-");
+            assert_eq!(found.as_deref(), expected, "{stage:?} {step:?}");
+        }
+        assert_eq!(words.next(), None);
+    }
+}
+
+fn offer(version: u32, steps: Steps) -> Command<'static> {
+    Command::Negotiate(Negotiation {
+        version,
+        actions: Actions(0x1ff),
+        steps,
+        macros: Vec::new(),
+    })
+}
+
+/// A conversation with an MTA that offers `steps`.
+fn session(steps: Steps) -> Session {
+    let mut session = Session::new(Options {
+        actions: Actions::ADD_HEADERS,
+        ..Options::default()
+    });
+    session.take(offer(6, steps)).unwrap();
+    session
+}
+
+fn strings(bytes: &[u8]) -> Strings<'_> {
+    Strings::parse(bytes).unwrap()
+}
+
+fn mail() -> Command<'static> {
+    Command::Mail(strings(b"<a@example.org>\0"))
+}
+
+fn header() -> Command<'static> {
+    let (name, value) = (&b"Subject"[..], &b"Hi"[..]);
+    Command::Header { name, value }
+}
+
+#[test]
+fn versions_flags_and_macros_are_negotiated_down() {
+    let negotiate = |options: &Options, offer| Session::new(options.clone()).take(offer).unwrap();
+    let ours = |event| match event {
+        Event::Reply(Reply::Negotiate(ours)) => ours,
+        event => panic!("{event:?}"),
+    };
+    let options = Options {
+        actions: Actions::ADD_HEADERS,
+        steps: Steps::NO_HELO | Steps::NO_MAIL,
+        macros: vec![(MacroStage::Mail, "i {auth_authen}".into())],
+    };
+    let all = Steps(0x1f_ffff);
+    for (theirs, expected) in [
+        (2, 2),
+        (3, 3),
+        (4, 4),
+        (5, 5),
+        (6, 6),
+        (7, 6),
+        (u32::MAX, 6),
+    ] {
+        assert_eq!(
+            ours(negotiate(&options, offer(theirs, all))).version,
+            expected
+        );
+    }
+    let found = ours(negotiate(&options, offer(6, all)));
+    assert_eq!(found.actions, Actions::ADD_HEADERS | Actions::SET_MACROS);
+    assert_eq!(
+        found.macros,
+        [(MacroStage::Mail, b"i {auth_authen}".to_vec())]
+    );
+    let expected = Steps::NO_HELO
+        | Steps::NO_REPLY_HEADER
+        | Steps::NO_REPLY_END_OF_HEADER
+        | Steps::NO_REPLY_DATA
+        | Steps::NO_UNKNOWN
+        | Steps::SKIP
+        | Steps::LEADING_SPACE;
+    assert_eq!(found.steps, expected);
+    // Pieces of the body go unanswered only where their answer could not be SKIP.
+    let found = ours(negotiate(&options, offer(6, all - Steps::SKIP)));
+    assert_eq!(found.steps, expected - Steps::SKIP | Steps::NO_REPLY_BODY);
+    // Version 2 knows neither of them.
+    let found = ours(negotiate(&options, offer(2, Steps(0x7f))));
+    assert_eq!(found.steps, Steps::NO_HELO);
+}
+
+#[test]
+fn what_does_not_fit_ends_the_conversation() {
+    let take = |options: Options, offer| Session::new(options).take(offer).map(|_| ());
+    let version = 1;
+    let old = take(Options::default(), offer(version, Steps::NONE));
+    assert_eq!(old, Err(SessionError::Version { version }));
+    let missing = Actions(0x200);
+    let actions = missing | Actions::ADD_HEADERS;
+    let options = Options {
+        actions,
+        ..Options::default()
+    };
+    let poor = take(options, offer(6, Steps::NONE));
+    assert_eq!(poor, Err(SessionError::Actions { missing }));
+    let mut values = b"i\0".to_vec();
+    values.resize(MAX_MACROS + 1, 0);
+    let values = strings(&values);
+    let long = session(Steps::NONE).take(Command::Macros { of: b'M', values });
+    assert!(matches!(long, Err(SessionError::Macros { .. })));
+}
+
+#[test]
+fn an_answer_is_given_only_where_one_is_due() {
+    let mut session = session(Steps::NO_REPLY_HEADER);
+    session.take(mail()).unwrap();
+    assert_eq!(session.proceed(), Some(Reply::Continue));
+    session.take(header()).unwrap();
+    assert_eq!(session.proceed(), None);
+    // What is decided there is said later, and the service is not asked any more.
+    assert_eq!(session.decide(Outcome::Reject), None);
+    assert!(session.is_in_message() && session.is_decided());
+    assert_eq!(session.take(header()), Ok(Event::Quiet));
+    let reject = || Ok(Event::Reply(Reply::Reject));
+    assert_eq!(session.take(Command::EndOfHeader), reject());
+    assert!(!session.is_in_message());
+    assert_eq!(session.take(Command::Body(b"x")), reject());
+    assert_eq!(session.take(Command::EndOfMessage(b"")), reject());
+    // The next message is another one.
+    assert!(matches!(session.take(mail()), Ok(Event::Mail(_))));
+}
+
+#[test]
+fn a_message_that_was_decided_may_be_followed_without_abort() {
+    let mut session = session(Steps::NONE);
+    session.take(mail()).unwrap();
+    let (stage, step) = (Stage::Mail, Step::Mail);
+    let mut other = super::Session::new(Options::default());
+    other.take(offer(6, Steps::NONE)).unwrap();
+    other.take(mail()).unwrap();
+    assert_eq!(other.take(mail()), Err(SessionError::Order { stage, step }));
+    assert_eq!(session.decide(Outcome::TempFail), Some(Reply::TempFail));
+    assert!(matches!(session.take(mail()), Ok(Event::Mail(_))));
+    assert_eq!(session.decide(Outcome::Accept), Some(Reply::Accept));
+    assert!(matches!(session.take(Command::Helo(b"x")), Ok(Event::Helo)));
+}
+
+#[test]
+fn a_recipient_is_refused_alone() {
+    let rcpt = || Command::Rcpt(strings(b"<b@example.org>\0"));
+    let mut answered = session(Steps::NONE);
+    answered.take(mail()).unwrap();
+    answered.take(rcpt()).unwrap();
+    let refused = answered.refuse_recipient(Outcome::Reject);
+    assert_eq!(
+        (refused, answered.is_decided()),
+        (Some(Reply::Reject), false)
+    );
+    answered.take(rcpt()).unwrap();
+    let accepted = answered.refuse_recipient(Outcome::Accept);
+    assert_eq!(
+        (accepted, answered.is_decided()),
+        (Some(Reply::Accept), true)
+    );
+
+    let steps = Steps::NO_REPLY_RCPT;
+    let mut silent = super::Session::new(Options {
+        steps,
+        ..Options::default()
+    });
+    silent.take(offer(6, steps)).unwrap();
+    silent.take(mail()).unwrap();
+    silent.take(rcpt()).unwrap();
+    let refused = silent.refuse_recipient(Outcome::Reject);
+    assert_eq!((refused, silent.is_decided()), (None, true));
+}
+
+#[test]
+fn what_is_decided_of_a_connection_holds_for_its_messages() {
+    for (outcome, at_helo, at_mail) in [
+        (Outcome::Discard, Reply::Continue, Reply::Discard),
+        (Outcome::Reject, Reply::Reject, Reply::Reject),
+        (Outcome::Accept, Reply::Accept, Reply::Accept),
+    ] {
+        let mut session = session(Steps::NONE);
+        let (host, peer) = (&b"x"[..], Peer::Unknown);
+        session.take(Command::Connect { host, peer }).unwrap();
+        assert_eq!(session.decide(outcome), Some(at_helo.clone()));
+        let helo = session.take(Command::Helo(b"x"));
+        assert_eq!(helo, Ok(Event::Reply(at_helo)));
+        assert_eq!(session.take(mail()), Ok(Event::Reply(at_mail.clone())));
+        assert_eq!(session.take(Command::Abort), Ok(Event::Abort));
+        assert_eq!(session.take(mail()), Ok(Event::Reply(at_mail)));
+        session.take(Command::QuitNewConnection).unwrap();
+        assert!(session.context().client().is_none());
+        assert!(matches!(session.take(mail()), Ok(Event::Mail(_))));
+    }
+}
+
+#[test]
+fn after_enough_of_the_body_no_more_of_it_is_shown() {
+    for (steps, reply) in [(Steps::SKIP, Reply::Skip), (Steps::NONE, Reply::Continue)] {
+        let mut session = session(steps);
+        session.take(mail()).unwrap();
+        session.take(Command::Body(b"one")).unwrap();
+        assert_eq!(session.skip(), Some(reply));
+        let more = session.take(Command::Body(b"two"));
+        assert_eq!(more, Ok(Event::Reply(Reply::Continue)));
+        let end = session.take(Command::EndOfMessage(b"three"));
+        assert_eq!(end, Ok(Event::EndOfMessage(b"")));
+        session
+            .finish(Outcome::Accept.into(), &mut Vec::new())
+            .unwrap();
+        session.take(mail()).unwrap();
+        let body = session.take(Command::Body(b"one"));
+        assert_eq!(body, Ok(Event::Body(b"one")));
+    }
+}
+
+#[test]
+fn blanks_behind_the_colon_are_the_same_with_every_mta() {
+    let field = |value: &'static [u8]| Modification::AddHeader {
+        name: b"X".to_vec(),
+        value: value.to_vec(),
+    };
+    for (steps, value, shown, written) in [
+        (
+            Steps::LEADING_SPACE,
+            &b"  a"[..],
+            &b"  a"[..],
+            &b"hX\0 a\0"[..],
+        ),
+        (Steps::LEADING_SPACE, b"a", b"a", b"hX\0 a\0"),
+        (Steps::NONE, b" a", b"  a", b"hX\0a\0"),
+        (Steps::NONE, b"a\n b", b" a\n b", b"hX\0a\0"),
+        (Steps::NONE, b"\ta", b"\ta", b"hX\0a\0"),
+        (Steps::NONE, b"\n a", b"\n a", b"hX\0a\0"),
+        (Steps::NONE, b"", b"", b"hX\0a\0"),
+    ] {
+        let mut session = session(steps);
+        session.take(mail()).unwrap();
+        let name = b"X";
+        let event = session.take(Command::Header { name, value }).unwrap();
+        assert_eq!(event, Event::Header(name, shown.into()));
+        session.take(Command::EndOfMessage(b"")).unwrap();
+        let mut out = Vec::new();
+        let answer = Answer {
+            modifications: vec![field(b" a")],
+            outcome: Outcome::Accept,
+        };
+        session.finish(answer, &mut out).unwrap();
+        let accept = &b"\0\0\0\x01a"[..];
+        assert_eq!(out[4..], [written, accept].concat());
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_said_defers_the_message() {
+    let actions = Actions::ADD_RECIPIENTS;
+    let address = b"<b@example.org>".to_vec();
+    let parameters = None;
+    let recipient = Modification::AddRecipient {
+        address,
+        parameters,
+    };
+    let field = |value: &[u8]| Modification::AddHeader {
+        name: b"X".to_vec(),
+        value: value.to_vec(),
+    };
+    for (last, error) in [
+        (recipient, FinishError::NotNegotiated { actions }),
+        (field(b" a\nb"), EncodeError::LineBreak.into()),
+    ] {
+        let mut session = session(Steps::NONE);
+        session.take(mail()).unwrap();
+        session.take(Command::EndOfMessage(b"")).unwrap();
+        let mut out = Vec::new();
+        let answer = Answer {
+            modifications: vec![field(b" ok"), last],
+            outcome: Outcome::Accept,
+        };
+        assert_eq!(session.finish(answer, &mut out), Err(error));
+        assert_eq!(out, b"\0\0\0\x01t");
+    }
+}
+
+#[test]
+fn macros_are_those_of_the_latest_command_of_this_message() {
+    let mut session = session(Steps::NONE);
+    let mut macros = |session: &mut Session, of, values: &'static [u8]| {
+        let values = strings(values);
+        assert_eq!(
+            session.take(Command::Macros { of, values }),
+            Ok(Event::Quiet)
+        );
+    };
+    macros(&mut session, b'C', b"j\0mx\0{daemon_name}\0smtpd\0");
+    macros(&mut session, b'M', b"{auth_authen}\0anna\0{i}\0one\0");
+    session.take(mail()).unwrap();
+    assert_eq!(session.context().queue_id(), Some(&b"one"[..]));
+    macros(&mut session, b'E', b"i\0two\0");
+    macros(&mut session, b'z', b"i\0three\0");
+    let context = session.context();
+    assert_eq!(context.queue_id(), Some(&b"two"[..]));
+    assert_eq!(context.login(), Some(&b"anna"[..]));
+    assert_eq!(context.macro_value("daemon_name"), Some(&b"smtpd"[..]));
+    assert_eq!(context.macro_value("{j}"), Some(&b"mx"[..]));
+    // Those of the next MAIL come before ABORT does, or without one.
+    session.take(header()).unwrap();
+    session.decide(Outcome::Accept);
+    macros(&mut session, b'M', b"i\0four\0");
+    session.take(mail()).unwrap();
+    assert_eq!(session.context().queue_id(), Some(&b"four"[..]));
+    assert_eq!(session.context().login(), None);
+    session.take(Command::Abort).unwrap();
+    assert_eq!(session.context().queue_id(), None);
+    assert_eq!(session.context().macro_value("j"), Some(&b"mx"[..]));
+    session.take(Command::QuitNewConnection).unwrap();
+    assert_eq!(session.context().macro_value("j"), None);
+}
