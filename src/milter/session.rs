@@ -438,7 +438,7 @@ impl Session {
             let missing = wanted - offer.actions;
             return Err(SessionError::Actions { missing });
         }
-        let mut steps = (self.options.steps | ALWAYS_WANTED) & offer.steps - Steps::NO_MAIL;
+        let mut steps = (self.options.steps | ALWAYS_WANTED) & (offer.steps - Steps::NO_MAIL);
         if steps.contains(Steps::SKIP) {
             steps = steps - Steps::NO_REPLY_BODY;
         }

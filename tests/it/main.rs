@@ -9,6 +9,8 @@ mod corpus;
 mod dns;
 #[cfg(feature = "cli")]
 mod faults;
+#[cfg(all(feature = "milter", unix))]
+mod milter;
 #[cfg(feature = "resolver")]
 mod nameserver;
 mod properties;

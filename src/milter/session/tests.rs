@@ -137,7 +137,7 @@ fn versions_flags_and_macros_are_negotiated_down() {
     assert_eq!(found.steps, expected);
     // Pieces of the body go unanswered only where their answer could not be SKIP.
     let found = ours(negotiate(&options, offer(6, all - Steps::SKIP)));
-    assert_eq!(found.steps, expected - Steps::SKIP | Steps::NO_REPLY_BODY);
+    assert_eq!(found.steps, (expected - Steps::SKIP) | Steps::NO_REPLY_BODY);
     // Version 2 knows neither of them.
     let found = ours(negotiate(&options, offer(2, Steps(0x7f))));
     assert_eq!(found.steps, Steps::NO_HELO);
@@ -189,7 +189,7 @@ fn a_message_that_was_decided_may_be_followed_without_abort() {
     let mut session = session(Steps::NONE);
     session.take(mail()).unwrap();
     let (stage, step) = (Stage::Mail, Step::Mail);
-    let mut other = super::Session::new(Options::default());
+    let mut other = Session::new(Options::default());
     other.take(offer(6, Steps::NONE)).unwrap();
     other.take(mail()).unwrap();
     assert_eq!(other.take(mail()), Err(SessionError::Order { stage, step }));
@@ -218,7 +218,7 @@ fn a_recipient_is_refused_alone() {
     );
 
     let steps = Steps::NO_REPLY_RCPT;
-    let mut silent = super::Session::new(Options {
+    let mut silent = Session::new(Options {
         steps,
         ..Options::default()
     });
