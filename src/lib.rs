@@ -21,7 +21,8 @@
 //!
 //! Two calls do the main work on bytes at hand: [`sign()`] and [`verify()`]. For messages that come in
 //! chunks, and keys that come late, there are the stages under them: [`sign::Signer`] and
-//! [`verify::Verifier`].
+//! [`verify::Verifier`]. With the feature `milter`, `milter::run` asks a service of yours about each message
+//! that Postfix or Sendmail takes in.
 //!
 //! ```
 //! use dkimkit::dns::Zone;

@@ -341,7 +341,7 @@ fn an_answer_that_cannot_be_said_defers_the_message() {
 #[test]
 fn macros_are_those_of_the_latest_command_of_this_message() {
     let mut session = session(Steps::NONE);
-    let mut macros = |session: &mut Session, of, values: &'static [u8]| {
+    let macros = |session: &mut Session, of, values: &'static [u8]| {
         let values = strings(values);
         assert_eq!(
             session.take(Command::Macros { of, values }),
