@@ -46,7 +46,7 @@ use crate::verify::Appetite;
 /// }
 /// ```
 pub trait Service: Send + Sync + 'static {
-    /// What is kept of a message between the calls.
+    /// What is kept of a message between the calls. It is dropped where the MTA gives the message up.
     type Message: Send;
 
     /// What is wanted of each MTA that connects.

@@ -243,6 +243,7 @@ impl Session {
         };
         if step == Step::EndOfMessage {
             self.forget_message();
+            self.context.end_message();
         }
         Some(event)
     }

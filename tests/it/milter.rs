@@ -418,6 +418,12 @@ fn whole_session<T: Read + Write>(mta: &mut Mta<T>, service: &Obedient) {
     assert_eq!(service.read(), log);
 }
 
+/// `run` can be a task of its own.
+#[expect(dead_code, reason = "it only has to compile")]
+fn run_is_send(listener: Listener, service: Arc<Obedient>) -> impl Send {
+    run(listener, service, hasty(), std::future::ready(()))
+}
+
 #[test]
 fn a_whole_session_over_tcp() {
     let (daemon, addr) = Daemon::tcp(hasty());

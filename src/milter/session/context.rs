@@ -12,6 +12,8 @@ pub struct Context {
     helo: Option<Vec<u8>>,
     /// The macros of each command, by its place in [`STAGES`], as they came.
     macros: [Vec<u8>; STAGES.len()],
+    /// Whether the message is over that the last of them are about.
+    over: bool,
 }
 
 /// An SMTP client.
@@ -63,7 +65,9 @@ impl Context {
         })
     }
 
-    /// The queue id: the macro `i`. Postfix has none before DATA where the first recipient was refused.
+    /// The queue id: the macro `i`. Postfix has none before the first recipient that it takes.
+    ///
+    /// It stays known after the end of the message, until something is told of the next.
     pub fn queue_id(&self) -> Option<&[u8]> {
         self.macro_value("i")
     }
@@ -84,6 +88,7 @@ impl Context {
     }
 
     pub(super) fn set_macros(&mut self, of: u8, values: Strings<'_>) {
+        self.forget_what_is_over();
         // Macros of a command that we do not know are of no use to anybody.
         if let Some(at) = STAGES.iter().position(|&code| code == of) {
             self.macros[at].clear();
@@ -107,14 +112,21 @@ impl Context {
         self.helo = Some(name.to_vec());
     }
 
-    /// Forgets the message before, but for the macros of MAIL, which came before MAIL did.
+    /// Forgets the message before, but not the macros of MAIL that came before MAIL did.
     pub(super) fn begin_message(&mut self) {
+        self.forget_what_is_over();
         self.macros[MESSAGE + 1..].iter_mut().for_each(Vec::clear);
     }
 
-    /// Forgets the message.
+    /// The message is over. What is known of it is still good for a log.
     pub(super) fn end_message(&mut self) {
-        self.macros[MESSAGE..].iter_mut().for_each(Vec::clear);
+        self.over = true;
+    }
+
+    fn forget_what_is_over(&mut self) {
+        if std::mem::take(&mut self.over) {
+            self.macros[MESSAGE..].iter_mut().for_each(Vec::clear);
+        }
     }
 
     /// Forgets the client.
@@ -122,6 +134,7 @@ impl Context {
         self.client = None;
         self.helo = None;
         self.macros.iter_mut().for_each(Vec::clear);
+        self.over = false;
     }
 }
 
@@ -143,6 +156,7 @@ impl Default for Context {
             client: None,
             helo: None,
             macros: Default::default(),
+            over: false,
         }
     }
 }

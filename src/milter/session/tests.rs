@@ -366,8 +366,20 @@ fn macros_are_those_of_the_latest_command_of_this_message() {
     session.take(mail()).unwrap();
     assert_eq!(session.context().queue_id(), Some(&b"four"[..]));
     assert_eq!(session.context().login(), None);
+    // After the end, they are good for a log until the next message begins.
     session.take(Command::Abort).unwrap();
+    assert_eq!(session.context().queue_id(), Some(&b"four"[..]));
+    session.take(mail()).unwrap();
     assert_eq!(session.context().queue_id(), None);
+    macros(&mut session, b'M', b"i\0five\0");
+    session.take(Command::EndOfMessage(b"")).unwrap();
+    session
+        .finish(Outcome::Accept.into(), &mut Vec::new())
+        .unwrap();
+    assert_eq!(session.context().queue_id(), Some(&b"five"[..]));
+    macros(&mut session, b'M', b"{auth_authen}\0anna\0");
+    assert_eq!(session.context().queue_id(), None);
+    assert_eq!(session.context().login(), Some(&b"anna"[..]));
     assert_eq!(session.context().macro_value("j"), Some(&b"mx"[..]));
     session.take(Command::QuitNewConnection).unwrap();
     assert_eq!(session.context().macro_value("j"), None);
