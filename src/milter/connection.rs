@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Limits;
 use super::service::{ConnectionError, Notice, Service};
-use super::session::{Answer, Event, Outcome, Session, Step};
+use super::session::{Answer, Context, Event, Outcome, Session, Step};
 use super::wire::{Command, Frames, Reply};
 use crate::verify::Appetite;
 
@@ -114,33 +114,7 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
         let (service, step) = (self.service, step_of(&event));
         let context = self.session.context();
         let message = self.message.as_mut();
-        let asked = guarded(|| match (event, message) {
-            (Event::Connect, _) => service.connect(context).map_continue(|()| Next::Proceed),
-            (Event::Helo, _) => service.helo(context).map_continue(|()| Next::Proceed),
-            (Event::Mail(sender), _) => service.mail(context, sender).map_continue(Next::Begin),
-            (Event::Rcpt(to), Some(message)) => service
-                .recipient(context, message, to)
-                .map_continue(|()| Next::Proceed),
-            (Event::Data, Some(message)) => service
-                .data(context, message)
-                .map_continue(|()| Next::Proceed),
-            (Event::Header(name, value), Some(message)) => service
-                .header(context, message, name, &value)
-                .map_continue(|()| Next::Proceed),
-            (Event::EndOfHeader, Some(message)) => service
-                .end_of_header(context, message)
-                .map_continue(|()| Next::Proceed),
-            (Event::Body(bytes), Some(message)) => service
-                .body(context, message, bytes)
-                .map_continue(Next::Appetite),
-            (Event::Abort, _) => ControlFlow::Continue(Next::Forget),
-            (Event::Quiet, _) => ControlFlow::Continue(Next::Say(None)),
-            (Event::Reply(reply), _) => ControlFlow::Continue(Next::Say(Some(reply))),
-            // Where all is decided of a message, the session asks for nothing.
-            (_, None) | (Event::Quit | Event::EndOfMessage(_), _) => {
-                ControlFlow::Break(Outcome::TempFail)
-            }
-        });
+        let asked = guarded(|| ask(service, context, message, event));
         match asked {
             Ok(ControlFlow::Continue(next)) => self.follow(next),
             Ok(ControlFlow::Break(outcome)) if step == Step::Rcpt => {
@@ -259,6 +233,38 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
             self.out.shrink_to(CHUNK);
         }
         Ok(())
+    }
+}
+
+/// The call of the service that an event asks for.
+fn ask<S: Service>(
+    service: &S,
+    context: &Context,
+    message: Option<&mut S::Message>,
+    event: Event<'_>,
+) -> ControlFlow<Outcome, Next<S::Message>> {
+    let proceed = |asked: ControlFlow<Outcome>| asked.map_continue(|()| Next::Proceed);
+    match (event, message) {
+        (Event::Quiet, _) => ControlFlow::Continue(Next::Say(None)),
+        (Event::Reply(reply), _) => ControlFlow::Continue(Next::Say(Some(reply))),
+        (Event::Abort, _) => ControlFlow::Continue(Next::Forget),
+        (Event::Connect, _) => proceed(service.connect(context)),
+        (Event::Helo, _) => proceed(service.helo(context)),
+        (Event::Mail(sender), _) => service.mail(context, sender).map_continue(Next::Begin),
+        (Event::Rcpt(to), Some(message)) => proceed(service.recipient(context, message, to)),
+        (Event::Data, Some(message)) => proceed(service.data(context, message)),
+        (Event::Header(name, value), Some(message)) => {
+            proceed(service.header(context, message, name, &value))
+        }
+        (Event::EndOfHeader, Some(message)) => proceed(service.end_of_header(context, message)),
+        (Event::Body(bytes), Some(message)) => {
+            let asked = service.body(context, message, bytes);
+            asked.map_continue(Next::Appetite)
+        }
+        // Where all is decided of a message, the session asks for nothing.
+        (_, None) | (Event::Quit | Event::EndOfMessage(_), _) => {
+            ControlFlow::Break(Outcome::TempFail)
+        }
     }
 }
 

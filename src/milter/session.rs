@@ -8,6 +8,7 @@
 
 mod context;
 mod order;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +17,10 @@ use std::borrow::Cow;
 pub use self::context::{Client, Context};
 use self::order::after;
 pub use self::order::{Stage, Step};
+pub use self::outcome::{Answer, Outcome};
 use super::wire::{
     Actions, Command, EncodeError, MacroStage, Modification, Negotiation, OLDEST_VERSION, Reply,
-    ReplyText, Steps, Strings, VERSION,
+    Steps, Strings, VERSION,
 };
 
 /// What a milter wants of an MTA.
@@ -35,57 +37,6 @@ pub struct Options {
     pub steps: Steps,
     /// The macros it wants, with blanks between their names; for an MTA that takes such lists.
     pub macros: Vec<(MacroStage, String)>,
-}
-
-/// What becomes of a message, a recipient or a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It goes on its way, and the milter is not asked again.
-    Accept,
-    /// The message is taken and thrown away; said of a connection, each of its messages is.
-    Discard,
-    /// It is refused for good.
-    Reject,
-    /// It is refused for now.
-    TempFail,
-    /// It is refused in these words.
-    Refuse(ReplyText),
-}
-
-impl Outcome {
-    fn reply(&self) -> Reply {
-        match self {
-            Outcome::Accept => Reply::Accept,
-            Outcome::Discard => Reply::Discard,
-            Outcome::Reject => Reply::Reject,
-            Outcome::TempFail => Reply::TempFail,
-            Outcome::Refuse(text) => Reply::Text(text.clone()),
-        }
-    }
-
-    fn passes(&self) -> bool {
-        *self == Outcome::Accept
-    }
-}
-
-/// The answer to a whole message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// What is changed, in this order; nothing is where the message is not accepted.
-    ///
-    /// The value of a field begins with the blank that shall stand behind its colon.
-    pub modifications: Vec<Modification>,
-    /// What becomes of it.
-    pub outcome: Outcome,
-}
-
-impl From<Outcome> for Answer {
-    fn from(outcome: Outcome) -> Answer {
-        Answer {
-            modifications: Vec::new(),
-            outcome,
-        }
-    }
 }
 
 /// What a command means for the caller of [`Session::take`].
