@@ -6,10 +6,13 @@
 //! ```
 //!
 //! `wire` and `session` have no socket; `run` has the sockets, one task a connection, and nothing global.
+//! [`opendkim`] reads the files of those who move.
+//!
 //! A message is either answered or left to the MTA, which keeps it and tries again
 //! (`milter_default_action = tempfail` in Postfix).
 
 mod connection;
+pub mod opendkim;
 pub mod service;
 pub mod session;
 pub mod wire;
