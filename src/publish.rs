@@ -122,10 +122,25 @@ impl Form {
     /// ```
     /// use dkimkit::publish::Form;
     /// assert_eq!(Form::from_word("route53"), Some(Form::Route53));
+    /// assert_eq!(Form::from_word("powerdns"), Some(Form::Pdnsutil));
     /// assert_eq!(Form::from_word("Route53"), None);
     /// ```
     pub fn from_word(word: &str) -> Option<Form> {
-        Form::ALL.into_iter().find(|form| form.as_str() == word)
+        let named = |form: &Form| form.as_str() == word || form.aliases().contains(&word);
+        Form::ALL.into_iter().find(named)
+    }
+
+    /// Other words that people use for it.
+    pub fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Form::Zone => &["bind"],
+            Form::Google => &["gcloud", "google-cloud"],
+            Form::Azure => &["azure-dns"],
+            Form::TerraformAws => &["terraform", "terraform-route53"],
+            Form::TerraformAzure => &["terraform-azurerm"],
+            Form::Pdnsutil => &["powerdns"],
+            _ => &[],
+        }
     }
 
     fn words(self) -> (&'static str, &'static str) {

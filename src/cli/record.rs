@@ -68,7 +68,10 @@ impl FormArgs {
 }
 
 fn forms() -> impl TypedValueParser<Value = Form> {
-    let values = Form::ALL.map(|form| PossibleValue::new(form.as_str()).help(form.about()));
+    let values = Form::ALL.map(|form| {
+        let value = PossibleValue::new(form.as_str()).help(form.about());
+        value.aliases(form.aliases())
+    });
     PossibleValuesParser::new(values)
         .try_map(|word| Form::from_word(&word).ok_or("no form of a record"))
 }

@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn record_type(self) -> RecordType {
+    pub(super) fn record_type(self) -> RecordType {
         match self {
             Kind::Txt => RecordType::TXT,
             Kind::Soa => RecordType::SOA,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::dnssec::TrustAnchors;
-use hickory_proto::rr::RecordType;
 use tokio::task::JoinSet;
 
 use super::{Dnssec, Link, Server, Soa, Survey, Told, Trouble, Unasked, ZoneCut, proof};
@@ -96,13 +95,13 @@ impl Surveyor {
         // A resolver that is asked too early remembers for long that there is nothing.
         let last = links.last();
         let (resolver, dnssec) = if last.is_some_and(Link::is_settled) {
-            let asked = self.dnssec(name.as_str(), RecordType::TXT);
+            let asked = self.dnssec(name.as_str(), Kind::Txt);
             let (resolver, dnssec) = tokio::join!(self.resolved(name), asked);
             (Some(resolver), dnssec)
         } else {
             let zone = links.iter().find_map(|link| link.zone.as_ref());
             let dnssec = match zone {
-                Some(zone) => self.dnssec(&zone.name, RecordType::SOA).await,
+                Some(zone) => self.dnssec(&zone.name, Kind::Soa).await,
                 None => Dnssec::Unknown,
             };
             (None, dnssec)
@@ -367,18 +366,73 @@ impl Surveyor {
     }
 
     /// What the first resolver that answers leads to.
-    async fn dnssec(&self, name: &str, kind: RecordType) -> Dnssec {
-        for resolver in &self.resolvers {
-            let anchors = self.anchors.clone();
-            let mut found = proof::of_answer(name, kind, *resolver, anchors, self.patience).await;
-            if found == Dnssec::Bogus && !self.confirms(*resolver, name, kind).await {
-                found = Dnssec::Unknown;
-            }
+    async fn dnssec(&self, name: &str, kind: Kind) -> Dnssec {
+        for resolver in self.resolvers.iter().copied() {
+            // Below another root, as in a network of its own, our trust anchor says nothing.
+            let found = match self.validated(resolver, ".", Kind::Soa).await {
+                Dnssec::Secure => match self.validated(resolver, name, kind).await {
+                    Dnssec::Bogus if !self.confirms(resolver, name, kind).await => Dnssec::Unknown,
+                    found => found,
+                },
+                _ => self.as_it_says(resolver, name, kind).await,
+            };
             if found != Dnssec::Unknown {
                 return found;
             }
         }
         Dnssec::Unknown
+    }
+
+    /// What our own validation says, from the trust anchor down.
+    async fn validated(&self, resolver: SocketAddr, name: &str, kind: Kind) -> Dnssec {
+        let anchors = self.anchors.clone();
+        proof::of_answer(name, kind.record_type(), resolver, anchors, self.patience).await
+    }
+
+    /// Whether a resolver does not contradict that an answer is bogus: one that validates keeps it back. That
+    /// keys cannot be fetched, or that our validation knows less, is no proof.
+    async fn confirms(&self, resolver: SocketAddr, name: &str, kind: Kind) -> bool {
+        let reply = self.resolved_once(resolver, name, kind, false).await;
+        reply.is_ok_and(|reply| match reply.code {
+            Code::ServerFailure => true,
+            // It may not validate; then we know what we know.
+            Code::NoError | Code::NoName => !reply.authentic,
+            _ => false,
+        })
+    }
+
+    /// What a resolver says of an answer, if it validates at all: then it does so for the root.
+    async fn as_it_says(&self, resolver: SocketAddr, name: &str, kind: Kind) -> Dnssec {
+        let (own, unchecked, root) = tokio::join!(
+            self.resolved_once(resolver, name, kind, false),
+            self.resolved_once(resolver, name, kind, true),
+            self.resolved_once(resolver, ".", Kind::Soa, false)
+        );
+        let Ok(own) = own else { return Dnssec::Unknown };
+        let validates = root.is_ok_and(|root| root.authentic);
+        let is_there = |reply: Reply| matches!(reply.code, Code::NoError | Code::NoName);
+        match own.code {
+            Code::ServerFailure if unchecked.is_ok_and(is_there) => Dnssec::Bogus,
+            Code::NoError | Code::NoName if own.authentic => Dnssec::Secure,
+            Code::NoError | Code::NoName if validates => Dnssec::Insecure,
+            _ => Dnssec::Unknown,
+        }
+    }
+
+    async fn resolved_once(
+        &self,
+        resolver: SocketAddr,
+        name: &str,
+        kind: Kind,
+        unchecked: bool,
+    ) -> Result<Reply, Failure> {
+        let question = Question {
+            name: name.to_owned(),
+            kind,
+            recursion: true,
+            unchecked,
+        };
+        with_tcp(resolver, &question, self.patience).await
     }
 }
 
@@ -410,30 +464,6 @@ fn zone_in(name: &str, reply: &Reply) -> Option<ZoneCut> {
         }),
         _ => None,
     })
-}
-
-impl Surveyor {
-    /// Whether a resolver does not contradict that an answer is bogus: one that validates keeps it back. That
-    /// keys cannot be fetched, or that our validation knows less, is no proof.
-    async fn confirms(&self, resolver: SocketAddr, name: &str, kind: RecordType) -> bool {
-        let kind = match kind {
-            RecordType::SOA => Kind::Soa,
-            _ => Kind::Txt,
-        };
-        let question = Question {
-            name: name.to_owned(),
-            kind,
-            recursion: true,
-            unchecked: false,
-        };
-        let reply = with_tcp(resolver, &question, self.patience).await;
-        reply.is_ok_and(|reply| match reply.code {
-            Code::ServerFailure => true,
-            // It may not validate; then we know what we know.
-            Code::NoError | Code::NoName => !reply.authentic,
-            _ => false,
-        })
-    }
 }
 
 /// The name without its first label.
