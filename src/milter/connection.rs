@@ -111,6 +111,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
 
     /// Asks the service about everything but the end of a message.
     fn ask(&mut self, event: Event<'_>) -> Option<Reply> {
+        if matches!(event, Event::Helo | Event::Mail(_)) {
+            // Whatever was under way is so no longer.
+            self.message = None;
+        }
         let (service, step) = (self.service, step_of(&event));
         let context = self.session.context();
         let message = self.message.as_mut();

@@ -93,7 +93,7 @@ pub enum Event<'a> {
 /// assert_eq!(session.proceed(), Some(Reply::Continue));
 /// session.take(Command::Header { name: b"Subject", value: b"Hi" })?;
 /// assert_eq!(session.proceed(), None);
-/// assert!(session.take(Command::Helo(b"late")).is_err());
+/// assert!(session.take(Command::Data).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -155,10 +155,16 @@ impl Session {
     /// is over then.
     pub fn take<'a>(&mut self, command: Command<'a>) -> Result<Event<'a>, SessionError> {
         let step = Step::of(&command);
-        // After a final answer in the middle of a message, the next one may follow without ABORT.
-        if self.told && matches!(step, Step::Helo | Step::Mail) && self.stage.is_in_message() {
+        // A client may begin anew without RSET (RFC 5321 §4.1.4), and Postfix tells of that before it tells, if
+        // at all, that the old message is over: where another milter has refused it, too.
+        if matches!(step, Step::Helo | Step::Mail) && self.stage.is_in_message() {
             self.stage = Stage::Connected;
             self.forget_message();
+            match step {
+                // Its macros have come already.
+                Step::Mail => self.context.drop_message(),
+                _ => self.context.end_message(),
+            }
         }
         let stage = self.stage;
         let next = after(stage, step).ok_or(SessionError::Order { stage, step })?;

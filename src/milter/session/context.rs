@@ -118,6 +118,12 @@ impl Context {
         self.macros[MESSAGE + 1..].iter_mut().for_each(Vec::clear);
     }
 
+    /// Another message begins in its place; the macros of its MAIL have come already.
+    pub(super) fn drop_message(&mut self) {
+        self.macros[MESSAGE + 1..].iter_mut().for_each(Vec::clear);
+        self.over = false;
+    }
+
     /// The message is over. What is known of it is still good for a log.
     pub(super) fn end_message(&mut self) {
         self.over = true;

@@ -132,8 +132,9 @@ pub(super) fn after(stage: Stage, step: Step) -> Option<Stage> {
         (_, Step::Abort) => At::Connected,
         (At::Negotiated | At::Connected, Step::Helo) => At::Connected,
         (At::Negotiated | At::Connected, Step::Mail) => At::Mail,
-        (At::Mail | At::Rcpt, Step::Rcpt) => At::Rcpt,
-        (At::Mail | At::Rcpt, Step::Data) => At::Data,
+        // Where another milter refuses DATA, the client may name more recipients, or try again.
+        (At::Mail | At::Rcpt | At::Data, Step::Rcpt) => At::Rcpt,
+        (At::Mail | At::Rcpt | At::Data, Step::Data) => At::Data,
         (At::Mail | At::Rcpt | At::Data | At::Header, Step::Header) => At::Header,
         (At::Mail | At::Rcpt | At::Data | At::Header, Step::EndOfHeader) => At::EndOfHeader,
         (stage, Step::Body) if stage.is_in_message() => At::Body,
