@@ -26,12 +26,14 @@
 //! ```
 
 mod command;
+mod field;
 mod flags;
 mod reply;
 #[cfg(test)]
 mod tests;
 
 pub use self::command::{Command, Peer};
+pub use self::field::{FieldBytesError, put_field_bytes};
 pub use self::flags::{Actions, MacroStage, Negotiation, Steps};
 pub use self::reply::{Modification, Reply, ReplyText, ReplyTextError};
 
@@ -352,4 +354,18 @@ pub enum EncodeError {
     /// are folded with LF alone; the MTA makes it CRLF.
     #[error("the value of a field has a line break that folds nothing")]
     LineBreak,
+    /// A line of a folded field value with nothing but blanks.
+    #[error("the value of a field is folded to a line of blanks")]
+    BlankLine,
+    /// A change of field 0; the first one is 1.
+    #[error("the fields of a name are counted from 1")]
+    NoSuchField,
+    /// A control character other than a tab in what is one line.
+    #[error("{what} has the control character {octet:#04x}")]
+    Control {
+        /// The line.
+        what: &'static str,
+        /// The character.
+        octet: u8,
+    },
 }

@@ -1,5 +1,6 @@
 //! What a milter says to an MTA (`SMFIR_*` in libmilter).
 
+use super::field::{put_field, put_line};
 use super::{
     Actions, Data, EncodeError, Frame, MAX_REPLY_DATA, Negotiation, WireError, packet, put_string,
 };
@@ -41,7 +42,10 @@ pub enum Modification {
     },
     /// `i`: a field at a place.
     InsertHeader {
-        /// How many fields stand before it; 0 is the top.
+        /// How many fields stand before it. With Sendmail and Postfix, the first of them is the Received field
+        /// that the MTA itself has put there, and that no milter is shown: 0 is the top of what is delivered,
+        /// above that field, and 1 the place below it, right above what came. Once a milter has inserted
+        /// something at 0, the MTA's field counts like any other.
         index: u32,
         /// Its name.
         name: Vec<u8>,
@@ -50,7 +54,8 @@ pub enum Modification {
     },
     /// `m`: another value for a field; an empty one deletes it.
     ChangeHeader {
-        /// Which of the fields with that name, the first being 1.
+        /// Which of the fields with that name among those that came, the first being 1. There is no 0:
+        /// Sendmail and Postfix would take it for 1.
         index: u32,
         /// Its name.
         name: Vec<u8>,
@@ -162,9 +167,9 @@ impl Modification {
         };
         let address = |out: &mut Vec<u8>, code, address: &[u8], parameters: &Option<Vec<u8>>| {
             packet(out, code, MAX_REPLY_DATA, |out| {
-                put_string(out, address, "an address")?;
+                put_line(out, address, "an address")?;
                 match parameters {
-                    Some(parameters) => put_string(out, parameters, "ESMTP parameters"),
+                    Some(parameters) => put_line(out, parameters, "ESMTP parameters"),
                     None => Ok(()),
                 }
             })
@@ -177,12 +182,13 @@ impl Modification {
                 out.extend(index.to_be_bytes());
                 put_field(out, name, value)
             }),
+            Modification::ChangeHeader { index: 0, .. } => Err(EncodeError::NoSuchField),
             Modification::ChangeHeader { index, name, value } => one(out, b'm', &|out| {
                 out.extend(index.to_be_bytes());
                 put_field(out, name, value)
             }),
             Modification::Quarantine { reason } => {
-                one(out, b'q', &|out| put_string(out, reason, "a reason"))
+                one(out, b'q', &|out| put_line(out, reason, "a reason"))
             }
             Modification::AddRecipient {
                 address: to,
@@ -205,19 +211,6 @@ impl Modification {
             }),
         }
     }
-}
-
-/// A field cannot smuggle in another one: RFC 5322 §2.2.
-fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-    if name.is_empty() || !name.iter().all(|&b| b.is_ascii_graphic() && b != b':') {
-        return Err(EncodeError::FieldName);
-    }
-    let folds = |at: usize| matches!(value.get(at + 1), Some(b' ' | b'\t'));
-    if value.contains(&b'\r') || memchr::memchr_iter(b'\n', value).any(|at| !folds(at)) {
-        return Err(EncodeError::LineBreak);
-    }
-    put_string(out, name, "the name of a field")?;
-    put_string(out, value, "the value of a field")
 }
 
 impl Reply {

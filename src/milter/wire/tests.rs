@@ -342,7 +342,13 @@ fn no_field_smuggles_in_another_one() {
     for value in [&b"a\nBcc: x"[..], b"a\n", b"a\n\n b", b"a\r\n b"] {
         assert_eq!(encode("X", value), Err(EncodeError::LineBreak));
     }
-    for name in ["", "X:", "X Y", "\u{e9}", "X\n"] {
+    for value in [&b" a\n "[..], b"a\n\t\n b", b"\n "] {
+        assert_eq!(encode("X", value), Err(EncodeError::BlankLine));
+    }
+    for value in [&b"\n b"[..], b" ", b" \n b", b"", b"\t"] {
+        assert_eq!(encode("X", value), Ok(()));
+    }
+    for name in ["", "X:", "X Y", "X ", "\u{e9}", "X\n"] {
         assert_eq!(encode(name, b""), Err(EncodeError::FieldName));
     }
     let what = "the value of a field";
@@ -354,6 +360,56 @@ fn no_field_smuggles_in_another_one() {
         encode("X", &long),
         Err(EncodeError::TooLong { length, limit })
     );
+}
+
+#[test]
+fn the_fields_of_a_name_are_counted_from_one() {
+    let mut out = Vec::new();
+    let change = |index| Reply::Modify(Modification::delete_header("X", index));
+    assert_eq!(change(0).encode(&mut out), Err(EncodeError::NoSuchField));
+    assert!(out.is_empty());
+    assert_eq!(change(1).encode(&mut out), Ok(()));
+}
+
+#[test]
+fn addresses_and_reasons_have_no_control_characters() {
+    let all = |line: &[u8]| {
+        let (address, reason) = (line.to_vec(), line.to_vec());
+        let parameters = Some(line.to_vec());
+        [
+            Modification::Quarantine { reason },
+            Modification::DeleteRecipient {
+                address: line.to_vec(),
+            },
+            Modification::AddRecipient {
+                address: line.to_vec(),
+                parameters: None,
+            },
+            Modification::AddRecipient {
+                address: b"<a@b>".to_vec(),
+                parameters: parameters.clone(),
+            },
+            Modification::ChangeSender {
+                address,
+                parameters: None,
+            },
+            Modification::ChangeSender {
+                address: b"<>".to_vec(),
+                parameters,
+            },
+        ]
+    };
+    for octet in (1..0x20).chain([0x7f]).filter(|&octet| octet != b'\t') {
+        for modification in all(&[b'<', octet, b' ', b'>']) {
+            let mut out = Vec::new();
+            let error = Reply::Modify(modification).encode(&mut out).unwrap_err();
+            assert!(matches!(error, EncodeError::Control { octet: found, .. } if found == octet));
+            assert!(out.is_empty());
+        }
+    }
+    for modification in all(b"<\xc3\xa9\t \"a b\"@c>") {
+        assert_eq!(Reply::Modify(modification).encode(&mut Vec::new()), Ok(()));
+    }
 }
 
 #[test]
