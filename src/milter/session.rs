@@ -376,14 +376,8 @@ impl Session {
             return Err(FinishError::NotNegotiated { actions });
         }
         let mut one = one;
-        if let Modification::AddHeader { value, .. }
-        | Modification::InsertHeader { value, .. }
-        | Modification::ChangeHeader { value, .. } = &mut one
-        {
-            // The MTA puts one there.
-            if !self.context.keeps_leading_space() && value.first() == Some(&b' ') {
-                value.remove(0);
-            }
+        if !self.context.keeps_leading_space() {
+            leave_space_to_the_mta(&mut one)?;
         }
         Ok(Reply::Modify(one).encode(out)?)
     }
@@ -392,6 +386,29 @@ impl Session {
         self.decided = None;
         self.told = false;
         self.enough = false;
+    }
+}
+
+/// Without [`Steps::LEADING_SPACE`], the MTA puts one space behind the colon, whatever stands there.
+///
+/// A value that begins otherwise would not be written as it was meant, and a signature over it under `simple`
+/// would fail: that is refused. So is the change of a value to a single space: without it the value is empty,
+/// and that deletes the field.
+fn leave_space_to_the_mta(one: &mut Modification) -> Result<(), FinishError> {
+    let (value, deletes) = match one {
+        Modification::AddHeader { value, .. } | Modification::InsertHeader { value, .. } => {
+            (value, false)
+        }
+        Modification::ChangeHeader { value, .. } if !value.is_empty() => (value, true),
+        _ => return Ok(()),
+    };
+    match value.as_slice() {
+        [b' '] if deletes => Err(FinishError::OnlySpace),
+        [b' ', ..] => {
+            value.remove(0);
+            Ok(())
+        }
+        _ => Err(FinishError::NoSpace),
     }
 }
 
@@ -452,6 +469,13 @@ pub enum FinishError {
         /// What it needs.
         actions: Actions,
     },
+    /// A field value that does not begin with a space, while the MTA puts one there:
+    /// [`Context::keeps_leading_space`].
+    #[error("the MTA puts a space behind the colon of a field that shall have none")]
+    NoSpace,
+    /// A change of a field value to a single space, which such an MTA takes for a deletion.
+    #[error("the MTA deletes a field whose value shall be a single space")]
+    OnlySpace,
     /// A modification that cannot be said.
     #[error(transparent)]
     Encode(#[from] EncodeError),

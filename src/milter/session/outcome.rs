@@ -38,7 +38,9 @@ impl Outcome {
 pub struct Answer {
     /// What is changed, in this order; nothing is where the message is not accepted.
     ///
-    /// The value of a field begins with the blank that shall stand behind its colon.
+    /// The value of a field begins with the blank that shall stand behind its colon, whatever the MTA does: where
+    /// [`Context::keeps_leading_space`](super::Context::keeps_leading_space) is false, that has to be one space
+    /// at least, since the MTA puts it there, and the session leaves it out.
     pub modifications: Vec<Modification>,
     /// What becomes of it.
     pub outcome: Outcome,

@@ -324,6 +324,77 @@ fn blanks_behind_the_colon_are_the_same_with_every_mta() {
 }
 
 #[test]
+fn a_field_that_the_mta_would_write_otherwise_defers_the_message() {
+    let (index, name) = (1, || b"X".to_vec());
+    let add = |value: Vec<u8>| Modification::AddHeader {
+        name: name(),
+        value,
+    };
+    let insert = |value: Vec<u8>| Modification::InsertHeader {
+        index,
+        name: name(),
+        value,
+    };
+    let change = |value: Vec<u8>| Modification::ChangeHeader {
+        index,
+        name: name(),
+        value,
+    };
+    let finish = |steps, one: Modification| {
+        let actions = Actions::ADD_HEADERS | Actions::CHANGE_HEADERS;
+        let mut session = Session::new(Options {
+            actions,
+            ..Options::default()
+        });
+        session.take(offer(6, steps)).unwrap();
+        session.take(mail()).unwrap();
+        session.take(Command::EndOfMessage(b"")).unwrap();
+        let mut out = Vec::new();
+        let (modifications, outcome) = (vec![one], Outcome::Accept);
+        session
+            .finish(
+                Answer {
+                    modifications,
+                    outcome,
+                },
+                &mut out,
+            )
+            .map(|()| out[4..].to_vec())
+    };
+    let accepted = |packet: &[u8]| Ok([packet, &b"\0\0\0\x01a"[..]].concat());
+    for value in [&b"a"[..], b"\ta", b"\n a", b"\xe9"] {
+        for one in [
+            add(value.into()),
+            insert(value.into()),
+            change(value.into()),
+        ] {
+            assert_eq!(finish(Steps::NONE, one.clone()), Err(FinishError::NoSpace));
+            assert!(finish(Steps::LEADING_SPACE, one).is_ok());
+        }
+    }
+    for one in [add(Vec::new()), insert(Vec::new())] {
+        assert_eq!(finish(Steps::NONE, one), Err(FinishError::NoSpace));
+    }
+    assert_eq!(
+        finish(Steps::NONE, change(Vec::new())),
+        accepted(b"m\0\0\0\x01X\0\0")
+    );
+    assert_eq!(
+        finish(Steps::NONE, change(b" ".into())),
+        Err(FinishError::OnlySpace)
+    );
+    assert_eq!(
+        finish(Steps::LEADING_SPACE, change(b" ".into())),
+        accepted(b"m\0\0\0\x01X\0 \0")
+    );
+    assert_eq!(
+        finish(Steps::NONE, change(b"  ".into())),
+        accepted(b"m\0\0\0\x01X\0 \0")
+    );
+    assert_eq!(finish(Steps::NONE, add(b" ".into())), accepted(b"hX\0\0"));
+}
+
+#[test]
 fn an_answer_that_cannot_be_said_defers_the_message() {
     let actions = Actions::ADD_RECIPIENTS;
     let address = b"<b@example.org>".to_vec();
