@@ -19,6 +19,7 @@ pub mod wire;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use self::connection::notify;
 use self::service::{Notice, Service};
 
 /// Where MTAs connect.
@@ -43,7 +45,7 @@ pub enum Listener {
 /// What a milter does not go beyond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How many MTAs are served at the same time; more wait until one has gone.
+    /// How many MTAs are served at the same time; more wait until one has gone. Zero is taken for 1.
     pub connections: usize,
     /// How long a packet may be. Sendmail and Postfix send pieces of 64 KiB of the body, but fields in
     /// one piece, which Postfix cuts at `header_size_limit`.
@@ -119,10 +121,11 @@ pub async fn run<S: Service>(
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let accept = async move || {
-                let (stream, _) = listener.accept().await?;
+                let (stream, addr) = listener.accept().await?;
                 // Answers are small and waited for; where this fails, they are late.
                 let _ = stream.set_nodelay(true);
-                Ok(stream)
+                let mta = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+                Ok((stream, mta.to_string()))
             };
             Ok(accept_all(accept, service, limits, shutdown).await)
         }
@@ -130,7 +133,7 @@ pub async fn run<S: Service>(
         Listener::Unix(listener) => {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::UnixListener::from_std(listener)?;
-            let accept = async move || Ok(listener.accept().await?.0);
+            let accept = async move || Ok((listener.accept().await?.0, "unix".to_owned()));
             Ok(accept_all(accept, service, limits, shutdown).await)
         }
     }
@@ -140,42 +143,59 @@ pub async fn run<S: Service>(
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 async fn accept_all<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    accept: impl AsyncFn() -> io::Result<T>,
+    accept: impl AsyncFn() -> io::Result<(T, String)>,
     service: Arc<S>,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Ending {
     let mut shutdown = pin!(shutdown);
-    let permits = Arc::new(Semaphore::new(
-        limits.connections.clamp(1, Semaphore::MAX_PERMITS),
-    ));
+    let permitted = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
+    let permits = Arc::new(Semaphore::new(permitted));
     let limits = Arc::new(limits);
     let (close, closing) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let mut full = false;
     loop {
-        let next = async {
-            let permit = permits.clone().acquire_owned().await;
-            (accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = next => accepted,
+            accepted = accept() => accepted,
         };
-        match accepted {
-            Ok(stream) => {
-                let (service, limits) = (service.clone(), limits.clone());
-                let closing = closing.clone();
-                connections.spawn(async move {
-                    connection::serve(stream, &*service, &limits, closing).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                service.notice(None, &Notice::Accept { error });
-                sleep(ACCEPT_AGAIN).await;
-            }
-        }
         while connections.try_join_next().is_some() {}
+        let (stream, mta) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                notify(&*service, None, &Notice::Accept { error });
+                tokio::select! {
+                    () = &mut shutdown => break,
+                    () = sleep(ACCEPT_AGAIN) => continue,
+                }
+            }
+        };
+        let permit = match permits.clone().try_acquire_owned() {
+            Ok(permit) => {
+                full = false;
+                permit
+            }
+            Err(_) => {
+                if !std::mem::replace(&mut full, true) {
+                    let connections = permitted;
+                    notify(&*service, None, &Notice::Full { connections });
+                }
+                let permit = tokio::select! {
+                    () = &mut shutdown => break,
+                    permit = permits.clone().acquire_owned() => permit,
+                };
+                // Nobody closes the semaphore.
+                let Ok(permit) = permit else { break };
+                permit
+            }
+        };
+        let (service, limits) = (service.clone(), limits.clone());
+        let closing = closing.clone();
+        connections.spawn(async move {
+            connection::serve(stream, mta, &*service, &limits, closing).await;
+            drop(permit);
+        });
     }
     drop(accept);
     let _ = close.send(true);

@@ -15,6 +15,8 @@ use crate::verify::Appetite;
 ///
 /// A call that panics defers its message, and the connection goes on.
 ///
+/// [`Context::queue_id`], [`Context::mta`] and [`Context::client`] say for a log what a call is about.
+///
 /// ```
 /// use std::ops::ControlFlow;
 /// use dkimkit::milter::service::Service;
@@ -46,7 +48,8 @@ use crate::verify::Appetite;
 /// }
 /// ```
 pub trait Service: Send + Sync + 'static {
-    /// What is kept of a message between the calls. It is dropped where the MTA gives the message up.
+    /// What is kept of a message between the calls, until [`end_of_message`](Service::end_of_message) or
+    /// [`ended`](Service::ended) takes it.
     type Message: Send;
 
     /// What is wanted of each MTA that connects.
@@ -125,10 +128,35 @@ pub trait Service: Send + Sync + 'static {
         message: Self::Message,
     ) -> impl Future<Output = Answer> + Send;
 
+    /// A message that [`mail`](Service::mail) began does not reach [`end_of_message`](Service::end_of_message).
+    ///
+    /// Each message is given to one of the two, once. `context` still is that of this message. Like the calls
+    /// before it, this must not block.
+    fn ended(&self, context: &Context, message: Self::Message, end: End) {
+        let _ = (context, message, end);
+    }
+
     /// Something went wrong that no caller is told otherwise. `context` is that of the connection.
     fn notice(&self, context: Option<&Context>, notice: &Notice) {
         let _ = (context, notice);
     }
+}
+
+/// How a message was over before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The MTA gave it up, or its SMTP connection: the client reset it or left, or somebody else refused it.
+    Aborted,
+    /// Another MAIL or HELO came in its place.
+    Replaced,
+    /// The service itself decided, by `ControlFlow::Break`, and is not asked any more.
+    Decided,
+    /// The connection to the MTA ended or failed, or what came over it was not the protocol.
+    Lost,
+    /// A call about it panicked, and it is deferred.
+    Panicked,
+    /// The milter ended, and did not wait for it any more.
+    Closing,
 }
 
 /// What went wrong while the milter ran.
@@ -145,6 +173,28 @@ pub enum Notice {
     Connection {
         /// Why.
         error: ConnectionError,
+    },
+    /// All connections are taken, and an MTA waits for one of them. This is told once, until one was free again.
+    #[error("all {connections} connections are taken, and an MTA waits")]
+    Full {
+        /// How many they are.
+        connections: usize,
+    },
+    /// A connection ended before the answer to a message was sent: the MTA keeps the message, or has given it up,
+    /// whatever was decided. It takes the place of [`Notice::Connection`].
+    #[error("the MTA did not get the answer to a message: {error}")]
+    Unanswered {
+        /// Why.
+        error: ConnectionError,
+    },
+    /// Something panicked that decides about no message: [`Service::options`], [`Service::ended`], or what serves
+    /// a connection, which ended then.
+    #[error("{what} failed: {text}")]
+    Failed {
+        /// What it was.
+        what: &'static str,
+        /// What the panic said.
+        text: String,
     },
     /// A call of the service panicked; what it was about is deferred.
     #[error("the milter failed at {step:?}, and the message is deferred: {text}")]
@@ -189,4 +239,7 @@ pub enum ConnectionError {
     /// The MTA did not take what it was told in time.
     #[error("the MTA did not take an answer in time")]
     SlowReader,
+    /// The milter ended, and did not wait any more.
+    #[error("the milter ended")]
+    Closing,
 }

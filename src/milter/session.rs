@@ -133,6 +133,11 @@ impl Session {
         &self.context
     }
 
+    /// Says where the MTA is, for [`Context::mta`].
+    pub fn set_mta(&mut self, mta: String) {
+        self.context.set_mta(mta);
+    }
+
     /// How far it is.
     pub fn stage(&self) -> Stage {
         self.stage
@@ -160,11 +165,7 @@ impl Session {
         if matches!(step, Step::Helo | Step::Mail) && self.stage.is_in_message() {
             self.stage = Stage::Connected;
             self.forget_message();
-            match step {
-                // Its macros have come already.
-                Step::Mail => self.context.drop_message(),
-                _ => self.context.end_message(),
-            }
+            self.context.end_message();
         }
         let stage = self.stage;
         let next = after(stage, step).ok_or(SessionError::Order { stage, step })?;
@@ -214,7 +215,8 @@ impl Session {
                     let limit = MAX_MACROS;
                     return Err(SessionError::Macros { octets, limit });
                 }
-                self.context.set_macros(of, values);
+                let in_message = self.stage.is_in_message();
+                self.context.set_macros(of, values, in_message);
                 Event::Quiet
             }
             Command::Connect { host, peer } => {

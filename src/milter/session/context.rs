@@ -12,6 +12,10 @@ pub struct Context {
     helo: Option<Vec<u8>>,
     /// The macros of each command, by its place in [`STAGES`], as they came.
     macros: [Vec<u8>; STAGES.len()],
+    /// Macros of a MAIL that is still to come, while there is a message.
+    next_mail: Option<Vec<u8>>,
+    /// Where the MTA itself is.
+    mta: Option<String>,
     /// Whether the message is over that the last of them are about.
     over: bool,
 }
@@ -36,6 +40,11 @@ impl Context {
     /// What was negotiated.
     pub fn negotiated(&self) -> &Negotiation {
         &self.negotiated
+    }
+
+    /// Where the MTA itself connected from: its address and port, or `unix`.
+    pub fn mta(&self) -> Option<&str> {
+        self.mta.as_deref()
     }
 
     /// The SMTP client, where the MTA told of it.
@@ -87,7 +96,19 @@ impl Context {
         self.negotiated = negotiated;
     }
 
-    pub(super) fn set_macros(&mut self, of: u8, values: Strings<'_>) {
+    pub(super) fn set_mta(&mut self, mta: String) {
+        self.mta = Some(mta);
+    }
+
+    /// Keeps macros. Those of another MAIL that come in the middle of a message are not of that message.
+    pub(super) fn set_macros(&mut self, of: u8, values: Strings<'_>, in_message: bool) {
+        if in_message && of == STAGES[MESSAGE] {
+            self.next_mail = Some(values.as_bytes().to_vec());
+            return;
+        }
+        if of == STAGES[MESSAGE] {
+            self.next_mail = None;
+        }
         self.forget_what_is_over();
         // Macros of a command that we do not know are of no use to anybody.
         if let Some(at) = STAGES.iter().position(|&code| code == of) {
@@ -116,12 +137,9 @@ impl Context {
     pub(super) fn begin_message(&mut self) {
         self.forget_what_is_over();
         self.macros[MESSAGE + 1..].iter_mut().for_each(Vec::clear);
-    }
-
-    /// Another message begins in its place; the macros of its MAIL have come already.
-    pub(super) fn drop_message(&mut self) {
-        self.macros[MESSAGE + 1..].iter_mut().for_each(Vec::clear);
-        self.over = false;
+        if let Some(macros) = self.next_mail.take() {
+            self.macros[MESSAGE] = macros;
+        }
     }
 
     /// The message is over. What is known of it is still good for a log.
@@ -140,6 +158,7 @@ impl Context {
         self.client = None;
         self.helo = None;
         self.macros.iter_mut().for_each(Vec::clear);
+        self.next_mail = None;
         self.over = false;
     }
 }
@@ -162,6 +181,8 @@ impl Default for Context {
             client: None,
             helo: None,
             macros: Default::default(),
+            next_mail: None,
+            mta: None,
             over: false,
         }
     }

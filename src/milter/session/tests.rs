@@ -449,6 +449,7 @@ fn macros_are_those_of_the_latest_command_of_this_message() {
     session.take(header()).unwrap();
     session.decide(Outcome::Accept);
     macros(&mut session, b'M', b"i\0four\0");
+    assert_eq!(session.context().queue_id(), Some(&b"two"[..]));
     session.take(mail()).unwrap();
     assert_eq!(session.context().queue_id(), Some(&b"four"[..]));
     assert_eq!(session.context().login(), None);
@@ -457,7 +458,7 @@ fn macros_are_those_of_the_latest_command_of_this_message() {
     assert_eq!(session.context().queue_id(), Some(&b"four"[..]));
     session.take(mail()).unwrap();
     assert_eq!(session.context().queue_id(), None);
-    macros(&mut session, b'M', b"i\0five\0");
+    macros(&mut session, b'E', b"i\0five\0");
     session.take(Command::EndOfMessage(b"")).unwrap();
     session
         .finish(Outcome::Accept.into(), &mut Vec::new())
@@ -467,6 +468,13 @@ fn macros_are_those_of_the_latest_command_of_this_message() {
     assert_eq!(session.context().queue_id(), None);
     assert_eq!(session.context().login(), Some(&b"anna"[..]));
     assert_eq!(session.context().macro_value("j"), Some(&b"mx"[..]));
+    // Of two lists, the later one counts, also where the first came in the middle of a message.
+    session.take(mail()).unwrap();
+    macros(&mut session, b'M', b"i\0six\0");
+    session.take(Command::Abort).unwrap();
+    macros(&mut session, b'M', b"i\0seven\0");
+    session.take(mail()).unwrap();
+    assert_eq!(session.context().queue_id(), Some(&b"seven"[..]));
     session.take(Command::QuitNewConnection).unwrap();
     assert_eq!(session.context().macro_value("j"), None);
 }

@@ -1,0 +1,85 @@
+//! The end of a message, and its answer.
+
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+
+use super::super::service::{ConnectionError, End, Notice, Service};
+use super::super::session::{Answer, Outcome, Step};
+use super::super::wire::Reply;
+use super::Connection;
+use super::ask::{guarded, guarded_future};
+
+impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> {
+    pub(super) async fn end_of_message(&mut self, rest: &[u8]) -> Result<(), ConnectionError> {
+        let answer = match self.last_piece(rest) {
+            Ok(message) => {
+                // The answers before it do not wait for this one.
+                self.answering = true;
+                self.flush().await?;
+                self.answer(message).await?
+            }
+            Err(outcome) => outcome.into(),
+        };
+        if let Err(error) = self.session.finish(answer, &mut self.out) {
+            self.notice(Notice::Answer { error });
+        }
+        Ok(())
+    }
+
+    /// Gives the service the last piece of the body, and gives up the message; without one, it is decided.
+    fn last_piece(&mut self, rest: &[u8]) -> Result<S::Message, Outcome> {
+        if let Some(message) = self.message.as_mut().filter(|_| !rest.is_empty()) {
+            let (service, context) = (self.service, self.session.context());
+            match guarded(|| service.body(context, message, rest)) {
+                Ok(ControlFlow::Continue(_)) => {}
+                Ok(ControlFlow::Break(outcome)) => {
+                    self.end(End::Decided);
+                    return Err(outcome);
+                }
+                Err(text) => {
+                    self.end(End::Panicked);
+                    self.panicked(Step::Body, text);
+                }
+            }
+        }
+        self.message.take().ok_or(Outcome::TempFail)
+    }
+
+    /// What the service answers, while the MTA is told that it goes on.
+    async fn answer(&mut self, message: S::Message) -> Result<Answer, ConnectionError> {
+        let (service, context) = (self.service, self.session.context());
+        let deferred = || Answer::from(Outcome::TempFail);
+        let future = match guarded(|| service.end_of_message(context, message)) {
+            Ok(future) => future,
+            Err(text) => {
+                self.panicked(Step::EndOfMessage, text);
+                return Ok(deferred());
+            }
+        };
+        let mut future = pin!(guarded_future(future));
+        let deadline = Instant::now() + self.limits.answer;
+        loop {
+            let until = deadline.min(Instant::now() + self.limits.progress);
+            match timeout_at(until, Pin::new(&mut future)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(text)) => {
+                    self.panicked(Step::EndOfMessage, text);
+                    return Ok(deferred());
+                }
+                Err(_) if Instant::now() >= deadline => {
+                    self.notice(Notice::TooSlow);
+                    return Ok(deferred());
+                }
+                Err(_) => {
+                    // It has no data that could be wrong.
+                    let _ = Reply::Progress.encode(&mut self.out);
+                    super::send(&mut self.stream, &self.out, self.limits.write).await?;
+                    self.out.clear();
+                }
+            }
+        }
+    }
+}

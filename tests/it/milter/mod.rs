@@ -1,0 +1,6 @@
+//! A milter over real sockets, asked by an MTA of our own that also misbehaves.
+
+mod misbehaving;
+mod mta;
+mod orderly;
+mod service;
