@@ -29,7 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::connection::notify;
+use self::connection::{guarded, notify};
 use self::service::{Notice, Service};
 
 /// Where MTAs connect.
@@ -106,7 +106,8 @@ pub struct Ending {
 /// ```
 ///
 /// # Errors
-/// The listener cannot be used.
+/// The listener cannot be used; or, of the kind [`InvalidInput`](io::ErrorKind::InvalidInput), the macros of
+/// [`Service::options`] cannot be asked for: [`Options::check`](session::Options::check).
 ///
 /// # Panics
 /// Outside a tokio runtime with I/O and time enabled.
@@ -116,6 +117,7 @@ pub async fn run<S: Service>(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Ending> {
+    check(&*service)?;
     match listener {
         Listener::Tcp(listener) => {
             listener.set_nonblocking(true)?;
@@ -137,6 +139,15 @@ pub async fn run<S: Service>(
             Ok(accept_all(accept, service, limits, shutdown).await)
         }
     }
+}
+
+/// What is wrong with the options is wrong for each connection: better it is found before the first.
+fn check<S: Service>(service: &S) -> io::Result<()> {
+    let options = guarded(|| service.options());
+    let options = options.map_err(|text| io::Error::other(format!("options failed: {text}")))?;
+    options
+        .check()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 /// After an error, as when there are too many open files, so long nothing is accepted.

@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::ask::{guarded, guarded_future};
+pub(super) use self::ask::guarded;
+use self::ask::guarded_future;
 use super::Limits;
 use super::service::{ConnectionError, End, Notice, Service};
 use super::session::{Event, Session, Step};

@@ -52,7 +52,8 @@ pub trait Service: Send + Sync + 'static {
     /// [`ended`](Service::ended) takes it.
     type Message: Send;
 
-    /// What is wanted of each MTA that connects.
+    /// What is wanted of each MTA that connects. This is asked for once when the milter starts, and once for each
+    /// connection.
     fn options(&self) -> Options;
 
     /// An SMTP client: [`Context::client`].

@@ -7,6 +7,8 @@
 //! earlier one.
 
 mod context;
+mod finish;
+mod negotiate;
 mod order;
 mod outcome;
 #[cfg(test)]
@@ -15,29 +17,12 @@ mod tests;
 use std::borrow::Cow;
 
 pub use self::context::{Client, Context};
+pub use self::finish::FinishError;
+pub use self::negotiate::Options;
 use self::order::after;
 pub use self::order::{Stage, Step};
 pub use self::outcome::{Answer, Outcome};
-use super::wire::{
-    Actions, Command, EncodeError, MacroStage, Modification, Negotiation, OLDEST_VERSION, Reply,
-    Steps, Strings, VERSION,
-};
-
-/// What a milter wants of an MTA.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Options {
-    /// What it may do to messages. An MTA that does not offer all of it is not served.
-    pub actions: Actions,
-    /// What it does not want to be told, and what it does not want to answer, where the MTA offers that:
-    /// `NO_…` and `NO_REPLY_…`.
-    ///
-    /// MAIL is always told, since a message begins with it. Header fields, their end, and DATA are never
-    /// answered where the MTA offers that; chunks of the body only if the MTA does not understand SKIP.
-    /// What is decided where no answer is due is said at the next command that has one.
-    pub steps: Steps,
-    /// The macros it wants, with blanks between their names; for an MTA that takes such lists.
-    pub macros: Vec<(MacroStage, String)>,
-}
+use super::wire::{Actions, Command, Reply, Steps, Strings};
 
 /// What a command means for the caller of [`Session::take`].
 #[derive(Debug, PartialEq, Eq)]
@@ -194,11 +179,9 @@ impl Session {
             _ if !self.due => Event::Quiet,
             // There is no message yet that could be thrown away.
             (Outcome::Discard, Step::Connect | Step::Helo) => Event::Reply(Reply::Continue),
-            _ => {
-                self.told = true;
-                Event::Reply(outcome.reply())
-            }
+            _ => Event::Reply(outcome.reply()),
         };
+        self.told |= self.due && settles(outcome, self.stage);
         if step == Step::EndOfMessage {
             self.forget_message();
             self.context.end_message();
@@ -252,37 +235,6 @@ impl Session {
         })
     }
 
-    fn negotiate(&mut self, offer: Negotiation) -> Result<Negotiation, SessionError> {
-        if offer.version < OLDEST_VERSION {
-            let version = offer.version;
-            return Err(SessionError::Version { version });
-        }
-        let wanted = self.options.actions - Actions::SET_MACROS;
-        if !offer.actions.contains(wanted) {
-            let missing = wanted - offer.actions;
-            return Err(SessionError::Actions { missing });
-        }
-        let mut steps = (self.options.steps | ALWAYS_WANTED) & (offer.steps - Steps::NO_MAIL);
-        if steps.contains(Steps::SKIP) {
-            steps = steps - Steps::NO_REPLY_BODY;
-        }
-        let mut ours = Negotiation {
-            version: offer.version.min(VERSION),
-            actions: wanted,
-            steps,
-            macros: Vec::new(),
-        };
-        if offer.actions.contains(Actions::SET_MACROS) && !self.options.macros.is_empty() {
-            let macros = self.options.macros.iter();
-            ours.macros = macros
-                .map(|(stage, names)| (*stage, names.clone().into_bytes()))
-                .collect();
-            ours.actions = ours.actions | Actions::SET_MACROS;
-        }
-        self.context.set_negotiated(ours.clone());
-        Ok(ours)
-    }
-
     /// The value with what the MTA took from its front.
     ///
     /// Without [`Steps::LEADING_SPACE`] Sendmail and Postfix take away one space, but neither a tab nor a
@@ -327,8 +279,8 @@ impl Session {
             _ => outcome.reply(),
         };
         if self.stage.is_in_message() {
+            self.told |= self.due && settles(&outcome, self.stage);
             self.decided = Some(outcome);
-            self.told = self.due;
         } else {
             self.standing = Some(outcome);
         }
@@ -347,43 +299,6 @@ impl Session {
         }
     }
 
-    /// The answer to the message that has ended: appends its packets.
-    ///
-    /// # Errors
-    /// [`FinishError`]: a modification was not negotiated or cannot be said. The message is deferred
-    /// then, so that it is not delivered without what it should have.
-    pub fn finish(&mut self, answer: Answer, out: &mut Vec<u8>) -> Result<(), FinishError> {
-        let start = out.len();
-        let mut result = Ok(());
-        if answer.outcome.passes() {
-            let mut modifications = answer.modifications.into_iter();
-            result = modifications.try_for_each(|one| self.put_modification(one, out));
-        }
-        let outcome = match result {
-            Ok(()) => answer.outcome,
-            Err(_) => {
-                out.truncate(start);
-                Outcome::TempFail
-            }
-        };
-        self.forget_message();
-        self.context.end_message();
-        outcome.reply().encode(out)?;
-        result
-    }
-
-    fn put_modification(&self, one: Modification, out: &mut Vec<u8>) -> Result<(), FinishError> {
-        let actions = one.needs();
-        if !self.context.negotiated().actions.contains(actions) {
-            return Err(FinishError::NotNegotiated { actions });
-        }
-        let mut one = one;
-        if !self.context.keeps_leading_space() {
-            leave_space_to_the_mta(&mut one)?;
-        }
-        Ok(Reply::Modify(one).encode(out)?)
-    }
-
     fn forget_message(&mut self) {
         self.decided = None;
         self.told = false;
@@ -391,40 +306,11 @@ impl Session {
     }
 }
 
-/// Without [`Steps::LEADING_SPACE`], the MTA puts one space behind the colon, whatever stands there.
-///
-/// A value that begins otherwise would not be written as it was meant, and a signature over it under `simple`
-/// would fail: that is refused. So is the change of a value to a single space: without it the value is empty,
-/// and that deletes the field.
-fn leave_space_to_the_mta(one: &mut Modification) -> Result<(), FinishError> {
-    let (value, deletes) = match one {
-        Modification::AddHeader { value, .. } | Modification::InsertHeader { value, .. } => {
-            (value, false)
-        }
-        Modification::ChangeHeader { value, .. } if !value.is_empty() => (value, true),
-        _ => return Ok(()),
-    };
-    match value.as_slice() {
-        [b' '] if deletes => Err(FinishError::OnlySpace),
-        [b' ', ..] => {
-            value.remove(0);
-            Ok(())
-        }
-        _ => Err(FinishError::NoSpace),
-    }
+/// Whether the message is over for the MTA that is told this at a stage. A refusal in answer to RCPT is one of
+/// that recipient: RFC 5321 §3.3.
+fn settles(outcome: &Outcome, stage: Stage) -> bool {
+    stage != Stage::Rcpt || matches!(outcome, Outcome::Accept | Outcome::Discard)
 }
-
-/// Fields, their end and DATA need no answer of ours; unknown commands need not be told; and the rest
-/// lets us see values as they are, and less of the body.
-const ALWAYS_WANTED: Steps = Steps(
-    Steps::NO_REPLY_HEADER.0
-        | Steps::NO_REPLY_END_OF_HEADER.0
-        | Steps::NO_REPLY_DATA.0
-        | Steps::NO_REPLY_BODY.0
-        | Steps::NO_UNKNOWN.0
-        | Steps::SKIP.0
-        | Steps::LEADING_SPACE.0,
-);
 
 /// So many octets may the macros of one command have.
 const MAX_MACROS: usize = 64 * 1024;
@@ -460,25 +346,4 @@ pub enum SessionError {
         /// What is taken.
         limit: usize,
     },
-}
-
-/// Why a message was deferred in place of what was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FinishError {
-    /// A modification that [`Options::actions`] does not have.
-    #[error("the actions {actions:?} were not negotiated")]
-    NotNegotiated {
-        /// What it needs.
-        actions: Actions,
-    },
-    /// A field value that does not begin with a space, while the MTA puts one there:
-    /// [`Context::keeps_leading_space`].
-    #[error("the MTA puts a space behind the colon of a field that shall have none")]
-    NoSpace,
-    /// A change of a field value to a single space, which such an MTA takes for a deletion.
-    #[error("the MTA deletes a field whose value shall be a single space")]
-    OnlySpace,
-    /// A modification that cannot be said.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
 }

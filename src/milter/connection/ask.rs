@@ -108,7 +108,7 @@ fn step_of(event: &Event<'_>) -> Step {
 }
 
 /// Calls the service; a panic is what it says. What it was about is thrown away then.
-pub(super) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+pub(in crate::milter) fn guarded<R>(call: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::milter::wire::Peer;
+use crate::milter::wire::{EncodeError, MacroStage, Modification, Negotiation, Peer};
 
 /// Every stage and every step: where it leads, by the first letters of the stage; `-` is an error.
 const TABLE: &str = "
@@ -242,6 +242,78 @@ fn a_recipient_is_refused_alone() {
     silent.take(rcpt()).unwrap();
     let refused = silent.refuse_recipient(Outcome::Reject);
     assert_eq!((refused, silent.is_decided()), (None, true));
+}
+
+#[test]
+fn a_refusal_of_a_recipient_is_not_the_answer_to_the_message() {
+    let rcpt = || Command::Rcpt(strings(b"<b@example.org>\0"));
+    let steps = Steps::NO_REPLY_MAIL;
+    let options = Options {
+        steps,
+        ..Options::default()
+    };
+    let begun = || {
+        let mut session = Session::new(options.clone());
+        session.take(offer(6, steps)).unwrap();
+        session.take(mail()).unwrap();
+        session
+    };
+    // What was decided at MAIL is said at RCPT, and has to be said again.
+    for outcome in [Outcome::Reject, Outcome::TempFail] {
+        let mut session = begun();
+        let reply = outcome.reply();
+        assert_eq!(session.decide(outcome), None);
+        for _ in 0..2 {
+            assert_eq!(session.take(rcpt()), Ok(Event::Reply(reply.clone())));
+            assert!(session.is_in_message() && session.is_decided());
+        }
+        let end = session.take(Command::EndOfMessage(b""));
+        assert_eq!(end, Ok(Event::Reply(reply)));
+        assert!(!session.is_in_message());
+    }
+    // So is what is decided of the message at RCPT.
+    let mut session = begun();
+    session.take(rcpt()).unwrap();
+    assert_eq!(session.decide(Outcome::TempFail), Some(Reply::TempFail));
+    assert!(session.is_in_message() && session.is_decided());
+    assert_eq!(
+        session.take(Command::Data),
+        Ok(Event::Reply(Reply::TempFail))
+    );
+    assert!(!session.is_in_message());
+    // A recipient after that does not take it back.
+    let mut session = begun();
+    session.take(rcpt()).unwrap();
+    assert_eq!(session.decide(Outcome::Accept), Some(Reply::Accept));
+    assert!(!session.is_in_message());
+    session.take(rcpt()).unwrap();
+    assert!(!session.is_in_message());
+}
+
+#[test]
+fn lists_of_macros_that_cannot_be_sent_are_found_beforehand() {
+    let check = |names: String| {
+        let macros = vec![(MacroStage::Mail, "i".into()), (MacroStage::Rcpt, names)];
+        Options {
+            macros,
+            ..Options::default()
+        }
+        .check()
+    };
+    assert_eq!(check("i {auth_authen}".into()), Ok(()));
+    let what = "a list of macros";
+    assert_eq!(check("i\0j".into()), Err(EncodeError::Nul { what }));
+    let (length, limit) = (4097, 4096);
+    assert_eq!(
+        check("i".repeat(length)),
+        Err(EncodeError::TooLong { length, limit })
+    );
+    let many = vec![(MacroStage::Data, "i".repeat(limit)); 20];
+    let options = Options {
+        macros: many,
+        ..Options::default()
+    };
+    assert!(matches!(options.check(), Err(EncodeError::TooLong { .. })));
 }
 
 #[test]

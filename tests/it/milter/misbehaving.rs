@@ -1,12 +1,17 @@
 //! MTAs and services that do what they should not.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::ops::ControlFlow;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dkimkit::milter::wire::{Command, Reply};
-use dkimkit::milter::{Limits, Listener};
+use dkimkit::milter::service::Service;
+use dkimkit::milter::session::{Answer, Context, Options, Outcome};
+use dkimkit::milter::wire::{Command, MacroStage, Reply, Strings};
+use dkimkit::milter::{Limits, Listener, run};
 
 use super::mta::{ALL_STEPS, Mta, connect, field, macros, mail};
 use super::service::{Daemon, PATIENCE, hasty};
@@ -237,4 +242,36 @@ fn a_service_that_panics_where_it_decides_nothing_is_served_on() {
     mta.send(&[field("X-Do", "hold"), Command::EndOfMessage(b"")]);
     assert_eq!(mta.replies().len(), 4);
     assert_eq!(daemon.stop().abandoned, 0);
+}
+
+/// A service whose options are wrong.
+struct Wrong;
+
+impl Service for Wrong {
+    type Message = ();
+
+    fn options(&self) -> Options {
+        Options {
+            macros: vec![(MacroStage::Mail, "i\0j".into())],
+            ..Options::default()
+        }
+    }
+
+    fn mail(&self, _: &Context, _: Strings<'_>) -> ControlFlow<Outcome, ()> {
+        ControlFlow::Continue(())
+    }
+
+    async fn end_of_message(&self, _: &Context, _: ()) -> Answer {
+        Outcome::Accept.into()
+    }
+}
+
+#[test]
+fn options_that_are_wrong_are_told_before_an_mta_connects() {
+    let listener = Listener::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_io().enable_time().build().unwrap();
+    let forever = std::future::pending();
+    let ended = runtime.block_on(run(listener, Arc::new(Wrong), hasty(), forever));
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
 }
