@@ -24,12 +24,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 
-use self::connection::{guarded, notify};
+use self::connection::{after, guarded, notify};
 use self::service::{Notice, Service};
 
 /// Where MTAs connect.
@@ -42,7 +43,7 @@ pub enum Listener {
     Unix(std::os::unix::net::UnixListener),
 }
 
-/// What a milter does not go beyond.
+/// What a milter does not go beyond. Times of any length are kept, [`Duration::MAX`] as 30 years.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// How many MTAs are served at the same time; more wait until one has gone. Zero is taken for 1.
@@ -50,6 +51,15 @@ pub struct Limits {
     /// How long a packet may be. Sendmail and Postfix send pieces of 64 KiB of the body, but fields in
     /// one piece, which Postfix cuts at `header_size_limit`.
     pub packet: usize,
+    /// How many octets the header of a message may have; then the service is asked through
+    /// [`Service::overflow`].
+    pub header_octets: usize,
+    /// How many fields it may have.
+    pub header_fields: usize,
+    /// How many recipients a message may have.
+    pub recipients: usize,
+    /// How long an MTA that has connected may take to negotiate.
+    pub greeting: Duration,
     /// How long an MTA may say nothing. It waits for its SMTP client meanwhile.
     pub idle: Duration,
     /// How long a packet may take that has begun.
@@ -58,7 +68,7 @@ pub struct Limits {
     pub write: Duration,
     /// How long the answer to a message may take before it is deferred.
     pub answer: Duration,
-    /// After how much of that the MTA is told, again and again, that it goes on.
+    /// After how much of that the MTA is told, again and again, that it goes on; 10 ms at least.
     pub progress: Duration,
     /// How long the messages under way may take once the end is asked for.
     pub shutdown: Duration,
@@ -70,6 +80,10 @@ impl Default for Limits {
         Limits {
             connections: 500,
             packet: 1024 * 1024,
+            header_octets: 4 * 1024 * 1024,
+            header_fields: 20_000,
+            recipients: 100_000,
+            greeting: Duration::from_secs(60),
             idle: Duration::from_secs(7210),
             slow: Duration::from_secs(60),
             write: Duration::from_secs(60),
@@ -124,8 +138,7 @@ pub async fn run<S: Service>(
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let accept = async move || {
                 let (stream, addr) = listener.accept().await?;
-                // Answers are small and waited for; where this fails, they are late.
-                let _ = stream.set_nodelay(true);
+                prepare(&stream);
                 let mta = SocketAddr::new(addr.ip().to_canonical(), addr.port());
                 Ok((stream, mta.to_string()))
             };
@@ -148,6 +161,17 @@ fn check<S: Service>(service: &S) -> io::Result<()> {
     options
         .check()
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+/// A connection that is silent for so long is probed, so that MTAs whose host is gone go away.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Where this fails, answers are late, or a connection that leads nowhere stays until it has been idle too long.
+fn prepare(stream: &tokio::net::TcpStream) {
+    // Answers are small and waited for.
+    let _ = stream.set_nodelay(true);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// After an error, as when there are too many open files, so long nothing is accepted.
@@ -211,11 +235,26 @@ async fn accept_all<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'stat
     drop(accept);
     let _ = close.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    if timeout(limits.shutdown, all).await.is_ok() {
+    if timeout_at(after(limits.shutdown), all).await.is_ok() {
         return Ending::default();
     }
     while connections.try_join_next().is_some() {}
     let abandoned = connections.len();
     connections.shutdown().await;
     Ending { abandoned }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn connections_are_probed_and_answers_are_not_held_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        prepare(&stream);
+        assert!(SockRef::from(&stream).keepalive().unwrap());
+        assert!(stream.nodelay().unwrap());
+    }
 }

@@ -2,19 +2,21 @@
 
 mod answer;
 mod ask;
+mod tally;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::ask::guarded;
 use self::ask::guarded_future;
+use self::tally::Tally;
 use super::Limits;
 use super::service::{ConnectionError, End, Notice, Service};
-use super::session::{Event, Session, Step};
+use super::session::{Context, Event, Session, Stage, Step};
 use super::wire::{Command, Frames, Reply};
 
 /// Octets that are read at once.
@@ -46,6 +48,7 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
         limits,
         session,
         message: None,
+        tally: Tally::default(),
         answering: false,
         out: Vec::new(),
     };
@@ -71,6 +74,8 @@ struct Connection<'s, S: Service, T> {
     session: Session,
     /// The message under way, unless all is decided of it.
     message: Option<S::Message>,
+    /// How much of it came.
+    tally: Tally,
     /// Whether a message has ended, and its answer has not been sent.
     answering: bool,
     /// What is to be sent.
@@ -84,13 +89,22 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
     ) -> Result<(), ConnectionError> {
         let mut frames = Frames::new(self.limits.packet);
         let mut chunk = vec![0; CHUNK];
-        let mut deadline = None;
+        let greeting = after(self.limits.greeting);
+        // When a packet that has begun must be complete.
+        let mut packet = None;
         loop {
             let in_message = self.session.is_in_message();
             if *closing.borrow() && !in_message {
                 return Ok(());
             }
-            let read = read(&mut self.stream, &mut chunk, deadline, self.limits.idle);
+            let mut deadline = match packet {
+                Some(packet) => (packet, ConnectionError::SlowPacket),
+                None => (after(self.limits.idle), ConnectionError::Idle),
+            };
+            if self.session.stage() == Stage::Fresh && greeting < deadline.0 {
+                deadline = (greeting, ConnectionError::Greeting);
+            }
+            let read = read(&mut self.stream, &mut chunk, deadline);
             let length = tokio::select! {
                 length = read => length?,
                 Ok(_) = closing.wait_for(|&closing| closing), if !in_message => return Ok(()),
@@ -112,11 +126,11 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
             };
             flushed?;
             if packets > 0 {
-                deadline = None;
+                packet = None;
             }
             if frames.is_within() {
                 // A packet has so much time as a whole, however its bytes drip in.
-                deadline = deadline.or(Some(Instant::now() + self.limits.slow));
+                packet = packet.or_else(|| Some(after(self.limits.slow)));
             }
         }
     }
@@ -231,28 +245,27 @@ impl<S: Service, T> Drop for Connection<'_, S, T> {
 }
 
 /// Tells the service of something. Where that panics too, nobody is left to be told.
-pub(super) fn notify<S: Service>(
-    service: &S,
-    context: Option<&super::session::Context>,
-    notice: &Notice,
-) {
+pub(super) fn notify<S: Service>(service: &S, context: Option<&Context>, notice: &Notice) {
     let _ = guarded(|| service.notice(context, notice));
 }
 
-/// Reads some bytes: until `deadline` where a packet has begun, and else for as long as an MTA may be
-/// silent.
+/// When a time is over that begins now: any time, also one that no clock can add.
+pub(super) fn after(time: Duration) -> Instant {
+    Instant::now() + time.min(FOR_EVER)
+}
+
+/// 30 years.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// Reads some bytes, until it is too late for that, and with it why that is an error.
 async fn read<T: AsyncRead + Unpin>(
     stream: &mut T,
     chunk: &mut [u8],
-    deadline: Option<Instant>,
-    idle: Duration,
+    (until, late): (Instant, ConnectionError),
 ) -> Result<usize, ConnectionError> {
-    let silence = || Instant::now() + idle;
-    let read = timeout_at(deadline.unwrap_or_else(silence), stream.read(chunk)).await;
-    match (read, deadline) {
-        (Ok(read), _) => Ok(read?),
-        (Err(_), None) => Err(ConnectionError::Idle),
-        (Err(_), Some(_)) => Err(ConnectionError::SlowPacket),
+    match timeout_at(until, stream.read(chunk)).await {
+        Ok(read) => Ok(read?),
+        Err(_) => Err(late),
     }
 }
 
@@ -265,7 +278,7 @@ async fn send<T: AsyncWrite + Unpin>(
         stream.write_all(bytes).await?;
         stream.flush().await
     };
-    match timeout(limit, write).await {
+    match timeout_at(after(limit), write).await {
         Ok(written) => Ok(written?),
         Err(_) => Err(ConnectionError::SlowReader),
     }

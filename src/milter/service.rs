@@ -129,6 +129,21 @@ pub trait Service: Send + Sync + 'static {
         message: Self::Message,
     ) -> impl Future<Output = Answer> + Send;
 
+    /// A message has more recipients or more of a header than [`Limits`](super::Limits) allow. The first recipient
+    /// or field beyond the limit and all that follow are not told; if this lets it go on, the message does.
+    ///
+    /// It is called once for the recipients and once for the header of a message. What it decides, it decides of
+    /// the whole message, which is deferred unless it says otherwise.
+    fn overflow(
+        &self,
+        context: &Context,
+        message: &mut Self::Message,
+        what: Overflow,
+    ) -> ControlFlow<Outcome> {
+        let _ = (context, message, what);
+        ControlFlow::Break(Outcome::TempFail)
+    }
+
     /// A message that [`mail`](Service::mail) began does not reach [`end_of_message`](Service::end_of_message).
     ///
     /// Each message is given to one of the two, once. `context` still is that of this message. Like the calls
@@ -141,6 +156,29 @@ pub trait Service: Send + Sync + 'static {
     fn notice(&self, context: Option<&Context>, notice: &Notice) {
         let _ = (context, notice);
     }
+}
+
+/// What a message has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overflow {
+    /// Its header is too long.
+    #[error("the header has more than {limit} octets")]
+    HeaderOctets {
+        /// How long it may be.
+        limit: usize,
+    },
+    /// It has too many fields.
+    #[error("the header has more than {limit} fields")]
+    HeaderFields {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// It has too many recipients.
+    #[error("the message has more than {limit} recipients")]
+    Recipients {
+        /// How many it may have.
+        limit: usize,
+    },
 }
 
 /// How a message was over before its end.
@@ -231,6 +269,9 @@ pub enum ConnectionError {
     /// The MTA closed within a packet or a message.
     #[error("the MTA closed in the middle")]
     Cut,
+    /// The MTA did not negotiate in time.
+    #[error("the MTA did not negotiate in time")]
+    Greeting,
     /// The MTA said nothing for too long.
     #[error("the MTA said nothing for too long")]
     Idle,

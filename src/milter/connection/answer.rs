@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
@@ -9,8 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use super::super::service::{ConnectionError, End, Notice, Service};
 use super::super::session::{Answer, Outcome, Step};
 use super::super::wire::Reply;
-use super::Connection;
+
+/// An MTA is not told more often that it goes on.
+const SHORTEST_PROGRESS: Duration = Duration::from_millis(10);
 use super::ask::{guarded, guarded_future};
+use super::{Connection, after};
 
 impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> {
     pub(super) async fn end_of_message(&mut self, rest: &[u8]) -> Result<(), ConnectionError> {
@@ -60,9 +64,10 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
             }
         };
         let mut future = pin!(guarded_future(future));
-        let deadline = Instant::now() + self.limits.answer;
+        let deadline = after(self.limits.answer);
+        let progress = self.limits.progress.max(SHORTEST_PROGRESS);
         loop {
-            let until = deadline.min(Instant::now() + self.limits.progress);
+            let until = deadline.min(after(progress));
             match timeout_at(until, Pin::new(&mut future)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(text)) => {

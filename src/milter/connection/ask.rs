@@ -9,6 +9,7 @@ use super::super::service::{End, Service};
 use super::super::session::{Context, Event, Outcome, Step};
 use super::super::wire::Reply;
 use super::Connection;
+use super::tally::{Room, Tally};
 use crate::verify::Appetite;
 
 impl<S: Service, T> Connection<'_, S, T> {
@@ -16,11 +17,22 @@ impl<S: Service, T> Connection<'_, S, T> {
     pub(super) fn ask(&mut self, event: Event<'_>) -> Option<Reply> {
         let (service, step) = (self.service, step_of(&event));
         let context = self.session.context();
+        let room = match self.message {
+            Some(_) => self.tally.take(&event, self.limits),
+            None => Room::Enough,
+        };
         let message = self.message.as_mut();
-        let asked = guarded(|| call(service, context, message, event));
+        let asked = guarded(|| match (&room, message) {
+            (Room::Exceeded(what), Some(message)) => {
+                let asked = service.overflow(context, message, *what);
+                asked.map_continue(|()| Next::Proceed)
+            }
+            (Room::Gone, _) => ControlFlow::Continue(Next::Proceed),
+            (_, message) => call(service, context, message, event),
+        });
         match asked {
             Ok(ControlFlow::Continue(next)) => self.follow(next),
-            Ok(ControlFlow::Break(outcome)) if step == Step::Rcpt => {
+            Ok(ControlFlow::Break(outcome)) if step == Step::Rcpt && room == Room::Enough => {
                 let reply = self.session.refuse_recipient(outcome);
                 if self.session.is_decided() {
                     self.end(End::Decided);
@@ -45,6 +57,7 @@ impl<S: Service, T> Connection<'_, S, T> {
             Next::Appetite(Appetite::Done) => self.session.skip(),
             Next::Begin(message) => {
                 self.message = Some(message);
+                self.tally = Tally::default();
                 self.session.proceed()
             }
             Next::Say(reply) => reply,

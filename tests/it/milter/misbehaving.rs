@@ -1,20 +1,19 @@
 //! MTAs and services that do what they should not.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::ops::ControlFlow;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dkimkit::milter::service::Service;
 use dkimkit::milter::session::{Answer, Context, Options, Outcome};
 use dkimkit::milter::wire::{Command, MacroStage, Reply, Strings};
 use dkimkit::milter::{Limits, Listener, run};
 
-use super::mta::{ALL_STEPS, Mta, connect, field, macros, mail};
-use super::service::{Daemon, PATIENCE, hasty};
+use super::mta::{ALL_STEPS, Mta, begin, connect, field, macros, mail, rcpt};
+use super::service::{Daemon, hasty};
 
 #[test]
 fn a_service_that_panics_defers_its_message_alone() {
@@ -103,35 +102,6 @@ fn connections_that_break_off_are_ended() {
     let mut mta = Mta::greeted(addr, ALL_STEPS);
     assert_eq!(mta.deliver("hold").len(), 4);
     daemon.stop();
-}
-
-#[test]
-fn the_silent_and_the_slow_are_ended() {
-    let limits = Limits {
-        idle: Duration::from_millis(600),
-        slow: Duration::from_millis(200),
-        ..hasty()
-    };
-    let (daemon, addr) = Daemon::tcp(limits);
-    let mut silent = Mta::greeted(addr, ALL_STEPS);
-    let mut slow = Mta::greeted(addr, ALL_STEPS);
-    let began = Instant::now();
-    for byte in b"\0\0\x10\0B" {
-        let _ = slow.stream.write_all(&[*byte]);
-        thread::sleep(Duration::from_millis(70));
-    }
-    assert_eq!(slow.try_reply(), None);
-    daemon.service.wait_for("not complete in time");
-    assert_eq!(silent.try_reply(), None);
-    daemon.service.wait_for("said nothing for too long");
-    assert!(began.elapsed() < PATIENCE / 2);
-    daemon.stop();
-}
-
-/// A message with a queue id has begun.
-fn begin<T: Read + Write>(mta: &mut Mta<T>, id: &'static [u8]) {
-    let begun = mta.ask(&[macros(b'M', id), mail("<a@test>")]);
-    assert_eq!(begun, Reply::Continue);
 }
 
 #[test]
@@ -242,6 +212,25 @@ fn a_service_that_panics_where_it_decides_nothing_is_served_on() {
     mta.send(&[field("X-Do", "hold"), Command::EndOfMessage(b"")]);
     assert_eq!(mta.replies().len(), 4);
     assert_eq!(daemon.stop().abandoned, 0);
+}
+
+#[test]
+fn what_is_answered_before_an_error_is_said() {
+    let (daemon, addr) = Daemon::tcp(hasty());
+    let mut mta = Mta::greeted(addr, ALL_STEPS);
+    let mut bytes = Vec::new();
+    for command in [mail("<a@test>"), rcpt("<b@test>")] {
+        command.encode(&mut bytes).unwrap();
+    }
+    mta.stream
+        .write_all(&[&bytes[..], b"\0\0\0\x01Z"].concat())
+        .unwrap();
+    assert_eq!(
+        [mta.reply(), mta.reply()],
+        [Reply::Continue, Reply::Continue]
+    );
+    assert_eq!(mta.try_reply(), None);
+    daemon.stop();
 }
 
 /// A service whose options are wrong.

@@ -1,5 +1,6 @@
 //! A milter over real sockets, asked by an MTA of our own that also misbehaves.
 
+mod limits;
 mod misbehaving;
 mod mta;
 mod orderly;

@@ -164,3 +164,9 @@ pub(super) fn changes(seen: &str) -> Vec<Reply> {
         Reply::Accept,
     ]
 }
+
+/// A message with a queue id has begun.
+pub(super) fn begin<T: Read + Write>(mta: &mut Mta<T>, id: &'static [u8]) {
+    let begun = mta.ask(&[macros(b'M', id), mail("<a@test>")]);
+    assert_eq!(begun, Reply::Continue);
+}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use dkimkit::milter::service::{End, Notice, Service};
+use dkimkit::milter::service::{End, Notice, Overflow, Service};
 use dkimkit::milter::session::{Answer, Context, Options, Outcome};
 use dkimkit::milter::wire::{Actions, Modification, ReplyText, Strings};
 use dkimkit::milter::{Ending, Limits, Listener, run};
@@ -156,6 +156,14 @@ impl Service for Obedient {
         Answer {
             modifications,
             outcome: Outcome::Accept,
+        }
+    }
+
+    fn overflow(&self, _: &Context, message: &mut Orders, what: Overflow) -> ControlFlow<Outcome> {
+        self.write_down(format!("overflow: {what}"));
+        match message.last.as_str() {
+            "go on" => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(Outcome::TempFail),
         }
     }
 
