@@ -3,6 +3,8 @@
 mod answer;
 mod ask;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::ops::ControlFlow;
 use std::time::Duration;

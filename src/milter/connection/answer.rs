@@ -18,11 +18,11 @@ use super::{Connection, after};
 
 impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> {
     pub(super) async fn end_of_message(&mut self, rest: &[u8]) -> Result<(), ConnectionError> {
+        // The answers before this one do not wait for it.
+        self.flush().await?;
         let answer = match self.last_piece(rest) {
             Ok(message) => {
-                // The answers before it do not wait for this one.
                 self.answering = true;
-                self.flush().await?;
                 self.answer(message).await?
             }
             Err(outcome) => outcome.into(),
