@@ -13,6 +13,33 @@ pub struct Authors {
     mailboxes: usize,
     unreadable: bool,
     domains: Vec<Domain>,
+    addresses: Vec<Address>,
+}
+
+/// The address of a mailbox (RFC 5322 §3.4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// What stands before the `@`, without quotes and backslashes.
+    pub local_part: Vec<u8>,
+    /// What stands behind it.
+    pub domain: Domain,
+}
+
+impl Address {
+    /// The address as text for logs and patterns: the domain in lower case and A-labels, bytes of the local
+    /// part that are not UTF-8 as U+FFFD.
+    ///
+    /// ```
+    /// use dkimkit::author::Address;
+    /// use dkimkit::name::Domain;
+    /// let address = Address { local_part: b"Anna".to_vec(), domain: Domain::new("Example.com")? };
+    /// assert_eq!(address.text(), "Anna@example.com");
+    /// # Ok::<(), dkimkit::name::NameError>(())
+    /// ```
+    pub fn text(&self) -> String {
+        let local = String::from_utf8_lossy(&self.local_part);
+        format!("{local}@{}", self.domain.as_ascii())
+    }
 }
 
 impl Authors {
@@ -27,36 +54,50 @@ impl Authors {
     /// # Ok::<(), dkimkit::message::SplitError>(())
     /// ```
     pub fn of(header: &Header) -> Authors {
+        Authors::in_field(header, "From")
+    }
+
+    /// Reads the fields called `name`, which hold mailboxes as From does: Sender, Resent-From and the like.
+    pub fn in_field(header: &Header, name: &str) -> Authors {
         let mut authors = Authors {
             fields: 0,
             mailboxes: 0,
             unreadable: false,
             domains: Vec::new(),
+            addresses: Vec::new(),
         };
-        for field in header.fields().filter(|f| f.is("From")) {
+        for field in header.fields().filter(|f| f.is(name)) {
             authors.fields += 1;
             match Reader::new(field.value()).mailboxes() {
-                Some(domains) => {
-                    authors.mailboxes += domains.len();
-                    for domain in domains {
-                        authors.add(domain.as_deref());
+                Some(found) => {
+                    authors.mailboxes += found.len();
+                    for mailbox in found {
+                        authors.add(mailbox);
                     }
                 }
                 None => authors.unreadable = true,
             }
         }
         // A reader that takes a bare CR for a line end sees an author of its own.
-        authors.unreadable |= header.has_bare_cr() && header.hidden("From") > 0;
+        authors.unreadable |= header.has_bare_cr() && header.hidden(name) > 0;
         authors
     }
 
-    fn add(&mut self, domain: Option<&str>) {
-        match domain.and_then(|d| Domain::new(d).ok()) {
-            None => self.unreadable = true,
-            Some(domain) if self.domains.contains(&domain) => {}
-            Some(_) if self.domains.len() == MAX_DOMAINS => self.unreadable = true,
-            Some(domain) => self.domains.push(domain),
+    fn add(&mut self, mailbox: Option<Mailbox>) {
+        let Some((local_part, domain)) =
+            mailbox.and_then(|(local_part, domain)| Some((local_part, Domain::new(&domain).ok()?)))
+        else {
+            self.unreadable = true;
+            return;
+        };
+        if !self.domains.contains(&domain) {
+            if self.domains.len() == MAX_DOMAINS {
+                self.unreadable = true;
+                return;
+            }
+            self.domains.push(domain.clone());
         }
+        self.addresses.push(Address { local_part, domain });
     }
 
     /// How many From fields there are; RFC 5322 §3.6 allows one.
@@ -78,6 +119,21 @@ impl Authors {
     /// Their domains, each once, in order.
     pub fn domains(&self) -> &[Domain] {
         &self.domains
+    }
+
+    /// The addresses of the mailboxes, in order; those without a usable domain are left out.
+    ///
+    /// ```
+    /// use dkimkit::author::Authors;
+    /// use dkimkit::message::{Header, HeaderLimits};
+    /// let header = b"From: \"Doe, J.\" <\"j doe\"@Example.com>, b@example.net\r\n";
+    /// let authors = Authors::of(&Header::parse(header, HeaderLimits::default())?);
+    /// let texts: Vec<String> = authors.addresses().iter().map(|a| a.text()).collect();
+    /// assert_eq!(texts, ["j doe@example.com", "b@example.net"]);
+    /// # Ok::<(), dkimkit::message::SplitError>(())
+    /// ```
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
     }
 
     /// How `domain` is aligned with From: related to the domain of every mailbox, of which the most distant
@@ -111,6 +167,9 @@ const MAX_MAILBOXES: usize = 1000;
 /// Comments may stand within comments, so deep.
 const MAX_DEPTH: usize = 50;
 
+/// A local part and a domain.
+type Mailbox = (Vec<u8>, String);
+
 /// Reads a From value from left to right, each byte a constant number of times.
 struct Reader<'a> {
     rest: &'a [u8],
@@ -121,9 +180,9 @@ impl<'a> Reader<'a> {
         Reader { rest: value }
     }
 
-    /// The domains of all mailboxes, `None` for one without; or `None` where the value is not a list of
-    /// mailboxes and groups to its end (mailbox-list, and address-list since RFC 6854).
-    fn mailboxes(mut self) -> Option<Vec<Option<String>>> {
+    /// All mailboxes, `None` for one without a domain; or `None` where the value is not a list of mailboxes
+    /// and groups to its end (mailbox-list, and address-list since RFC 6854).
+    fn mailboxes(mut self) -> Option<Vec<Option<Mailbox>>> {
         let mut found = Vec::new();
         let mut in_group = false;
         loop {
@@ -158,12 +217,12 @@ impl<'a> Reader<'a> {
                             // another one it is a lie.
                             if self.rest.first() == Some(&b'<') {
                                 self.skip();
-                                let same = |inner: &String| inner.eq_ignore_ascii_case(&domain);
+                                let same = |inner: &Mailbox| inner.1.eq_ignore_ascii_case(&domain);
                                 if !self.angle_address()?.as_ref().is_some_and(same) {
                                     return None;
                                 }
                             }
-                            found.push(Some(domain));
+                            found.push(Some((words.local, domain)));
                         }
                         // A name alone: a mailbox of the reader's own system, if anything.
                         _ if !words.is_empty() => found.push(None),
@@ -190,7 +249,7 @@ impl<'a> Reader<'a> {
 
     /// What stands between `<` and `>`, without a route, which RFC 5322 §4.4 has for obsolete and nobody
     /// reads alike.
-    fn angle_address(&mut self) -> Option<Option<String>> {
+    fn angle_address(&mut self) -> Option<Option<Mailbox>> {
         self.blanks()?;
         let local = self.words()?;
         if !local.is_local_part() {
@@ -208,7 +267,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.skip();
-        Some(domain)
+        Some(domain.map(|domain| (local.local, domain)))
     }
 
     /// Atoms with dots between them. A domain literal has no name and is no author of ours.
@@ -225,8 +284,9 @@ impl<'a> Reader<'a> {
         loop {
             match self.rest.first() {
                 Some(b'"') => {
-                    let plain = self.quoted_string()?;
+                    let (plain, text) = self.quoted_string()?;
                     words.add_quoted(plain);
+                    words.local.extend(text);
                 }
                 Some(b'.') => {
                     self.skip();
@@ -250,20 +310,27 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says whether it holds nothing that another reader could take for the syntax of an address.
-    fn quoted_string(&mut self) -> Option<bool> {
+    /// Its text, and whether it holds nothing that another reader could take for the syntax of an address.
+    fn quoted_string(&mut self) -> Option<(bool, Vec<u8>)> {
         self.skip();
         let mut plain = true;
+        let mut text = Vec::new();
         loop {
             match self.next()? {
-                b'"' => return Some(plain),
+                b'"' => return Some((plain, text)),
                 b'\\' => {
-                    self.next()?;
+                    text.push(self.next()?);
                     plain = false;
                 }
                 // What an encoded word hides, a reader that decodes it shows (RFC 2047 §5).
-                b'=' if self.rest.first() == Some(&b'?') => plain = false,
-                byte => plain &= !b"@<>(),;:".contains(&byte),
+                b'=' if self.rest.first() == Some(&b'?') => {
+                    text.push(b'=');
+                    plain = false;
+                }
+                byte => {
+                    text.push(byte);
+                    plain &= !b"@<>(),;:".contains(&byte);
+                }
             }
         }
     }
@@ -321,6 +388,8 @@ impl<'a> Reader<'a> {
 #[derive(Default)]
 struct Words {
     text: Vec<u8>,
+    /// The text with that of quoted strings.
+    local: Vec<u8>,
     count: usize,
     quoted: bool,
     /// Whether a dot was the last that came.
@@ -340,6 +409,7 @@ impl Words {
         self.dot = false;
         self.count += 1;
         self.text.extend_from_slice(word);
+        self.local.extend_from_slice(word);
     }
 
     fn add_quoted(&mut self, plain: bool) {
@@ -353,6 +423,7 @@ impl Words {
         self.odd_dot |= self.count == 0 || self.dot;
         self.dot = true;
         self.text.push(b'.');
+        self.local.push(b'.');
     }
 
     fn is_empty(&self) -> bool {
