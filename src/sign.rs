@@ -73,7 +73,7 @@ impl SigningIdentity {
 }
 
 /// How a message is signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignOptions {
     /// c=
     pub canonicalization: Canonicalization,
@@ -170,6 +170,9 @@ pub struct Signer {
     body: BodyHashSpec,
     /// The signed fields in canonical form, as they are hashed for every signature.
     header: Vec<u8>,
+    signed_headers: SignedHeaders,
+    authors: Authors,
+    options: SignOptions,
     unsigned: Vec<(Signature, Arc<SigningKey>)>,
 }
 
@@ -195,26 +198,6 @@ impl Signer {
         }
         let index = FieldIndex::new(header);
         let signed_headers = choose_fields(header, &index, options)?;
-        let mut identities = identities;
-        identities.sort_by_key(|i| i.key.algorithm().key_type() != KeyType::Rsa);
-        let mut unsigned = Vec::new();
-        for identity in identities {
-            check_identity(&identity, &authors, options)?;
-            let signature = Signature {
-                algorithm: identity.key.algorithm(),
-                canonicalization: options.canonicalization,
-                domain: identity.domain,
-                selector: identity.selector,
-                identity: identity.identity,
-                signed_headers: signed_headers.clone(),
-                body_limit: BodyLimit::Whole,
-                timestamp: Some(options.timestamp),
-                expiration: options.expiration,
-                body_hash: Vec::new(),
-                signature: Vec::new(),
-            };
-            unsigned.push((signature, identity.key));
-        }
         let mut canonical = Vec::with_capacity(header.as_bytes().len() + 1024);
         index.pick_each(header, signed_headers.names(), None, |field| {
             if let Some(field) = field {
@@ -226,12 +209,47 @@ impl Signer {
             hash: HashAlgorithm::Sha256,
             limit: BodyLimit::Whole,
         };
-        Ok(Signer {
+        let mut signer = Signer {
             hasher: BodyHasher::new([body]),
             body,
             header: canonical,
-            unsigned,
-        })
+            signed_headers,
+            authors,
+            options: options.clone(),
+            unsigned: Vec::new(),
+        };
+        signer.set_identities(identities)?;
+        Ok(signer)
+    }
+
+    /// Lets others sign in place of those who were to do so: neither the choice of fields nor the hash of the
+    /// body depends on who signs. Keys may be replaced while the body comes.
+    ///
+    /// # Errors
+    /// [`SignError`] where one of them may not sign this message; then nobody is replaced.
+    pub fn set_identities(&mut self, identities: Vec<SigningIdentity>) -> Result<(), SignError> {
+        let mut identities = identities;
+        identities.sort_by_key(|i| i.key.algorithm().key_type() != KeyType::Rsa);
+        let mut unsigned = Vec::with_capacity(identities.len());
+        for identity in identities {
+            check_identity(&identity, &self.authors, &self.options)?;
+            let signature = Signature {
+                algorithm: identity.key.algorithm(),
+                canonicalization: self.options.canonicalization,
+                domain: identity.domain,
+                selector: identity.selector,
+                identity: identity.identity,
+                signed_headers: self.signed_headers.clone(),
+                body_limit: BodyLimit::Whole,
+                timestamp: Some(self.options.timestamp),
+                expiration: self.options.expiration,
+                body_hash: Vec::new(),
+                signature: Vec::new(),
+            };
+            unsigned.push((signature, identity.key));
+        }
+        self.unsigned = unsigned;
+        Ok(())
     }
 
     /// Takes the next bytes of the body.

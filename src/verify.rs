@@ -383,6 +383,13 @@ impl BodyVerifier {
         }
     }
 
+    /// [`supply`](BodyVerifier::supply) with an answer that was read before, under the same policy.
+    pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
+        if self.open.iter().any(|t| t.key_name == *name) {
+            self.shared.supply(name, keys);
+        }
+    }
+
     /// Takes the next bytes of the body.
     pub fn write(&mut self, chunk: &[u8]) -> Appetite {
         if self.appetite() == Appetite::Done {

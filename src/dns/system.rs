@@ -97,7 +97,18 @@ impl Resolver {
         server: SocketAddr,
         timeout: Duration,
     ) -> Result<Resolver, ResolverError> {
-        Resolver::new(vec![server], timeout)
+        Resolver::with_nameservers(vec![server], timeout)
+    }
+
+    /// Asks these servers, in turns: whoever answered last is asked first.
+    ///
+    /// # Errors
+    /// [`ResolverError`]: no server, port 0, or a timeout of zero.
+    pub fn with_nameservers(
+        servers: Vec<SocketAddr>,
+        timeout: Duration,
+    ) -> Result<Resolver, ResolverError> {
+        Resolver::new(servers, timeout)
     }
 
     fn new(servers: Vec<SocketAddr>, timeout: Duration) -> Result<Resolver, ResolverError> {
