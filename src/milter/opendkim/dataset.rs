@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use memchr::memmem;
-
 use super::conf::Setting;
 use super::{ConfError, Fault, ReadFile, lines_of};
+use crate::milter::pattern;
 
 /// A data set that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,26 +198,10 @@ impl Pattern {
         Pattern(legible.then(|| folded(key, fold)))
     }
 
-    /// Whether `text`, folded as the pattern is, matches. Linear: each part is sought once, as far left as it stands.
+    /// Whether `text`, folded as the pattern is, matches.
     fn is_match(&self, text: &str) -> bool {
-        let mut parts = match &self.0 {
-            Some(pattern) => pattern.split('*'),
-            None => return false,
-        };
-        let head = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(head) else {
-            return false;
-        };
-        let Some(tail) = parts.next_back() else {
-            return rest.is_empty();
-        };
-        for part in parts {
-            match memmem::find(rest.as_bytes(), part.as_bytes()) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(tail)
+        let pattern = self.0.as_ref();
+        pattern.is_some_and(|pattern| pattern::is_match(pattern, text))
     }
 }
 

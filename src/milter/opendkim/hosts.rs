@@ -59,6 +59,20 @@ impl HostSet {
         hosts
     }
 
+    /// What is wrong with an entry that looks like an address and is none that is ever found.
+    ///
+    /// ```
+    /// use dkimkit::milter::opendkim::HostSet;
+    /// assert_eq!(HostSet::fault("192.0.2.1/24").unwrap(), "write 192.0.2.0/24");
+    /// assert_eq!(HostSet::fault("192.0.2.0/24"), None);
+    /// ```
+    pub fn fault(entry: &str) -> Option<String> {
+        let text = never_found(entry)?;
+        // The way out stands behind the reason, which is OpenDKIM's.
+        let mend = text.rsplit_once(": ").map(|(_, mend)| mend.to_owned());
+        Some(mend.unwrap_or(text))
+    }
+
     /// What is to be known of single entries.
     pub fn remarks(&self) -> &[Remark] {
         &self.remarks
