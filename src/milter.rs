@@ -11,8 +11,16 @@
 //! A message is either answered or left to the MTA, which keeps it and tries again
 //! (`milter_default_action = tempfail` in Postfix).
 
+pub mod config;
 mod connection;
+mod decide;
+pub mod filter;
+pub mod journal;
+pub mod keyring;
+mod lookups;
+pub mod metrics;
 pub mod opendkim;
+mod pattern;
 pub mod service;
 pub mod session;
 pub mod wire;
@@ -172,6 +180,25 @@ fn prepare(stream: &tokio::net::TcpStream) {
     let _ = stream.set_nodelay(true);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
     let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
+/// Serves one MTA over a stream that is open already, until it says QUIT or closes.
+///
+/// ```no_run
+/// # use dkimkit::milter::service::Service;
+/// # async fn example(service: impl Service) {
+/// let (ours, theirs) = tokio::io::duplex(65_536);
+/// dkimkit::milter::serve(theirs, &service, &dkimkit::milter::Limits::default()).await;
+/// # }
+/// ```
+pub async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
+    stream: T,
+    service: &S,
+    limits: &Limits,
+) {
+    // The sender stays to the end, so that it is never time to close.
+    let (_keep, closing) = watch::channel(false);
+    connection::serve(stream, String::new(), service, limits, closing).await;
 }
 
 /// After an error, as when there are too many open files, so long nothing is accepted.

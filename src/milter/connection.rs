@@ -44,6 +44,11 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
     };
     let mut session = Session::new(options);
     session.set_mta(mta);
+    if let Err(text) = guarded(|| service.opened()) {
+        let what = "opened";
+        return notify(service, None, &Notice::Failed { what, text });
+    }
+    let _open = Open(service);
     let mut connection = Connection {
         stream,
         service,
@@ -65,6 +70,18 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
             connection.end(End::Panicked);
             let what = "the connection";
             connection.notice(Notice::Failed { what, text });
+        }
+    }
+}
+
+/// Tells the service when the connection is gone, even where its task is cut off.
+struct Open<'s, S: Service>(&'s S);
+
+impl<S: Service> Drop for Open<'_, S> {
+    fn drop(&mut self) {
+        if let Err(text) = guarded(|| self.0.closed()) {
+            let what = "closed";
+            notify(self.0, None, &Notice::Failed { what, text });
         }
     }
 }

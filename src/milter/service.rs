@@ -56,6 +56,12 @@ pub trait Service: Send + Sync + 'static {
     /// connection.
     fn options(&self) -> Options;
 
+    /// An MTA has connected. [`closed`](Service::closed) follows when it has gone, however that comes.
+    fn opened(&self) {}
+
+    /// An MTA has gone.
+    fn closed(&self) {}
+
     /// An SMTP client: [`Context::client`].
     fn connect(&self, context: &Context) -> ControlFlow<Outcome> {
         let _ = context;

@@ -1,0 +1,552 @@
+//! The service that signs what is ours and verifies all else.
+//!
+//! Everything that a message needs is taken when it begins, from the [`Live`] of that moment: a reload
+//! changes nothing under a message, with one exception. Who signs is decided again at the end if a reload
+//! came in between, so that a key that was retired meanwhile does not sign.
+
+mod signing;
+mod verifying;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+
+use self::signing::Signing;
+use self::verifying::Verifying;
+use super::config::{Action, Config, LogLevel};
+use super::decide::{Decision, Origin, Why, Writers, client, decide, login, origin};
+use super::journal::{Entry, Journal, Severity};
+use super::keyring::Keyring;
+use super::lookups::Lookups;
+use super::metrics::Metrics;
+use super::service::{End, Notice, Overflow, Service};
+use super::session::{Answer, Context, Options, Outcome};
+use super::wire::{Actions, MacroStage, Modification, ReplyText, Steps, Strings, put_field_bytes};
+use crate::authres::{AuthservId, is_forged};
+use crate::dns::system::{Resolver, ResolverError};
+use crate::message::{Header, HeaderLimits, SplitError};
+use crate::time::UnixTime;
+use crate::verify::Appetite;
+
+/// Configuration, keys and caches of a moment.
+#[derive(Debug)]
+pub struct Live {
+    config: Config,
+    keyring: Keyring,
+    /// Our name, then the others whose fields are removed.
+    ids: Vec<AuthservId>,
+    lookups: Arc<Lookups>,
+}
+
+impl Live {
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    fn new(
+        config: Config,
+        keyring: Keyring,
+        host: &str,
+        before: Option<&Live>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Live, FilterError> {
+        let verifying = &config.verifying;
+        let id = match &verifying.authserv_id {
+            Some(id) => id.clone(),
+            None => AuthservId::new(host).ok_or_else(|| FilterError::HostName {
+                host: host.to_owned(),
+            })?,
+        };
+        let ids = std::iter::once(id).chain(verifying.remove_ids.iter().cloned());
+        let same = before.filter(|live| {
+            let old = &live.config.verifying;
+            old.policy == verifying.policy
+                && old.dns_timeout == verifying.dns_timeout
+                && old.nameservers == verifying.nameservers
+        });
+        let lookups = match same {
+            // What is known stays known.
+            Some(live) if !verifying.nameservers.is_empty() => live.lookups.clone(),
+            _ => {
+                let resolver = match verifying.nameservers.as_slice() {
+                    [] => Resolver::system(verifying.dns_timeout)?,
+                    servers => Resolver::with_nameservers(servers.to_vec(), verifying.dns_timeout)?,
+                };
+                Arc::new(Lookups::new(resolver, verifying.policy, metrics.clone()))
+            }
+        };
+        Ok(Live {
+            ids: ids.collect(),
+            config,
+            keyring,
+            lookups,
+        })
+    }
+}
+
+/// Why a configuration cannot be put to use.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// The resolver cannot be set up.
+    #[error("verifying.nameservers: {0}")]
+    Resolver(#[from] ResolverError),
+    /// The name of the host cannot stand in Authentication-Results.
+    #[error(
+        "the name of this host, {host:?}, cannot stand in Authentication-Results: set verifying.authserv_id"
+    )]
+    HostName {
+        /// Its name.
+        host: String,
+    },
+}
+
+/// Signs and verifies.
+pub struct Filter {
+    live: ArcSwap<Live>,
+    host: String,
+    metrics: Arc<Metrics>,
+    journal: Arc<dyn Journal>,
+    clock: fn() -> UnixTime,
+}
+
+impl Filter {
+    /// A filter of this configuration with these keys. `host` is the name of this machine, and `clock` tells
+    /// the time for t= and x=.
+    ///
+    /// # Errors
+    /// [`FilterError`]: the resolver or our own name cannot be used.
+    pub fn new(
+        config: Config,
+        keyring: Keyring,
+        host: &str,
+        journal: Arc<dyn Journal>,
+        clock: fn() -> UnixTime,
+    ) -> Result<Filter, FilterError> {
+        let metrics = Arc::new(Metrics::default());
+        let live = Live::new(config, keyring, host, None, &metrics)?;
+        metrics.loaded(&live.keyring, clock());
+        Ok(Filter {
+            live: ArcSwap::from_pointee(live),
+            host: host.to_owned(),
+            metrics,
+            journal,
+            clock,
+        })
+    }
+
+    /// What counts now.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Puts another configuration and other keys in place for all messages that end from now on.
+    ///
+    /// # Errors
+    /// [`FilterError`]; then what was there stays.
+    pub fn replace(&self, config: Config, keyring: Keyring) -> Result<(), FilterError> {
+        let before = self.live();
+        let live = Live::new(config, keyring, &self.host, Some(&before), &self.metrics);
+        self.metrics.reloaded(live.is_ok());
+        let live = live?;
+        self.metrics.loaded(&live.keyring, (self.clock)());
+        self.live.store(Arc::new(live));
+        Ok(())
+    }
+
+    /// Counts a reload that was refused before it came to [`replace`](Filter::replace).
+    pub fn refused(&self) {
+        self.metrics.reloaded(false);
+    }
+
+    fn tell(&self, entry: &Entry) {
+        self.journal.write(entry);
+    }
+
+    /// The end of a message: its line, its numbers, and the answer.
+    fn close(&self, context: &Context, mail: &Mail, ending: Ending) -> Answer {
+        let took = mail.began.elapsed();
+        let event = ending.event;
+        self.metrics.answered(
+            event,
+            &ending.result,
+            ending.action.as_str(),
+            took,
+            mail.octets,
+        );
+        let level = mail.live.config.log;
+        let grave = ending.severity <= Severity::Warning;
+        if level != LogLevel::Trouble || grave {
+            let mut entry = mail.entry(context, event, ending.severity);
+            for (name, value) in ending.values {
+                entry = entry.with(name, value);
+            }
+            if ending.action != Action::Accept {
+                entry = entry.with("action", ending.action.as_str());
+            }
+            if mail.removed > 0 {
+                entry = entry.with("forged_results_removed", mail.removed);
+            }
+            entry = entry
+                .with("size", mail.octets)
+                .with("ms", format_args!("{:.1}", took.as_secs_f64() * 1e3));
+            if level == LogLevel::Why {
+                entry = entry.with("why", mail.why.rules().join("; "));
+            } else if event != "signed" && event != "verified" {
+                entry = entry.with_some("detail", mail.why.rules().last());
+            }
+            self.tell(&entry);
+        }
+        let mut modifications = ending.modifications;
+        let outcome = match ending.action {
+            Action::Accept => Outcome::Accept,
+            Action::Quarantine => {
+                let reason = format!("DKIM: {}", ending.result).into_bytes();
+                modifications.push(Modification::Quarantine { reason });
+                Outcome::Accept
+            }
+            Action::TempFail => refusal(451, &ending.result),
+            Action::Reject => refusal(550, &ending.result),
+        };
+        Answer {
+            modifications,
+            outcome,
+        }
+    }
+}
+
+/// A refusal with the codes of RFC 7372.
+fn refusal(code: u16, result: &str) -> Outcome {
+    let text = format!("DKIM: {result}");
+    match (ReplyText::new(code, 7, 20, &text), code) {
+        (Ok(text), _) => Outcome::Refuse(text),
+        (Err(_), 400..500) => Outcome::TempFail,
+        (Err(_), _) => Outcome::Reject,
+    }
+}
+
+/// How a message ended.
+struct Ending {
+    event: &'static str,
+    /// One word for the numbers.
+    result: String,
+    severity: Severity,
+    values: Vec<(&'static str, String)>,
+    action: Action,
+    modifications: Vec<Modification>,
+}
+
+/// A message between its calls.
+pub struct Mail {
+    live: Arc<Live>,
+    began: Instant,
+    origin: Origin,
+    login: Option<String>,
+    why: Why,
+    /// The header as the message has it, as far as it came.
+    header: Vec<u8>,
+    fields: usize,
+    fault: Option<SplitError>,
+    octets: u64,
+    work: Work,
+    writers: Option<Writers>,
+    /// Deletions of fields that claim to be ours.
+    deletions: Vec<Modification>,
+    removed: usize,
+}
+
+/// What is being done with a message.
+enum Work {
+    /// Its header is not complete.
+    Header,
+    /// It is ours, and is not signed.
+    Unsigned(&'static str, Action),
+    Sign(Box<Signing>),
+    Verify(Box<Verifying>),
+    /// It cannot be read.
+    Unreadable(SplitError),
+}
+
+impl Mail {
+    fn entry(&self, context: &Context, event: &str, severity: Severity) -> Entry {
+        let id = context.queue_id().map(String::from_utf8_lossy);
+        let (ip, host) = client(context);
+        let author = self.writers.as_ref().and_then(Writers::author);
+        Entry::new(severity, event)
+            .with_some("queue_id", id)
+            .with_some("from", author.map(|a| a.text()))
+            .with_some("client", ip)
+            .with_some("client_name", Some(host).filter(|host| !host.is_empty()))
+            .with_some("login", self.login.as_ref())
+    }
+
+    fn limits(&self) -> HeaderLimits {
+        self.live.config.verifying.policy.limits.header
+    }
+
+    /// The header is complete: what is done with the message follows from it.
+    fn begin(&mut self, now: UnixTime) {
+        let header = match self.fault.take() {
+            Some(fault) => Err(fault),
+            None => Header::parse(&self.header, self.limits()),
+        };
+        self.header = Vec::new();
+        let header = match header {
+            Ok(header) => header,
+            Err(fault) => {
+                self.why
+                    .note(|| format!("the header cannot be read: {fault}"));
+                self.work = match self.origin.is_ours() {
+                    true => Work::Unsigned("header-unreadable", Action::Accept),
+                    false => Work::Unreadable(fault),
+                };
+                return;
+            }
+        };
+        // What passes through a trusted network may bear our own earlier result.
+        if self.origin != Origin::Trusted {
+            self.find_forged(&header);
+        }
+        let writers = Writers::of(&header, &self.live.config);
+        self.work = if self.origin.is_ours() {
+            self.begin_ours(header, &writers, now)
+        } else {
+            Work::Verify(Box::new(Verifying::new(header, &self.live, now)))
+        };
+        self.writers = Some(writers);
+    }
+
+    fn decide(&mut self, live: &Live, writers: &Writers) -> Decision {
+        let login = self.login.as_deref();
+        decide(&live.config, &live.keyring, login, writers, &mut self.why)
+    }
+
+    fn begin_ours(&mut self, header: Header, writers: &Writers, now: UnixTime) -> Work {
+        let live = self.live.clone();
+        let signing = &live.config.signing;
+        match self.decide(&live, writers) {
+            Decision::Sign(identities) => match Signing::new(header, identities, &live, now) {
+                Ok(signing) => Work::Sign(Box::new(signing)),
+                Err(error) => {
+                    self.why.note(|| error.to_string());
+                    Work::Unsigned("cannot-be-signed", Action::Accept)
+                }
+            },
+            Decision::Unsigned(reason) => Work::Unsigned(reason, Action::Accept),
+            Decision::Mismatch => Work::Unsigned("sender-mismatch", signing.on_sender_mismatch),
+            Decision::Trouble(trouble) => {
+                self.why.note(|| trouble);
+                Work::Unsigned("key-unusable", signing.on_error)
+            }
+        }
+    }
+
+    /// Finds the Authentication-Results fields that claim to be ours, the last one first: deleting one does
+    /// not change the numbers of those before it.
+    fn find_forged(&mut self, header: &Header) {
+        let mut nth = 0;
+        let mut found = Vec::new();
+        for field in header.fields().filter(|f| f.is(crate::authres::FIELD_NAME)) {
+            nth += 1;
+            if self.live.ids.iter().any(|id| is_forged(id, field)) {
+                found.push(Modification::delete_header(field.name(), nth));
+            }
+        }
+        found.reverse();
+        self.removed = found.len();
+        self.deletions = found;
+    }
+}
+
+impl Service for Filter {
+    type Message = Mail;
+
+    fn options(&self) -> Options {
+        let live = self.live();
+        let config = &live.config;
+        let actions = config.verifying.actions.values();
+        let mut all = actions.chain([&config.signing.on_error, &config.signing.on_sender_mismatch]);
+        let quarantine = match all.any(|action| *action == Action::Quarantine) {
+            true => Actions::QUARANTINE,
+            false => Actions::NONE,
+        };
+        let ours = config.signing.macros.iter();
+        let listed: String = ours.map(|(name, _)| format!(" {{{name}}}")).collect();
+        Options {
+            actions: Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | quarantine,
+            // What is decided without an answer is said where one is due.
+            steps: Steps::NO_HELO
+                | Steps::NO_RCPT
+                | Steps::NO_DATA
+                | Steps::NO_REPLY_CONNECT
+                | Steps::NO_REPLY_MAIL,
+            macros: vec![
+                (MacroStage::Connect, format!("j {{daemon_name}}{listed}")),
+                (
+                    MacroStage::Mail,
+                    format!("i {{auth_authen}} {{auth_type}}{listed}"),
+                ),
+                (MacroStage::EndOfMessage, "i".to_owned()),
+            ],
+        }
+    }
+
+    fn mail(&self, context: &Context, _: Strings<'_>) -> ControlFlow<Outcome, Mail> {
+        let live = self.live();
+        let config = &live.config;
+        let mut why = Why::new(config.log != LogLevel::Trouble);
+        let origin = origin(config, context, &mut why);
+        let untouched = match origin {
+            Origin::Peer => Some("peer"),
+            Origin::Login | Origin::Trusted if !config.sign => Some("signing-off"),
+            Origin::Foreign if !config.verify => Some("verifying-off"),
+            Origin::Login | Origin::Trusted | Origin::Foreign => None,
+        };
+        let mail = Mail {
+            began: Instant::now(),
+            origin,
+            login: login(context),
+            why,
+            header: Vec::new(),
+            fields: 0,
+            fault: None,
+            octets: 0,
+            work: Work::Header,
+            writers: None,
+            deletions: Vec::new(),
+            removed: 0,
+            live,
+        };
+        match untouched {
+            None => ControlFlow::Continue(mail),
+            Some(reason) => {
+                let answer = self.close(
+                    context,
+                    &mail,
+                    Ending {
+                        event: "untouched",
+                        result: reason.to_owned(),
+                        severity: Severity::Info,
+                        values: vec![("reason", reason.to_owned())],
+                        action: Action::Accept,
+                        modifications: Vec::new(),
+                    },
+                );
+                ControlFlow::Break(answer.outcome)
+            }
+        }
+    }
+
+    fn header(
+        &self,
+        _: &Context,
+        mail: &mut Mail,
+        name: &[u8],
+        value: &[u8],
+    ) -> ControlFlow<Outcome> {
+        let limits = mail.limits();
+        mail.octets += (name.len() + value.len() + 3) as u64;
+        if mail.fault.is_some() {
+            return ControlFlow::Continue(());
+        }
+        mail.fields += 1;
+        if mail.fields > limits.fields {
+            mail.fault = Some(SplitError::TooManyFields {
+                limit: limits.fields,
+            });
+        } else if mail.header.len() + name.len() + value.len() > limits.bytes {
+            mail.fault = Some(SplitError::HeaderTooLarge {
+                limit: limits.bytes,
+            });
+        } else if put_field_bytes(&mut mail.header, name, value).is_err() {
+            mail.fault = Some(SplitError::NotAField { line: mail.fields });
+        }
+        if mail.fault.is_some() {
+            mail.header = Vec::new();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn end_of_header(&self, _: &Context, mail: &mut Mail) -> ControlFlow<Outcome> {
+        mail.begin((self.clock)());
+        ControlFlow::Continue(())
+    }
+
+    fn body(&self, _: &Context, mail: &mut Mail, bytes: &[u8]) -> ControlFlow<Outcome, Appetite> {
+        mail.octets += bytes.len() as u64;
+        ControlFlow::Continue(match &mut mail.work {
+            Work::Sign(signing) => signing.write(bytes),
+            Work::Verify(verifying) => verifying.write(bytes),
+            Work::Header | Work::Unsigned(..) | Work::Unreadable(_) => Appetite::Done,
+        })
+    }
+
+    async fn end_of_message(&self, context: &Context, mut mail: Mail) -> Answer {
+        // A message without a header has no end of one.
+        if matches!(mail.work, Work::Header) {
+            mail.begin((self.clock)());
+        }
+        let work = std::mem::replace(&mut mail.work, Work::Header);
+        let ending = match work {
+            Work::Header => unreachable!("the header has ended"),
+            Work::Unsigned(reason, action) => mail.end_unsigned(reason, action),
+            Work::Sign(signing) => self.end_signing(&mut mail, *signing),
+            Work::Verify(verifying) => self.end_verifying(context, &mut mail, *verifying).await,
+            Work::Unreadable(fault) => mail.end_unreadable(fault),
+        };
+        self.close(context, &mail, ending)
+    }
+
+    fn opened(&self) {
+        self.metrics.opened();
+    }
+
+    fn closed(&self) {
+        self.metrics.closed();
+    }
+
+    /// Our own limits are lower, and say what becomes of such a message.
+    fn overflow(&self, _: &Context, _: &mut Mail, _: Overflow) -> ControlFlow<Outcome> {
+        ControlFlow::Continue(())
+    }
+
+    fn ended(&self, context: &Context, mail: Mail, end: End) {
+        let (severity, text) = match end {
+            End::Aborted => (Severity::Info, "the MTA gave it up"),
+            End::Replaced => (Severity::Info, "another message came in its place"),
+            End::Decided => (Severity::Info, "it was decided before its end"),
+            End::Lost => (Severity::Warning, "the connection to the MTA ended"),
+            End::Panicked => (Severity::Error, "the milter failed, and it is deferred"),
+            End::Closing => (
+                Severity::Warning,
+                "the milter ended, and the MTA tries again",
+            ),
+        };
+        self.metrics
+            .answered("given-up", text, "none", mail.began.elapsed(), mail.octets);
+        if mail.live.config.log != LogLevel::Trouble || severity <= Severity::Warning {
+            let entry = mail.entry(context, "given-up", severity);
+            self.tell(&entry.with("reason", text).with("size", mail.octets));
+        }
+    }
+
+    fn notice(&self, context: Option<&Context>, notice: &Notice) {
+        let id = context.and_then(Context::queue_id);
+        let entry = Entry::new(Severity::Warning, "trouble")
+            .with_some("queue_id", id.map(String::from_utf8_lossy))
+            .with("detail", notice);
+        self.tell(&entry);
+    }
+}

@@ -1,0 +1,336 @@
+//! The private keys that are in use: read from the key store and from the files of rules, kept in memory,
+//! read anew when something has changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::config::Config;
+use crate::key::SigningKey;
+use crate::keystore::{KeyState, KeyStore, StoreError, read_key, unsafe_mode};
+use crate::name::{Domain, Selector};
+use crate::time::UnixTime;
+
+/// The keys of a moment. It is not changed; another one takes its place.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    /// By domain in A-labels.
+    domains: HashMap<String, DomainKeys>,
+    /// The keys of rules, by path.
+    files: HashMap<PathBuf, Loaded>,
+    /// What is wrong, or not well, in words that name the way out.
+    troubles: Vec<String>,
+}
+
+/// What the store has for a domain.
+#[derive(Debug)]
+struct DomainKeys {
+    /// Why its states cannot be read.
+    broken: Option<String>,
+    keys: Vec<StoredKey>,
+}
+
+/// A selector of the store.
+#[derive(Debug, Clone)]
+pub struct StoredKey {
+    /// s=
+    pub selector: Selector,
+    /// Whether it signs.
+    pub state: KeyState,
+    /// Since when it has that state.
+    pub since: Option<UnixTime>,
+    /// The key, or why it cannot be used; `None` for one that does not sign.
+    pub key: Option<Result<Arc<SigningKey>, String>>,
+    path: PathBuf,
+    stamp: Option<Stamp>,
+}
+
+impl StoredKey {
+    fn loaded(&self) -> Option<Loaded> {
+        let (key, stamp) = (self.key.clone()?, self.stamp);
+        Some(Loaded { key, stamp })
+    }
+}
+
+/// A key file as it was read.
+#[derive(Debug, Clone)]
+struct Loaded {
+    key: Result<Arc<SigningKey>, String>,
+    stamp: Option<Stamp>,
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Stamp> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Stamp {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            // A change of the mode counts as well.
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+impl Keyring {
+    /// Reads all keys that `config` can need. A key file that has not changed since `before` was read is not
+    /// read again: it may belong to somebody else by now.
+    pub fn load(config: &Config, before: &Keyring) -> Keyring {
+        let mut ring = Keyring::default();
+        if !config.sign {
+            return ring;
+        }
+        let store = KeyStore::new(&config.keys);
+        match store.domains() {
+            Ok(domains) => {
+                for domain in domains {
+                    ring.add_domain(&store, &domain, before);
+                }
+            }
+            Err(error) => ring.troubles.push(error.to_string()),
+        }
+        for path in config
+            .signing
+            .rules
+            .all()
+            .iter()
+            .filter_map(|r| r.key.as_deref())
+        {
+            for path in expanded(path) {
+                ring.add_file(path, before);
+            }
+        }
+        ring
+    }
+
+    fn add_domain(&mut self, store: &KeyStore, domain: &Domain, before: &Keyring) {
+        let mut domain_keys = DomainKeys {
+            broken: None,
+            keys: Vec::new(),
+        };
+        match store.entries(domain) {
+            // An empty directory says nothing about a domain.
+            Ok(entries) if entries.is_empty() => return,
+            Ok(entries) => {
+                if entries.len() > 1 && entries.iter().all(|e| e.since.is_none()) {
+                    let selectors = entries.iter().map(|e| e.selector.to_string()).collect();
+                    let domain = domain.clone();
+                    let error = StoreError::Undecided { domain, selectors };
+                    self.troubles.push(error.to_string());
+                }
+                for entry in entries {
+                    let path = store.pem_path(domain, &entry.selector);
+                    let active = entry.state == KeyState::Active;
+                    let old = before.stored(domain, &entry.selector);
+                    let loaded = active.then(|| {
+                        let old = old.and_then(StoredKey::loaded);
+                        self.read(&path, old)
+                    });
+                    domain_keys.keys.push(StoredKey {
+                        selector: entry.selector,
+                        state: entry.state,
+                        since: entry.since,
+                        stamp: loaded.as_ref().and_then(|loaded| loaded.stamp),
+                        key: loaded.map(|loaded| loaded.key),
+                        path,
+                    });
+                }
+            }
+            Err(error) => {
+                self.troubles.push(error.to_string());
+                domain_keys.broken = Some(error.to_string());
+            }
+        }
+        self.domains
+            .insert(domain.as_ascii().to_owned(), domain_keys);
+    }
+
+    fn add_file(&mut self, path: PathBuf, before: &Keyring) {
+        if self.files.contains_key(&path) {
+            return;
+        }
+        let loaded = self.read(&path, before.files.get(&path).cloned());
+        self.files.insert(path, loaded);
+    }
+
+    fn read(&mut self, path: &Path, old: Option<Loaded>) -> Loaded {
+        // Before it is read: what changes meanwhile is seen the next time.
+        let stamp = Stamp::of(path);
+        if let Some(mode) = unsafe_mode(path) {
+            self.troubles.push(format!(
+                "{}: its mode {mode:04o} lets others in; mend it with: chmod 0640 {0}",
+                path.display()
+            ));
+        }
+        if let Some(old) = old
+            && old.key.is_ok()
+            && old.stamp.is_some()
+            && old.stamp == stamp
+        {
+            return old;
+        }
+        let key = read_key(path).map(Arc::new).map_err(|error| {
+            let error = unreadable(path, &error);
+            self.troubles.push(error.clone());
+            error
+        });
+        Loaded { key, stamp }
+    }
+
+    /// What is wrong, or not well, each in words that name the way out.
+    pub fn troubles(&self) -> &[String] {
+        &self.troubles
+    }
+
+    /// Whether the store has keys for a domain, in whatever state.
+    pub fn knows(&self, domain: &Domain) -> bool {
+        self.domains.contains_key(domain.as_ascii())
+    }
+
+    /// Why the states of a domain cannot be read, if they cannot.
+    pub fn broken(&self, domain: &Domain) -> Option<&str> {
+        self.domains.get(domain.as_ascii())?.broken.as_deref()
+    }
+
+    /// The selectors of a domain.
+    pub fn selectors(&self, domain: &Domain) -> &[StoredKey] {
+        self.domains
+            .get(domain.as_ascii())
+            .map_or(&[], |domain| &domain.keys)
+    }
+
+    /// A selector of a domain.
+    pub fn stored(&self, domain: &Domain, selector: &Selector) -> Option<&StoredKey> {
+        let mut keys = self.selectors(domain).iter();
+        keys.find(|key| key.selector == *selector)
+    }
+
+    /// The key of a rule, or why it cannot be used.
+    pub fn file(&self, path: &Path) -> Option<&Result<Arc<SigningKey>, String>> {
+        self.files.get(path).map(|loaded| &loaded.key)
+    }
+
+    /// The keys that sign, with their domains, in order.
+    pub fn active(&self) -> Vec<(&str, &StoredKey)> {
+        let all = self.domains.iter().flat_map(|(domain, keys)| {
+            let keys = keys.keys.iter();
+            let active = keys.filter(|key| key.state == KeyState::Active);
+            active.map(move |key| (domain.as_str(), key))
+        });
+        let ordered: BTreeMap<_, _> = all
+            .map(|(domain, key)| ((domain, key.selector.as_ascii()), (domain, key)))
+            .collect();
+        ordered.into_values().collect()
+    }
+
+    /// The paths of all key files that sign.
+    pub fn paths(&self) -> Vec<&Path> {
+        let stored = self.active().into_iter().map(|(_, key)| key.path.as_path());
+        stored
+            .chain(self.files.keys().map(PathBuf::as_path))
+            .collect()
+    }
+}
+
+/// The error, with what mends it.
+fn unreadable(path: &Path, error: &StoreError) -> String {
+    match error {
+        StoreError::Io {
+            kind: std::io::ErrorKind::PermissionDenied,
+            ..
+        } => {
+            let mode = fs::metadata(path).map_or(0, |m| m.mode() & 0o7777);
+            format!(
+                "{error}: its mode is {mode:04o}; give it the group of the milter and mode 0640, \
+                 or make keys with --group"
+            )
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The files that a path with `%` for a domain stands for; a path without one is itself.
+pub(super) fn expanded(path: &str) -> Vec<PathBuf> {
+    let Some((before, after)) = path.split_once('%') else {
+        return vec![PathBuf::from(path)];
+    };
+    // The domain may stand for a file or for a directory above it.
+    let (dir, head) = before.rsplit_once('/').unwrap_or((".", before));
+    let (tail, below) = match after.split_once('/') {
+        Some((tail, below)) => (tail, Some(below)),
+        None => (after, None),
+    };
+    let Ok(entries) = fs::read_dir(if dir.is_empty() { "/" } else { dir }) else {
+        return Vec::new();
+    };
+    let names = entries
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok());
+    let mut found: Vec<PathBuf> = names
+        .filter_map(|name| {
+            let domain = name.strip_prefix(head)?.strip_suffix(tail)?;
+            let domain = Domain::new(domain).ok()?;
+            let path = match below {
+                Some(below) => format!("{dir}/{name}/{}", below.replace('%', domain.as_ascii())),
+                None => format!("{dir}/{name}"),
+            };
+            Path::new(&path).is_file().then(|| PathBuf::from(path))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// A number for the state of everything that [`Keyring::load`] and the configuration depend on: it changes
+/// when a file, a directory or a mode has.
+pub fn stamp(config_file: &Path, config: &Config) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    Stamp::of(config_file).hash(&mut hasher);
+    if config.sign {
+        let dir = &config.keys;
+        Stamp::of(dir).hash(&mut hasher);
+        let mut domains: Vec<PathBuf> = fs::read_dir(dir)
+            .map(|entries| entries.flatten().map(|e| e.path()).collect())
+            .unwrap_or_default();
+        domains.sort();
+        for domain in domains {
+            domain.hash(&mut hasher);
+            Stamp::of(&domain).hash(&mut hasher);
+            Stamp::of(&domain.join("selectors")).hash(&mut hasher);
+            let mut keys: Vec<PathBuf> = fs::read_dir(&domain)
+                .map(|entries| entries.flatten().map(|e| e.path()).collect())
+                .unwrap_or_default();
+            keys.retain(|path| path.extension().is_some_and(|e| e == "pem"));
+            keys.sort();
+            for key in keys {
+                key.hash(&mut hasher);
+                Stamp::of(&key).hash(&mut hasher);
+            }
+        }
+        for path in config
+            .signing
+            .rules
+            .all()
+            .iter()
+            .filter_map(|r| r.key.as_deref())
+        {
+            for path in expanded(path) {
+                path.hash(&mut hasher);
+                Stamp::of(&path).hash(&mut hasher);
+            }
+        }
+    }
+    hasher.finish()
+}
