@@ -10,6 +10,7 @@ mod generate;
 mod input;
 mod keys;
 mod mailbox;
+mod milter;
 mod output;
 mod packing;
 mod push;
@@ -85,6 +86,7 @@ enum Command {
     Publish(push::Args),
     Check(check::Args),
     Rotate(rotate::Args),
+    Milter(Box<milter::Args>),
     Demo(demo::Args),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -114,6 +116,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Publish(args) => push::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Rotate(args) => rotate::run(&args),
+        Command::Milter(args) => milter::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man(args) => shell::man(&args, Cli::command()),

@@ -98,6 +98,13 @@ impl Trouble {
     }
 }
 
+/// What went wrong, in one line.
+impl Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<SplitError> for Trouble {
     fn from(error: SplitError) -> Trouble {
         let trouble = Trouble::usage(error);

@@ -1,0 +1,93 @@
+//! `dkimkit milter`: signs and verifies for Postfix and Sendmail; and what belongs to setting that up.
+
+mod audit;
+mod daemon;
+mod identity;
+mod logs;
+mod rehearsal;
+mod sockets;
+
+use std::path::{Path, PathBuf};
+
+use dkimkit::milter::config::Config;
+
+use super::Exit;
+use super::args::ClockArgs;
+use super::speech::Trouble;
+
+/// Sign and verify for an MTA (Postfix, Sendmail)
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dkimkit milter --config /etc/dkimkit/milter.toml --check
+  dkimkit milter --config /etc/dkimkit/milter.toml
+  dkimkit milter --config milter.toml --dry-run --auth-user anna --client 192.0.2.7 a.eml
+  dkimkit milter --example > milter.toml
+
+SIGHUP reads keys and configuration again; SIGTERM ends it when the messages in hand are answered.")]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(long, value_name = "FILE", required_unless_present = "example")]
+    config: Option<PathBuf>,
+    /// Say whether the configuration, the keys and their published records can be used, and end
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
+    /// With --check: do not ask DNS
+    #[arg(long, requires = "check")]
+    offline: bool,
+    /// Say what would be done with a message, and end
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: the message; standard input without it
+    #[arg(value_name = "MESSAGE", requires = "dry_run")]
+    message: Option<PathBuf>,
+    #[command(flatten)]
+    client: rehearsal::ClientArgs,
+    /// With --check or --dry-run: print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print a configuration in which every key is explained, and end
+    #[arg(long, exclusive = true)]
+    example: bool,
+    #[command(flatten)]
+    clock: ClockArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
+    if args.example {
+        super::output::print(EXAMPLE)?;
+        return Ok(Exit::Done);
+    }
+    let Some(path) = &args.config else {
+        return Err(Trouble::usage("--config FILE is missing"));
+    };
+    if args.check {
+        return audit::run(path, args.offline, args.json);
+    }
+    if args.dry_run {
+        let message = args.message.as_deref().unwrap_or(Path::new("-"));
+        return rehearsal::run(path, message, &args.client, args.json, &args.clock);
+    }
+    daemon::run(path)
+}
+
+/// The configuration that names every key.
+const EXAMPLE: &str = include_str!("../milter/setup/milter.toml");
+
+/// Reads a configuration file.
+fn read_config(path: &Path) -> Result<Config, Trouble> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Trouble::open(&name, &error))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    Config::parse(&text, base).map_err(|error| {
+        Trouble::usage(error)
+            .about(&name)
+            .hint("`dkimkit milter --example` prints a configuration with every key")
+    })
+}
+
+/// The name of this machine.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "localhost".to_owned())
+}

@@ -1,0 +1,290 @@
+//! The milter as a service: sockets and keys first, then another user, then the mail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use dkimkit::keystore::KeyStore;
+use dkimkit::milter::config::Config;
+use dkimkit::milter::filter::Filter;
+use dkimkit::milter::journal::{Entry, Journal, Severity};
+use dkimkit::milter::keyring::{Keyring, stamp};
+use dkimkit::milter::{self, Listener, metrics};
+use dkimkit::time::UnixTime;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, sleep};
+
+use super::identity::Identity;
+use super::{host_name, logs, read_config, sockets};
+use crate::cli::Exit;
+use crate::cli::speech::Trouble;
+
+pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
+    // Where the program changes its directory or its rights, the file is still the same.
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let config = read_config(&path)?;
+    let identity = Identity::of(&config)?;
+    let journal = logs::open(&config)?;
+    let listeners = sockets::open_all(&config)?;
+    let metrics = match &config.metrics {
+        Some(address) => sockets::open(address, &config)?,
+        None => Vec::new(),
+    };
+    let seen = stamp(&path, &config);
+    let keyring = Keyring::load(&config, &Keyring::default());
+    if let Some(identity) = identity {
+        identity.become_it()?;
+    }
+    tell_of(&*journal, &config, &keyring);
+    let filter = Filter::new(config, keyring, &host_name(), journal.clone(), clock)
+        .map_err(|error| Trouble::usage(error).about(&path.display().to_string()))?;
+    let service = Arc::new(Daemon {
+        path,
+        filter: Arc::new(filter),
+        journal,
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        Trouble::new(
+            Exit::TempFail,
+            format!("no threads can be started: {error}"),
+        )
+    })?;
+    runtime.block_on(service.serve(listeners, metrics, seen))
+}
+
+pub(super) fn clock() -> UnixTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixTime(since.map_or(0, |since| since.as_secs()))
+}
+
+/// What is to be known of a configuration and its keys when they are put to use.
+fn tell_of(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
+    for trouble in keyring.troubles() {
+        journal.write(&Entry::new(Severity::Error, "key-trouble").with("detail", trouble));
+    }
+    if config.sign && config.signing.authenticated && config.sender_login.is_none() {
+        let text =
+            "there is no [sender_login]: every login may use every From address that has a key";
+        journal.write(&Entry::new(Severity::Notice, "note").with("detail", text));
+    }
+    note_lifetimes(journal, config, keyring);
+}
+
+/// A rotation keeps records for as long as signatures last: the store is told.
+fn note_lifetimes(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
+    let Some(lifetime) = config.signing.expires else {
+        return;
+    };
+    let store = KeyStore::new(&config.keys);
+    for (domain, key) in keyring.active() {
+        let Ok(domain) = domain.parse() else { continue };
+        let selectors = [key.selector.clone()];
+        if let Err(error) = store.note_lifetime(&domain, &selectors, lifetime, clock()) {
+            let text = format!(
+                "that signatures last {lifetime} s cannot be noted in the store, and `dkimkit rotate` \
+                 may withdraw a record too early: {error}"
+            );
+            journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
+            return;
+        }
+    }
+}
+
+struct Daemon {
+    path: PathBuf,
+    filter: Arc<Filter>,
+    journal: Arc<dyn Journal>,
+}
+
+impl Daemon {
+    async fn serve(
+        self: Arc<Daemon>,
+        listeners: Vec<Listener>,
+        metrics: Vec<Listener>,
+        seen: u64,
+    ) -> Result<Exit, Trouble> {
+        let no_signals =
+            |error| Trouble::new(Exit::TempFail, format!("no signals can be had: {error}"));
+        let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+        let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+        let (end, ending) = watch::channel(false);
+        let live = self.filter.live();
+        let limits = live.config().limits.clone();
+        let listening: Vec<String> = live
+            .config()
+            .listen
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        drop(live);
+        let mut serving = JoinSet::new();
+        for listener in listeners {
+            let mut ending = ending.clone();
+            let shutdown = async move {
+                let _ = ending.wait_for(|end| *end).await;
+            };
+            let (filter, limits) = (self.filter.clone(), limits.clone());
+            serving.spawn(milter::run(listener, filter, limits, shutdown));
+        }
+        for listener in metrics {
+            // It ends with the program: nothing of it has to be kept.
+            tokio::spawn(metrics::serve(listener, self.filter.clone()));
+        }
+        tokio::spawn(watchdog());
+        let reloading = tokio::spawn(self.clone().reload_for_ever(hangup, seen));
+        let keyring = self.filter.live().keyring().active().len();
+        self.journal.write(
+            &Entry::new(Severity::Notice, "started")
+                .with("listen", listening.join(","))
+                .with("signing_keys", keyring),
+        );
+        notify(&[NotifyState::Ready]);
+        let mut exit = Exit::Done;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            ended = serving.join_next() => {
+                let text = match ended {
+                    Some(Ok(Err(error))) => error.to_string(),
+                    _ => "a listener ended".to_owned(),
+                };
+                self.journal.write(&Entry::new(Severity::Error, "stopped").with("detail", text));
+                exit = Exit::TempFail;
+            }
+        }
+        notify(&[NotifyState::Stopping]);
+        reloading.abort();
+        let _ = end.send(true);
+        let mut abandoned = 0;
+        while let Some(ended) = serving.join_next().await {
+            abandoned += ended.map_or(0, |ended| ended.map_or(0, |ending| ending.abandoned));
+        }
+        self.journal
+            .write(&Entry::new(Severity::Notice, "ended").with("abandoned_messages", abandoned));
+        Ok(exit)
+    }
+
+    /// Reads keys and configuration again when SIGHUP comes, or when one of their files has changed.
+    async fn reload_for_ever(
+        self: Arc<Daemon>,
+        mut hangup: tokio::signal::unix::Signal,
+        mut seen: u64,
+    ) {
+        // A store that takes long to look at is looked at less often.
+        let mut pause = Duration::ZERO;
+        let mut last = seen;
+        loop {
+            let every = self.filter.live().config().reload_every;
+            let asked = match every {
+                Some(every) => tokio::select! {
+                    _ = hangup.recv() => true,
+                    () = sleep(every.max(pause)) => false,
+                },
+                None => hangup.recv().await.is_some(),
+            };
+            let daemon = self.clone();
+            let began = Instant::now();
+            let work = move || {
+                let now = stamp(&daemon.path, daemon.filter.live().config());
+                // A file that is still being written is not read before it has come to rest.
+                match asked || (now != seen && now == last) {
+                    true => (daemon.reload(now), now),
+                    false => (seen, now),
+                }
+            };
+            // What panics there is tried again.
+            (seen, last) = tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or((seen, last));
+            pause = began.elapsed() * 50;
+        }
+    }
+
+    /// Loads everything anew. `now` is the stamp from before; returned is that of what was loaded.
+    fn reload(&self, now: u64) -> u64 {
+        let old = self.filter.live();
+        if let Ok(reloading) = NotifyState::monotonic_usec_now() {
+            notify(&[NotifyState::Reloading, reloading]);
+        }
+        let config = read_config(&self.path).map_err(|trouble| trouble.to_string());
+        let replaced = config.and_then(|config| {
+            let keyring = Keyring::load(&config, old.keyring());
+            let again = stamp(&self.path, &config);
+            for key in needs_restart(old.config(), &config) {
+                let text = format!("{key} has changed, which takes a restart");
+                self.journal
+                    .write(&Entry::new(Severity::Warning, "note").with("detail", text));
+            }
+            tell_of(&*self.journal, &config, &keyring);
+            let keys = keyring.active().len();
+            let troubles = keyring.troubles().len();
+            let replaced = self.filter.replace(config, keyring);
+            replaced.map_err(|error| error.to_string())?;
+            Ok((keys, troubles, again))
+        });
+        let seen = match replaced {
+            Ok((keys, troubles, again)) => {
+                let entry = Entry::new(Severity::Notice, "reloaded")
+                    .with("signing_keys", keys)
+                    .with("key_troubles", troubles);
+                self.journal.write(&entry);
+                // Other files may count now; what changed in those that counted before is seen again.
+                if now == stamp(&self.path, old.config()) {
+                    again
+                } else {
+                    0
+                }
+            }
+            Err(error) => {
+                self.filter.refused();
+                let entry = Entry::new(Severity::Error, "reload-refused").with("detail", error);
+                self.journal
+                    .write(&entry.with("note", "what was loaded before stays in use"));
+                now
+            }
+        };
+        notify(&[NotifyState::Ready]);
+        seen
+    }
+}
+
+/// The keys that are looked at once, and have changed.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [
+        ("listen", old.listen != new.listen),
+        ("socket_mode", old.socket_mode != new.socket_mode),
+        ("socket_group", old.socket_group != new.socket_group),
+        ("user", old.user != new.user),
+        ("group", old.group != new.group),
+        ("log_to", old.log_to != new.log_to),
+        ("limits", old.limits != new.limits),
+        ("metrics", old.metrics != new.metrics),
+    ];
+    let changed = changed.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(key, _)| key).collect()
+}
+
+/// Tells the service manager, where there is one.
+fn notify(state: &[NotifyState]) {
+    let _ = sd_notify::notify(state);
+}
+
+/// Says that the program is alive for as long as its threads come round.
+async fn watchdog() {
+    let Some(every) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut tick = tokio::time::interval(every / 3);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
+}

@@ -1,0 +1,410 @@
+//! `milter --dry-run`: plays the MTA for one message, and says what the milter would do with it.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dkimkit::message::{HeaderLimits, split};
+use dkimkit::milter::config::LogLevel;
+use dkimkit::milter::filter::Filter;
+use dkimkit::milter::journal::{Entry, Journal};
+use dkimkit::milter::keyring::Keyring;
+use dkimkit::milter::wire::{
+    Actions, Command, Frames, Modification, Negotiation, Peer, Reply, Steps, Strings, VERSION,
+};
+use dkimkit::milter::{Limits, serve};
+use dkimkit::report::spaced_json;
+use dkimkit::time::UnixTime;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+use super::{host_name, read_config};
+use crate::cli::args::ClockArgs;
+use crate::cli::asking::block_on;
+use crate::cli::speech::{Trouble, escape, warning};
+use crate::cli::{Exit, output};
+
+/// What the MTA would say of the client.
+#[derive(Debug, clap::Args)]
+pub(super) struct ClientArgs {
+    /// With --dry-run: the address of the client
+    #[arg(
+        long,
+        value_name = "ADDR",
+        requires = "dry_run",
+        default_value = "192.0.2.1"
+    )]
+    client: IpAddr,
+    /// With --dry-run: its host name
+    #[arg(long, value_name = "NAME", requires = "dry_run")]
+    client_name: Option<String>,
+    /// With --dry-run: the login of the client
+    #[arg(long, value_name = "LOGIN", requires = "dry_run")]
+    auth_user: Option<String>,
+    /// With --dry-run: the sender of the envelope
+    #[arg(long, value_name = "ADDRESS", requires = "dry_run")]
+    mail_from: Option<String>,
+    /// With --dry-run: another macro; may be given several times
+    #[arg(long = "macro", value_name = "NAME=VALUE", requires = "dry_run")]
+    macros: Vec<String>,
+}
+
+/// Keeps what is told.
+#[derive(Default)]
+struct Kept(Mutex<Vec<Entry>>);
+
+impl Journal for Kept {
+    fn write(&self, entry: &Entry) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.push(entry.clone());
+    }
+}
+
+pub(super) fn run(
+    config: &Path,
+    message: &Path,
+    args: &ClientArgs,
+    json: bool,
+    clock: &ClockArgs,
+) -> Result<Exit, Trouble> {
+    if clock.is_set() {
+        return Err(Trouble::usage("--now has no meaning for a milter")
+            .hint("dkimkit verify --now judges a message at another time"));
+    }
+    let mut config = read_config(config)?;
+    config.log = LogLevel::Why;
+    let keyring = Keyring::load(&config, &Keyring::default());
+    for trouble in keyring.troubles() {
+        warning(escape(trouble));
+    }
+    let bytes = read_message(message)?;
+    let commands = commands(args, &bytes)?;
+    let kept = Arc::new(Kept::default());
+    let clock = || super::daemon::clock();
+    let filter = Filter::new(
+        config,
+        keyring,
+        &host_name(),
+        kept.clone(),
+        clock as fn() -> UnixTime,
+    )
+    .map_err(Trouble::usage)?;
+    let replies = block_on(play(filter, commands))??;
+    let entries = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = entries.last().cloned();
+    let told = Told { entry, replies };
+    match json {
+        true => output::print(&format!("{}\n", spaced_json(&told.to_json())))?,
+        false => output::print(&told.to_text())?,
+    }
+    Ok(told.exit())
+}
+
+/// The message with CRLF, without an mbox line before it.
+fn read_message(path: &Path) -> Result<Vec<u8>, Trouble> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    if name == "-" {
+        std::io::stdin()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Trouble::read("-", &error))?;
+    } else {
+        bytes = std::fs::read(path).map_err(|error| Trouble::open(&name, &error))?;
+    }
+    if bytes.starts_with(b"From ") {
+        let end = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |at| at + 1);
+        bytes.drain(..end);
+    }
+    let mut whole = Vec::with_capacity(bytes.len() + bytes.len() / 32);
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                whole.extend(line.strip_suffix(b"\r").unwrap_or(line));
+                whole.extend(b"\r\n");
+            }
+            None => whole.extend(line),
+        }
+    }
+    Ok(whole)
+}
+
+/// What an MTA would send for this message, packet by packet.
+fn commands(args: &ClientArgs, message: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
+    let (header, body) = split(message, HeaderLimits::default())?;
+    let mut packets = Vec::new();
+    let mut put = |command: Command<'_>| {
+        let mut packet = Vec::new();
+        // Only a NUL in a name or value is refused, as an MTA would do.
+        let encoded = command.encode(&mut packet);
+        encoded.map_err(|error| Trouble::usage(format!("an MTA could not say this: {error}")))?;
+        packets.push(packet);
+        Ok::<(), Trouble>(())
+    };
+    let connect = macros(args.macros.iter().map(String::as_str))?;
+    put(Command::Macros {
+        of: b'C',
+        values: Strings::parse(&connect).unwrap_or_default(),
+    })?;
+    let address = args.client.to_string();
+    let host = match &args.client_name {
+        Some(name) => name.clone(),
+        None => format!("[{address}]"),
+    };
+    let peer = match args.client {
+        IpAddr::V4(_) => Peer::Inet {
+            port: 25,
+            address: address.as_bytes(),
+        },
+        IpAddr::V6(_) => Peer::Inet6 {
+            port: 25,
+            address: address.as_bytes(),
+        },
+    };
+    put(Command::Connect {
+        host: host.as_bytes(),
+        peer,
+    })?;
+    let login = args
+        .auth_user
+        .as_ref()
+        .map(|login| format!("{{auth_authen}}={login}"));
+    let login = macros(login.iter().map(String::as_str).chain(["i=dry-run"]))?;
+    put(Command::Macros {
+        of: b'M',
+        values: Strings::parse(&login).unwrap_or_default(),
+    })?;
+    let sender = args.mail_from.as_deref().unwrap_or_default();
+    let sender = format!("<{}>\0", sender.trim_matches(['<', '>']));
+    put(Command::Mail(
+        Strings::parse(sender.as_bytes()).unwrap_or_default(),
+    ))?;
+    for field in header.fields() {
+        let (name, value) = field.raw().split_at(field.value_offset() - 1);
+        // MTAs fold with LF alone.
+        let value: Vec<u8> = value[1..]
+            .split(|b| *b == b'\r')
+            .flatten()
+            .copied()
+            .collect();
+        put(Command::Header {
+            name,
+            value: &value,
+        })?;
+    }
+    put(Command::EndOfHeader)?;
+    for chunk in body.chunks(65_535) {
+        put(Command::Body(chunk))?;
+    }
+    put(Command::EndOfMessage(b""))?;
+    Ok(packets)
+}
+
+fn macros<'a>(pairs: impl Iterator<Item = &'a str>) -> Result<Vec<u8>, Trouble> {
+    let mut bytes = Vec::new();
+    for pair in pairs {
+        let (name, value) = pair
+            .split_once('=')
+            .filter(|(name, value)| !name.is_empty() && !pair.contains('\0') && value.len() < 4096)
+            .ok_or_else(|| Trouble::usage(format!("--macro: {pair:?} is not NAME=VALUE")))?;
+        bytes.extend(name.as_bytes());
+        bytes.push(0);
+        bytes.extend(value.as_bytes());
+        bytes.push(0);
+    }
+    Ok(bytes)
+}
+
+/// Sends the packets, and reads the answers to the end of the message.
+async fn play(filter: Filter, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>, Trouble> {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    let milter = tokio::spawn(async move {
+        serve(theirs, &filter, &Limits::default()).await;
+    });
+    let talk = talk(ours, packets).await;
+    let _ = milter.await;
+    talk.map_err(|error| {
+        Trouble::new(
+            Exit::TempFail,
+            format!("the milter gave no answer: {error}"),
+        )
+    })
+}
+
+async fn talk(stream: DuplexStream, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>, String> {
+    let (mut input, mut output) = tokio::io::split(stream);
+    // What Postfix offers, as far as it matters here.
+    let offer = Negotiation {
+        version: VERSION,
+        actions: Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | Actions::QUARANTINE,
+        steps: Steps::NO_HELO
+            | Steps::NO_RCPT
+            | Steps::NO_DATA
+            | Steps::NO_REPLY_CONNECT
+            | Steps::NO_REPLY_MAIL
+            | Steps::NO_REPLY_HEADER
+            | Steps::NO_REPLY_END_OF_HEADER
+            | Steps::SKIP
+            | Steps::LEADING_SPACE,
+        macros: Vec::new(),
+    };
+    let mut first = Vec::new();
+    Command::Negotiate(offer)
+        .encode(&mut first)
+        .map_err(|e| e.to_string())?;
+    let send = async {
+        output.write_all(&first).await?;
+        for packet in &packets {
+            output.write_all(packet).await?;
+        }
+        output.flush().await
+    };
+    let receive = async {
+        let mut frames = Frames::new(1 << 24);
+        let mut chunk = vec![0; 1 << 16];
+        let mut replies = Vec::new();
+        loop {
+            let length = input.read(&mut chunk).await.map_err(|e| e.to_string())?;
+            if length == 0 {
+                return Err("it closed".to_owned());
+            }
+            let mut bytes = &chunk[..length];
+            while let Some(frame) = frames.next(&mut bytes).map_err(|e| e.to_string())? {
+                let reply = Reply::parse(frame).map_err(|e| e.to_string())?;
+                let last = matches!(
+                    reply,
+                    Reply::Accept
+                        | Reply::Reject
+                        | Reply::TempFail
+                        | Reply::Discard
+                        | Reply::Text(_)
+                );
+                replies.push(reply);
+                if last {
+                    return Ok(replies);
+                }
+            }
+        }
+    };
+    let (_, replies) = tokio::join!(send, receive);
+    replies
+}
+
+/// What came of it.
+struct Told {
+    entry: Option<Entry>,
+    replies: Vec<Reply>,
+}
+
+impl Told {
+    fn modifications(&self) -> impl Iterator<Item = &Modification> {
+        self.replies.iter().filter_map(|reply| match reply {
+            Reply::Modify(modification) => Some(modification),
+            _ => None,
+        })
+    }
+
+    fn action(&self) -> String {
+        let held = |m: &Modification| matches!(m, Modification::Quarantine { .. });
+        match self.replies.last() {
+            Some(Reply::Accept) if self.modifications().any(held) => "quarantine".to_owned(),
+            Some(Reply::Accept) => "accept".to_owned(),
+            Some(Reply::TempFail) => "tempfail".to_owned(),
+            Some(Reply::Text(text)) if text.to_string().starts_with('4') => "tempfail".to_owned(),
+            _ => "reject".to_owned(),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.entry.as_ref()?.get(name)
+    }
+
+    fn why(&self) -> Vec<&str> {
+        self.value("why")
+            .map_or_else(Vec::new, |why| why.split("; ").collect())
+    }
+
+    /// The fields that are inserted, and those that are deleted.
+    fn changes(&self) -> (Vec<String>, Vec<String>) {
+        let (mut inserted, mut deleted) = (Vec::new(), Vec::new());
+        for modification in self.modifications() {
+            match modification {
+                Modification::InsertHeader { name, value, .. } => {
+                    let name = String::from_utf8_lossy(name);
+                    inserted.insert(0, format!("{name}:{}", String::from_utf8_lossy(value)));
+                }
+                Modification::ChangeHeader { index, name, .. } => {
+                    deleted.push(format!("{} {index}", String::from_utf8_lossy(name)));
+                }
+                _ => {}
+            }
+        }
+        (inserted, deleted)
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = self.value("event").unwrap_or("untouched").to_owned();
+        for name in [
+            "domain",
+            "selector",
+            "algorithm",
+            "dkim",
+            "reason",
+            "detail",
+        ] {
+            if let Some(value) = self.value(name) {
+                text.push_str(&format!(" {name}={}", escape(value)));
+            }
+        }
+        text.push_str(&format!(" action={}\n", self.action()));
+        for rule in self.why() {
+            text.push_str(&format!("  because {}\n", escape(rule)));
+        }
+        if let Some(Reply::Text(reply)) = self.replies.last() {
+            text.push_str(&format!(
+                "  the client is told {}\n",
+                escape(&reply.to_string())
+            ));
+        }
+        let (inserted, deleted) = self.changes();
+        for field in deleted {
+            text.push_str(&format!("delete {}\n", escape(&field)));
+        }
+        for field in inserted {
+            for (at, line) in field.split('\n').enumerate() {
+                let mark = if at == 0 { "insert " } else { "       " };
+                let line = escape(&line.replace('\t', " "));
+                text.push_str(&format!("{mark}{line}\n"));
+            }
+        }
+        text
+    }
+
+    fn to_json(&self) -> Value {
+        let (inserted, deleted) = self.changes();
+        let list = |name: &str| -> Vec<&str> {
+            self.value(name)
+                .map_or_else(Vec::new, |text| text.split(',').collect())
+        };
+        json!({
+            "event": self.value("event"),
+            "action": self.action(),
+            "dkim": self.value("dkim"),
+            "reason": self.value("reason"),
+            "detail": self.value("detail"),
+            "domains": list("domain"),
+            "selectors": list("selector"),
+            "why": self.why(),
+            "inserted": inserted,
+            "deleted": deleted,
+        })
+    }
+
+    fn exit(&self) -> Exit {
+        match self.action().as_str() {
+            "accept" => Exit::Done,
+            "tempfail" => Exit::TempFail,
+            _ => Exit::No,
+        }
+    }
+}
