@@ -1,10 +1,14 @@
-//! The milter protocol: packets are the same at every cut, what parses prints and parses again, and a
-//! conversation gives an answer where one is due and nowhere else.
+//! The milter protocol: packets are the same at every cut, what parses prints and parses again, a field is one
+//! field of a message and comes back as it was, and a conversation gives an answer where one is due and nowhere
+//! else.
 
 #![no_main]
 
+use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::milter::session::{Answer, Event, Options, Outcome, Session, Stage};
-use dkimkit::milter::wire::{Actions, Command, Frames, Modification, Reply, ReplyText, Steps};
+use dkimkit::milter::wire::{
+    Actions, Command, Frames, Modification, Reply, ReplyText, Steps, put_field_bytes,
+};
 use dkimkit_fuzz::{Steering, chunks, steered};
 use libfuzzer_sys::fuzz_target;
 
@@ -50,6 +54,9 @@ fn round_trip(packet: &[u8]) {
         let mut out = Vec::new();
         command.encode(&mut out).unwrap();
         assert_eq!(out, packet);
+        if let Command::Header { name, value } = command {
+            field(name, value);
+        }
     }
     // What cannot be said, such as a field that has another one in it, can still be read.
     if let Ok(reply) = Reply::parse(frame) {
@@ -63,6 +70,40 @@ fn round_trip(packet: &[u8]) {
         } else {
             assert!(out.is_empty());
         }
+    }
+}
+
+/// A field as a message has it is one field, and as we insert it, it is that one again.
+fn field(name: &[u8], value: &[u8]) {
+    let mut bytes = b"kept".to_vec();
+    let put = put_field_bytes(&mut bytes, name, value);
+    let bytes = bytes.strip_prefix(b"kept").unwrap();
+    if put.is_err() {
+        assert!(bytes.is_empty());
+        return;
+    }
+    let lines = bytes.strip_suffix(b"\r\n").unwrap();
+    assert!(bytes.starts_with(name) && bytes[name.len()] == b':');
+    let mut ends = (0..lines.len()).filter(|&at| lines[at] == b'\n');
+    assert!(ends.all(|at| lines[at - 1] == b'\r' && b" \t".contains(&lines[at + 1])));
+    if let Ok(header) = Header::parse(bytes, HeaderLimits::default()) {
+        assert_eq!((header.len(), header.field(0).raw()), (1, lines));
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let insert = Modification::insert_field(1, text);
+    assert_eq!(insert, Modification::insert_field(1, &text[..lines.len()]));
+    if Reply::Modify(insert.clone())
+        .encode(&mut Vec::new())
+        .is_ok()
+    {
+        let Modification::InsertHeader { name, value, .. } = insert else {
+            panic!("{insert:?}");
+        };
+        let mut again = Vec::new();
+        put_field_bytes(&mut again, &name, &value).unwrap();
+        assert_eq!(again, bytes);
     }
 }
 

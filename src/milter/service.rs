@@ -19,7 +19,7 @@ use crate::verify::Appetite;
 ///
 /// ```
 /// use std::ops::ControlFlow;
-/// use dkimkit::milter::service::Service;
+/// use dkimkit::milter::service::{End, Service};
 /// use dkimkit::milter::session::{Answer, Context, Options, Outcome};
 /// use dkimkit::milter::wire::{Actions, Modification, Strings};
 ///
@@ -41,9 +41,14 @@ use crate::verify::Appetite;
 ///     }
 ///
 ///     async fn end_of_message(&self, context: &Context, _: ()) -> Answer {
-///         let value = [b" ", context.login().unwrap_or_default()].concat();
-///         let field = Modification::InsertHeader { index: 0, name: b"X-Login".to_vec(), value };
+///         let login = String::from_utf8_lossy(context.login().unwrap_or_default());
+///         // Below what the MTA itself put on top, and above all that came.
+///         let field = Modification::insert_field(1, &format!("X-Login: {login}"));
 ///         Answer { modifications: vec![field], outcome: Outcome::Accept }
+///     }
+///
+///     fn ended(&self, context: &Context, _: (), end: End) {
+///         println!("{:?}: {end:?}", context.queue_id().unwrap_or_default().escape_ascii());
 ///     }
 /// }
 /// ```
@@ -95,7 +100,8 @@ pub trait Service: Send + Sync + 'static {
     }
 
     /// A field: the bytes before and behind its colon, folded with LF alone where the MTA does so, and
-    /// without a final line break.
+    /// without a final line break. [`put_field_bytes`](super::wire::put_field_bytes) makes it what the message
+    /// has, and a signature is about.
     fn header(
         &self,
         context: &Context,
@@ -213,7 +219,7 @@ pub enum Notice {
         /// Why.
         error: std::io::Error,
     },
-    /// A connection ended otherwise than by QUIT or between messages.
+    /// A connection ended otherwise than by QUIT or between messages. [`Context::mta`] says whose.
     #[error("the connection to the MTA ended: {error}")]
     Connection {
         /// Why.

@@ -68,14 +68,14 @@ fn leave_space_to_the_mta(one: &mut Modification) -> Result<(), FinishError> {
 /// Why a message was deferred in place of what was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FinishError {
-    /// A modification that [`Options::actions`] does not have.
+    /// A modification that [`Options::actions`](super::Options::actions) does not have.
     #[error("the actions {actions:?} were not negotiated")]
     NotNegotiated {
         /// What it needs.
         actions: Actions,
     },
     /// A field value that does not begin with a space, while the MTA puts one there:
-    /// [`Context::keeps_leading_space`].
+    /// [`Context::keeps_leading_space`](super::Context::keeps_leading_space).
     #[error("the MTA puts a space behind the colon of a field that shall have none")]
     NoSpace,
     /// A change of a field value to a single space, which such an MTA takes for a deletion.
