@@ -68,6 +68,7 @@ pub(super) async fn serve<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send>(
         }
         Err(text) => {
             connection.end(End::Panicked);
+            connection.answering = false;
             let what = "the connection";
             connection.notice(Notice::Failed { what, text });
         }
@@ -236,11 +237,12 @@ impl<S: Service, T> Connection<'_, S, T> {
         }
     }
 
-    fn broke_off(&self, error: ConnectionError) {
-        self.notice(match self.answering {
+    fn broke_off(&mut self, error: ConnectionError) {
+        let notice = match std::mem::take(&mut self.answering) {
             true => Notice::Unanswered { error },
             false => Notice::Connection { error },
-        });
+        };
+        self.notice(notice);
     }
 
     fn panicked(&self, step: Step, text: String) {
@@ -256,9 +258,8 @@ impl<S: Service, T> Connection<'_, S, T> {
 impl<S: Service, T> Drop for Connection<'_, S, T> {
     fn drop(&mut self) {
         self.end(End::Closing);
-        if std::mem::take(&mut self.answering) {
-            let error = ConnectionError::Closing;
-            self.notice(Notice::Unanswered { error });
+        if self.answering {
+            self.broke_off(ConnectionError::Closing);
         }
     }
 }

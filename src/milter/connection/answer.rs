@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use super::super::service::{ConnectionError, End, Notice, Service};
 use super::super::session::{Answer, Outcome, Step};
 use super::super::wire::Reply;
+use super::ask::{guarded, guarded_future};
+use super::{Connection, after, send};
 
 /// An MTA is not told more often that it goes on.
 const SHORTEST_PROGRESS: Duration = Duration::from_millis(10);
-use super::ask::{guarded, guarded_future};
-use super::{Connection, after};
 
 impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> {
     pub(super) async fn end_of_message(&mut self, rest: &[u8]) -> Result<(), ConnectionError> {
@@ -81,8 +81,9 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
                 Err(_) => {
                     // It has no data that could be wrong.
                     let _ = Reply::Progress.encode(&mut self.out);
-                    super::send(&mut self.stream, &self.out, self.limits.write).await?;
+                    let sent = send(&mut self.stream, &self.out, self.limits.write).await;
                     self.out.clear();
+                    sent?;
                 }
             }
         }
