@@ -1,7 +1,6 @@
 //! The end of a message, and its answer.
 
 use std::ops::ControlFlow;
-use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -63,20 +62,20 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
                 return Ok(deferred());
             }
         };
-        let mut future = pin!(guarded_future(future));
+        let mut future = Box::pin(guarded_future(future));
         let deadline = after(self.limits.answer);
         let progress = self.limits.progress.max(SHORTEST_PROGRESS);
-        loop {
+        let answer = loop {
             let until = deadline.min(after(progress));
-            match timeout_at(until, Pin::new(&mut future)).await {
-                Ok(Ok(answer)) => return Ok(answer),
+            match timeout_at(until, &mut future).await {
+                Ok(Ok(answer)) => break answer,
                 Ok(Err(text)) => {
                     self.panicked(Step::EndOfMessage, text);
-                    return Ok(deferred());
+                    break deferred();
                 }
                 Err(_) if Instant::now() >= deadline => {
                     self.notice(Notice::TooSlow);
-                    return Ok(deferred());
+                    break deferred();
                 }
                 Err(_) => {
                     // It has no data that could be wrong.
@@ -86,6 +85,11 @@ impl<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send> Connection<'_, S, T> 
                     sent?;
                 }
             }
+        };
+        // Where it was too slow, what it had is thrown away, and that may panic too.
+        if let Err(text) = guarded(move || drop(future)) {
+            self.panicked(Step::EndOfMessage, text);
         }
+        Ok(answer)
     }
 }

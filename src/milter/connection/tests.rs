@@ -60,25 +60,30 @@ struct Wordy {
 }
 
 impl Service for Wordy {
-    type Message = ();
+    /// Whether it is never answered.
+    type Message = bool;
 
     fn options(&self) -> Options {
         Options::default()
     }
 
-    fn mail(&self, _: &Context, sender: Strings<'_>) -> ControlFlow<Outcome, ()> {
+    fn mail(&self, _: &Context, sender: Strings<'_>) -> ControlFlow<Outcome, bool> {
         let words = ReplyText::new(550, 7, 1, &"x".repeat(900)).unwrap();
         match sender.first() {
             b"<no>" => ControlFlow::Break(Outcome::Refuse(words)),
-            _ => ControlFlow::Continue(()),
+            sender => ControlFlow::Continue(sender == b"<never>"),
         }
     }
 
-    async fn end_of_message(&self, _: &Context, _: ()) -> Answer {
+    async fn end_of_message(&self, _: &Context, never: bool) -> Answer {
+        if never {
+            let _explosive = Explosive;
+            std::future::pending::<()>().await;
+        }
         Outcome::Accept.into()
     }
 
-    fn ended(&self, _: &Context, _: (), end: End) {
+    fn ended(&self, _: &Context, _: bool, end: End) {
         self.ends.lock().unwrap().push(end);
     }
 
@@ -89,6 +94,15 @@ impl Service for Wordy {
             .unwrap()
             .push(format!("{mta}: {notice}"));
         panic!("whatever is told");
+    }
+}
+
+/// Panics when it is dropped.
+struct Explosive;
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        panic!("when dropped");
     }
 }
 
@@ -123,7 +137,10 @@ fn serve_script(rows: &[Vec<Command<'_>>], service: &Wordy, panics: bool) -> Vec
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().build().unwrap();
     let (_close, closing) = watch::channel(false);
-    let limits = Limits::default();
+    let limits = Limits {
+        answer: Duration::from_millis(20),
+        ..Limits::default()
+    };
     let mta = "192.0.2.9:4".to_owned();
     runtime.block_on(serve(stream, mta, service, &limits, closing));
     Arc::into_inner(writes).unwrap().into_inner().unwrap()
@@ -182,4 +199,21 @@ fn a_panic_of_what_serves_a_connection_is_told() {
         *notices,
         ["192.0.2.9:4: the connection failed: in the stream"]
     );
+}
+
+#[test]
+fn an_answer_that_is_given_up_may_panic() {
+    let service = Wordy::default();
+    let end = || Command::EndOfMessage(b"");
+    let rows = [
+        vec![offer(Steps::NONE), mail(b"<never>\0"), end()],
+        vec![mail(b"<a>\0"), end()],
+    ];
+    let writes = serve_script(&rows, &service, false);
+    assert!(writes.contains(&b"\0\0\0\x01t".to_vec()));
+    assert_eq!(writes.last().unwrap(), b"\0\0\0\x01a");
+    let notices = service.notices.lock().unwrap();
+    assert!(notices[0].contains("no answer to a message in time"));
+    assert!(notices[1].ends_with("deferred: when dropped"));
+    assert_eq!(notices.len(), 2);
 }
