@@ -85,3 +85,149 @@ pub enum FinishError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{mail, offer, session};
+    use super::super::{Event, Options};
+    use super::*;
+    use crate::milter::wire::{Command, Steps};
+
+    #[test]
+    fn blanks_behind_the_colon_are_the_same_with_every_mta() {
+        let field = |value: &'static [u8]| Modification::AddHeader {
+            name: b"X".to_vec(),
+            value: value.to_vec(),
+        };
+        for (steps, value, shown, written) in [
+            (
+                Steps::LEADING_SPACE,
+                &b"  a"[..],
+                &b"  a"[..],
+                &b"hX\0 a\0"[..],
+            ),
+            (Steps::LEADING_SPACE, b"a", b"a", b"hX\0 a\0"),
+            (Steps::NONE, b" a", b"  a", b"hX\0a\0"),
+            (Steps::NONE, b"a\n b", b" a\n b", b"hX\0a\0"),
+            (Steps::NONE, b"\ta", b"\ta", b"hX\0a\0"),
+            (Steps::NONE, b"\n a", b"\n a", b"hX\0a\0"),
+            (Steps::NONE, b"", b"", b"hX\0a\0"),
+        ] {
+            let mut session = session(steps);
+            session.take(mail()).unwrap();
+            let name = b"X";
+            let event = session.take(Command::Header { name, value }).unwrap();
+            assert_eq!(event, Event::Header(name, shown.into()));
+            session.take(Command::EndOfMessage(b"")).unwrap();
+            let mut out = Vec::new();
+            let answer = Answer {
+                modifications: vec![field(b" a")],
+                outcome: Outcome::Accept,
+            };
+            session.finish(answer, &mut out).unwrap();
+            let accept = &b"\0\0\0\x01a"[..];
+            assert_eq!(out[4..], [written, accept].concat());
+        }
+    }
+
+    #[test]
+    fn a_field_that_the_mta_would_write_otherwise_defers_the_message() {
+        let (index, name) = (1, || b"X".to_vec());
+        let add = |value: Vec<u8>| Modification::AddHeader {
+            name: name(),
+            value,
+        };
+        let insert = |value: Vec<u8>| Modification::InsertHeader {
+            index,
+            name: name(),
+            value,
+        };
+        let change = |value: Vec<u8>| Modification::ChangeHeader {
+            index,
+            name: name(),
+            value,
+        };
+        let finish = |steps, one: Modification| {
+            let actions = Actions::ADD_HEADERS | Actions::CHANGE_HEADERS;
+            let mut session = Session::new(Options {
+                actions,
+                ..Options::default()
+            });
+            session.take(offer(6, steps)).unwrap();
+            session.take(mail()).unwrap();
+            session.take(Command::EndOfMessage(b"")).unwrap();
+            let mut out = Vec::new();
+            let (modifications, outcome) = (vec![one], Outcome::Accept);
+            session
+                .finish(
+                    Answer {
+                        modifications,
+                        outcome,
+                    },
+                    &mut out,
+                )
+                .map(|()| out[4..].to_vec())
+        };
+        let accepted = |packet: &[u8]| Ok([packet, &b"\0\0\0\x01a"[..]].concat());
+        for value in [&b"a"[..], b"\ta", b"\n a", b"\xe9"] {
+            for one in [
+                add(value.into()),
+                insert(value.into()),
+                change(value.into()),
+            ] {
+                assert_eq!(finish(Steps::NONE, one.clone()), Err(FinishError::NoSpace));
+                assert!(finish(Steps::LEADING_SPACE, one).is_ok());
+            }
+        }
+        for one in [add(Vec::new()), insert(Vec::new())] {
+            assert_eq!(finish(Steps::NONE, one), Err(FinishError::NoSpace));
+        }
+        assert_eq!(
+            finish(Steps::NONE, change(Vec::new())),
+            accepted(b"m\0\0\0\x01X\0\0")
+        );
+        assert_eq!(
+            finish(Steps::NONE, change(b" ".into())),
+            Err(FinishError::OnlySpace)
+        );
+        assert_eq!(
+            finish(Steps::LEADING_SPACE, change(b" ".into())),
+            accepted(b"m\0\0\0\x01X\0 \0")
+        );
+        assert_eq!(
+            finish(Steps::NONE, change(b"  ".into())),
+            accepted(b"m\0\0\0\x01X\0 \0")
+        );
+        assert_eq!(finish(Steps::NONE, add(b" ".into())), accepted(b"hX\0\0"));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_said_defers_the_message() {
+        let actions = Actions::ADD_RECIPIENTS;
+        let address = b"<b@example.org>".to_vec();
+        let parameters = None;
+        let recipient = Modification::AddRecipient {
+            address,
+            parameters,
+        };
+        let field = |value: &[u8]| Modification::AddHeader {
+            name: b"X".to_vec(),
+            value: value.to_vec(),
+        };
+        for (last, error) in [
+            (recipient, FinishError::NotNegotiated { actions }),
+            (field(b" a\nb"), EncodeError::LineBreak.into()),
+        ] {
+            let mut session = session(Steps::NONE);
+            session.take(mail()).unwrap();
+            session.take(Command::EndOfMessage(b"")).unwrap();
+            let mut out = Vec::new();
+            let answer = Answer {
+                modifications: vec![field(b" ok"), last],
+                outcome: Outcome::Accept,
+            };
+            assert_eq!(session.finish(answer, &mut out), Err(error));
+            assert_eq!(out, b"\0\0\0\x01t");
+        }
+    }
+}
