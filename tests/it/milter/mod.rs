@@ -1,7 +1,9 @@
 //! A milter over real sockets, asked by an MTA of our own that also misbehaves.
 
+mod filter;
 mod limits;
 mod misbehaving;
 mod mta;
 mod orderly;
 mod service;
+mod world;
