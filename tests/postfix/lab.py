@@ -1,0 +1,182 @@
+"""The laboratory: two real Postfix instances with their milters, name server and sinks, in a network namespace.
+
+    place = lab.enter()          # the program runs again inside a namespace, and goes on from here
+    with lab.Lab(place, "dkimkit") as mail:
+        mail.submission("anna").send(…)
+
+Nothing survives the program: what it has started lives in a process namespace that ends with it.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import layout
+import milter
+import postfix
+from background import Background
+from client import Client
+from layout import ADDRESSES, PASSWORDS
+from nameserver import Dns
+from sink import Sink
+from verifiers import Verifiers
+from wire import Probe, Spy
+
+PROGRAMS = ("postfix", "postqueue", "sendmail", "saslpasswd2", "ip", "unshare")
+# Real root needs no mapping; others need a range of users of their own, as Postfix is several users.
+UNSHARES = (["unshare", "-n"], ["unshare", "-n", "--map-root-user", "--map-auto"])
+PROCESSES = ["--pid", "--fork", "--kill-child"]
+INSIDE = "POSTFIX_INSIDE"
+
+
+def enter(limit=None):
+    """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    # A shell starts what it puts into the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    place = os.environ.pop(INSIDE, None)
+    if place:
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        for address in ADDRESSES.values():
+            # Postfix wants to see its own address on an interface.
+            subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+        return Path(place)
+    place = Path(tempfile.mkdtemp(prefix="postfix-"))
+    child = None
+    try:
+        # Postfix works as a user of its own, and must get through to its directories.
+        place.chmod(0o755)
+        unshare = find_unshare()
+        environment = {**os.environ, INSIDE: str(place), "PYTHONDONTWRITEBYTECODE": "1"}
+        child = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment, preexec_fn=die_with_parent)
+        sys.exit(child.wait(timeout=limit))
+    except subprocess.TimeoutExpired:
+        sys.exit(f"not done after {limit} s")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if child:
+            child.kill()
+            child.wait()
+        remove(place)
+
+
+def find_unshare():
+    """How to make a namespace with several users; the program ends here where that is not possible."""
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if missing:
+        skip(f"no {', '.join(missing)}: run tests/postfix/install")
+    with tempfile.TemporaryDirectory() as trial:
+        probe = f"ip link set lo up && install -d -o postfix -g postdrop {trial}/probe"
+        for unshare in UNSHARES:
+            if subprocess.run([*unshare, *PROCESSES, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
+                # What another root made may be out of reach for the one outside.
+                subprocess.run([*unshare, "rm", "-rf", f"{trial}/probe"], capture_output=True, check=False)
+                return [*unshare, *PROCESSES]
+    return skip("Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid")
+
+
+def skip(problem):
+    print(f"SKIPPED: {problem}", flush=True)
+    sys.exit(1 if os.environ.get("CI") == "true" else 0)
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def remove(place):
+    """Removes the directory; the last of the killed processes may still write for a moment."""
+    for _ in range(30):
+        shutil.rmtree(place, ignore_errors=True)
+        if not place.exists():
+            return
+        time.sleep(0.1)
+
+
+class Lab:
+    """All servers, from start to end."""
+
+    def __init__(self, place, kind, dkimkit):
+        self.place = place
+        self.kind = milter.KINDS[kind]
+        self.dkimkit = dkimkit
+        self.background = Background()
+        self.dns = Dns(ADDRESSES["dns"])
+        self.sinks = {name: Sink(ADDRESSES[name], extensions=extensions) for name, extensions in layout.SINKS.items()}
+        self.verifiers = Verifiers(place, dkimkit, self.dns)
+        self.number = 0
+        self.full = False
+
+    @property
+    def ours(self):
+        return self.kind is milter.Dkimkit
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        """Nothing has to be stopped: all of it ends with the namespace."""
+
+    def start(self):
+        for server in (self.dns, *self.sinks.values()):
+            self.background.run(server.start())
+        self.keys = layout.make_keys(self.place / "keys", self.dkimkit, self.dns)
+        self.start_milters()
+        self.start_postfix()
+
+    def start_milters(self):
+        self.milters, self.spies = {}, {}
+        for name, tables in layout.milters(self.keys).items():
+            one = self.kind(self.place, name, layout.milter_address(self.place, name), ADDRESSES["dns"], tables=tables)
+            one.start()
+            self.milters[name] = one
+            self.spies[name] = Spy(ADDRESSES["spy"], layout.SPY_PORTS[name], to=one.address)
+            self.background.run(self.spies[name].start())
+        self.probe = Probe(ADDRESSES["spy"], layout.PROBE_PORT)
+        self.background.run(self.probe.start())
+
+    def start_postfix(self):
+        layout.write_sasl(self.place)
+        self.submit = postfix.Postfix(self.place, "submit", *layout.submit(self.place, self.milters))
+        self.mx = postfix.Postfix(self.place, "mx", *layout.mx(self.place, self.milters))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(postfix.Postfix.start, (self.submit, self.mx)))
+
+    def print_logs(self):
+        for log in sorted(self.place.glob("*/log")):
+            print(f"== {log.parent.name} ==\n{log.read_text(errors='replace')}")
+
+    def fresh(self, what="m", domain="sink.test"):
+        """A recipient that nobody has written to yet."""
+        self.number += 1
+        return f"{what}-{self.number}@{domain}"
+
+    def submission(self, user=None):
+        """A client at port 587, logged in."""
+        client = Client(ADDRESSES["submit"], 587, source=ADDRESSES["outsider"])
+        if user:
+            reply = client.login(user, PASSWORDS[user])
+            if reply[:3] != "235":
+                raise SystemExit(f"no login for {user}: {reply}")
+        return client
+
+    def relay(self, port=25, source="insider"):
+        """A client of the sending Postfix, within its network or without."""
+        return Client(ADDRESSES["submit"], port, source=ADDRESSES[source])
+
+    def incoming(self, port=25):
+        """A client of the receiving Postfix, from somewhere."""
+        return Client(ADDRESSES["mx"], port, source=ADDRESSES["outsider"])
+
+    def troubles(self):
+        return [f"{one.name}: {line}" for one in (self.submit, self.mx) for line in one.troubles()]

@@ -1,0 +1,142 @@
+"""Mail that leaves: what is signed, and what is not."""
+
+from messages import plain
+
+DOMAINS_OF = "d="
+
+
+def run(lab, report):
+    report.group("outbound")
+    logged_in(lab, report)
+    not_ours(lab, report)
+    handed_in(lab, report)
+    authors(lab, report)
+    through_both(lab, report)
+    lab.verifiers.settle()
+
+
+def tags(field, name):
+    """The values of a tag in a DKIM-Signature field."""
+    text = field.decode("utf-8", "replace").partition(":")[2]
+    words = ("".join(part.split()) for part in text.split(";"))
+    return [word[len(name) + 1 :] for word in words if word.startswith(f"{name}=")]
+
+
+def signers(mail):
+    """The (d=, s=) of each signature."""
+    found = mail.fields("DKIM-Signature")
+    return sorted((tags(field, "d")[0].lower(), tags(field, "s")[0]) for field in found)
+
+
+def both(domain="example.com", lab=None):
+    selectors = ["ed", "rsa"] if lab is None or lab.ours else ["rsa"]
+    return [(domain, selector) for selector in selectors]
+
+
+def send(lab, report, what, client, message, recipient, sender="anna@example.com"):
+    """Sends it, and returns what leaves; None where something went wrong, which is then reported."""
+    with client:
+        reply = client.send(sender, [recipient], message)
+    mail = lab.sinks["sink"].wait(recipient) if reply[0] == "2" else None
+    if mail is None:
+        report.add(what, f"it did not arrive: {reply}")
+    return mail
+
+
+def logged_in(lab, report):
+    recipient = lab.fresh("login")
+    message = plain(recipient)
+    mail = send(lab, report, "submission", lab.submission("anna"), message, recipient)
+    if not mail:
+        return
+    report.same("with RSA and Ed25519", signers(mail), both(lab=lab))
+    report.true("the message is as it was", mail.raw.endswith(message), "something has changed")
+    lab.verifiers.expect(report, "submission", mail.raw, "pass", len(signers(mail)))
+    lab.verifiers.expect(report, "another subject", mail.raw.replace(b"Subject: hello", b"Subject: hallo"), "fail")
+    lab.verifiers.expect(report, "another body", mail.raw.replace(b"Hello.", b"Hullo."), "fail")
+
+    # A login may use what [sender_login] lists.
+    for user, author, want in (
+        ("carl", "carl@example.com", both(lab=lab)),
+        ("carl", "anna@example.com", []),
+        ("anna", "anyone@example.org", [("example.org", "rsa")]),
+        ("anna", "carl@example.com", []),
+        ("uwe", "anna@example.com", []),
+    ):
+        if not lab.ours and not want:
+            continue
+        recipient = lab.fresh("logins")
+        mail = send(lab, report, "submission", lab.submission(user), plain(recipient, author), recipient)
+        if mail:
+            report.same(f"{user} as {author}", signers(mail), want)
+            lab.verifiers.expect(report, f"{user} as {author}", mail.raw, "pass" if want else "none", len(want))
+
+
+def not_ours(lab, report):
+    """Who has not logged in, and comes from outside, is not signed for."""
+    with lab.submission() as smtp:
+        reply = smtp.send("anna@example.com", ["bob@sink.test"], b"")
+    report.true("port 587 wants a login", reply.startswith("5"), reply)
+    with lab.relay(source="outsider") as smtp:
+        reply = smtp.send("anna@example.com", ["bob@sink.test"], b"")
+    report.true("no relaying for strangers", reply.startswith("554"), reply)
+
+    recipient = lab.fresh("stranger", "open.test")
+    mail = send(lab, report, "from outside", lab.relay(source="outsider"), plain(recipient), recipient)
+    if mail:
+        report.same("from outside, in our name", signers(mail), [])
+    recipient = lab.fresh("insider")
+    mail = send(lab, report, "from our network", lab.relay(), plain(recipient), recipient)
+    if mail:
+        report.same("from our network", signers(mail), both(lab=lab))
+        lab.verifiers.expect(report, "from our network", mail.raw, "pass", len(signers(mail)))
+    recipient = lab.fresh("foreign")
+    mail = send(lab, report, "a foreign author", lab.submission("anna"), plain(recipient, "anna@elsewhere.test"), recipient)
+    if mail:
+        report.same("a foreign author", signers(mail), [])
+
+
+def handed_in(lab, report):
+    """By sendmail(1), which the milter sees as mail from the host itself."""
+    recipient = lab.fresh("sendmail")
+    done = lab.submit.sendmail(plain(recipient), "-f", "anna@example.com", recipient)
+    mail = lab.sinks["sink"].wait(recipient) if done.returncode == 0 else None
+    report.true("sendmail(1)", mail, f"exit {done.returncode}: {done.stderr.decode(errors='replace')}")
+    if mail:
+        report.same("by sendmail(1)", signers(mail), both(lab=lab))
+        lab.verifiers.expect(report, "by sendmail(1)", mail.raw, "pass", len(signers(mail)))
+
+
+def authors(lab, report):
+    """Who the author is decides about d=."""
+    for what, author, want in (
+        ("below the domain", "anna@deep.er.example.com", both(lab=lab)),
+        ("a name and comments", '"Anna (x) <y@z>" (one) <anna@example.com> (two)', both(lab=lab)),
+        ("capitals", "Anna@EXAMPLE.Com", both(lab=lab)),
+        ("two of one domain", "anna@example.com, carl@example.com", both(lab=lab)),
+        ("only alike", "anna@notexample.com", []),
+    ):
+        recipient = lab.fresh("author")
+        mail = send(lab, report, what, lab.relay(), plain(recipient, author), recipient)
+        if mail:
+            report.same(what, signers(mail), want)
+            lab.verifiers.expect(report, what, mail.raw, "pass" if want else "none", len(want))
+    # Sender is not what DMARC looks at.
+    recipient = lab.fresh("author")
+    mail = send(lab, report, "Sender", lab.relay(), plain(recipient, "eve@elsewhere.test", more=(b"Sender: anna@example.com",)), recipient)
+    if mail:
+        report.same("Sender alone", signers(mail), [])
+
+
+def through_both(lab, report):
+    """From our user through our own receiving Postfix to the inbox."""
+    recipient = lab.fresh("through", "mx.test")
+    with lab.submission("anna") as smtp:
+        reply = smtp.send("anna@example.com", [recipient], plain(recipient))
+    mail = lab.sinks["inbox"].wait(recipient)
+    report.true("through both", mail, reply)
+    if mail:
+        results = mail.fields("Authentication-Results")
+        text = b" ".join(results).decode()
+        report.true("the receiver says pass", len(results) == 1 and "dkim=pass" in text and "dkim=fail" not in text, text or "no field")
+        lab.verifiers.expect(report, "through both", mail.raw, "pass", len(signers(mail)))
