@@ -161,9 +161,9 @@ class Lab:
         self.number += 1
         return f"{what}-{self.number}@{domain}"
 
-    def submission(self, user=None):
+    def submission(self, user=None, port=587):
         """A client at port 587, logged in."""
-        client = Client(ADDRESSES["submit"], 587, source=ADDRESSES["outsider"])
+        client = Client(ADDRESSES["submit"], port, source=ADDRESSES["outsider"])
         if user:
             reply = client.login(user, PASSWORDS[user])
             if reply[:3] != "235":

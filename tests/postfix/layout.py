@@ -21,11 +21,13 @@ ADDRESSES = {
     "dns": "127.25.0.53",
     "outsider": "127.25.0.99",
 }
-# The servers that keep what Postfix sends: the world, what is behind the receiving Postfix, and one of seven bits.
+# The servers that keep what Postfix sends: the world, what is behind the receiving Postfix,
+# one of seven bits, and a content filter.
 SINKS = {
     "sink": ("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "SIZE 200000000"),
     "inbox": ("8BITMIME", "SMTPUTF8", "PIPELINING", "CHUNKING", "SIZE 200000000"),
     "seven": ("PIPELINING", "SIZE 200000000"),
+    "filter": ("8BITMIME", "SMTPUTF8", "PIPELINING", "SIZE 200000000"),
 }
 PASSWORDS = {"anna": "a-secret", "carl": "c-secret", "uwe": "u-secret"}
 AUTHSERV_ID = "mx.test"
@@ -90,6 +92,9 @@ def spied(name):
     return f"inet:{ADDRESSES['spy']}:{SPY_PORTS[name]}"
 
 
+SUBMISSION = {"smtpd_sasl_auth_enable": "yes", "smtpd_relay_restrictions": "permit_sasl_authenticated,reject", "milter_macro_daemon_name": "ORIGINATING"}
+
+
 def submit(_place, running):
     """Settings and services of the Postfix that takes in our users' mail and sends it."""
     settings = {
@@ -105,15 +110,14 @@ def submit(_place, running):
     }
     services = [
         service(25),
-        service(587, smtpd_sasl_auth_enable="yes", smtpd_relay_restrictions="permit_sasl_authenticated,reject", milter_macro_daemon_name="ORIGINATING"),
+        service(587, **SUBMISSION),
         # Without the spy, for what kills milters.
         service(2500, smtpd_milters=running["signer"].for_postfix),
-        # To the probe, with everything that Postfix can leave to a milter.
-        service(2509, smtpd_milters=f"inet:{ADDRESSES['spy']}:{PROBE_PORT}"),
         # What a filter takes in and hands back.
-        service(2510, content_filter=f"smtp:[{ADDRESSES['filter']}]:10025"),
+        service(2510, content_filter=f"smtp:[{ADDRESSES['filter']}]"),
         service(10026, receive_override_options="no_address_mappings"),
         *rewriting_services(),
+        *probed_services(),
         # No conversion and no cutting of lines.
         "smtp-asis unix - - n - - smtp -o disable_mime_output_conversion=yes -o smtp_line_length_limit=0",
         "smtp-generic unix - - n - - smtp -o smtp_generic_maps=regexp:{place}/conf/generic",
@@ -139,7 +143,7 @@ MAPS = {
     "generic": "/^anna@example\\.com$/ renamed@example.com\n",
     "header_checks": "/^X-Drop:/ IGNORE\n/^Subject: old$/ REPLACE Subject: new\n/^X-Mark:/ PREPEND X-Before: here\n",
     "smtp_checks": "/^Subject: old$/ REPLACE Subject: new\n",
-    "milter_checks": "/^DKIM-Signature: (.*)$/ REPLACE DKIM-Signature: x-changed=1; $1\n",
+    "milter_checks": "/^DKIM-Signature: (.*)$/ REPLACE DKIM-Signature: xchanged=1; $1\n",
 }
 
 
@@ -149,6 +153,22 @@ def rewriting_services():
         options = "".join(f" -o {key}={value}" for key, value in settings.items())
         lines += [f"cleanup-{port} unix n - n - 0 cleanup{options}", service(port, cleanup_service_name=f"cleanup-{port}", local_header_rewrite_clients="permit_mynetworks")]
     return lines
+
+
+def probed_services():
+    """Where a milter listens that only does what it is told."""
+    probe = {"smtpd_milters": f"inet:{ADDRESSES['spy']}:{PROBE_PORT}"}
+    return [
+        service(2509, **probe),
+        service(2531, **probe, cleanup_service_name="cleanup-no-mime"),
+        service(2532, **probe, smtpd_forbid_bare_newline="normalize", smtpd_forbid_bare_newline_exclusions=""),
+        service(2533, **probe, smtpd_forbid_bare_newline="reject", smtpd_forbid_bare_newline_exclusions=""),
+        service(2534, **probe, **SUBMISSION),
+        service(2535, **probe, cleanup_service_name="cleanup-2526"),
+        service(2536, **probe, cleanup_service_name="cleanup-stray"),
+        "cleanup-no-mime unix n - n - 0 cleanup -o disable_mime_input_processing=yes",
+        "cleanup-stray unix n - n - 0 cleanup -o cleanup_replace_stray_cr_lf=no",
+    ]
 
 
 def mx(_place, _running):
