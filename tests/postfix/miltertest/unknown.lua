@@ -1,0 +1,15 @@
+-- Commands in an unusual order: unknown SMTP commands, a second HELO, no body, no header, a client of no known family.
+dofile(COMMON)
+
+local conn = open(6, nil, nil)
+step(conn, SMFIP_NOCONNECT, "conninfo", "client.test", "unspec")
+step(conn, SMFIP_NOHELO, "helo", "one.test")
+step(conn, SMFIP_NOHELO, "helo", "two.test")
+step(conn, SMFIP_NOUNKNOWN, "unknown", "XYZZY")
+envelope(conn, "anna@example.com", "anna")
+field(conn, "From", "anna@example.com")
+check(accepted(finish(conn, nil)), "a message without a body was not accepted")
+check(changed(conn, MT_HDRINSERT, "DKIM-Signature"), "a message without a body was not signed")
+envelope(conn, "", nil, "QUEUE2")
+check(accepted(plain(conn, "anna@elsewhere.test")), "an empty sender was not accepted")
+mt.disconnect(conn)
