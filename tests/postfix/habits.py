@@ -236,7 +236,7 @@ def macros(lab, report):
 
 
 def limits(lab, report):
-    """A header field ends after some 60,000 bytes, whatever header_size_limit is."""
+    """A header field ends after 60,000 bytes, whatever header_size_limit is, with a milter or without."""
     long = b"X-Long: " + b"x" * 70000
     for port in (PORT, 2535):
         seen, mail = pass_through(lab, with_fields(long, b"X-After: a"), port=port)
@@ -244,6 +244,10 @@ def limits(lab, report):
         report.same(f"a long field at the milter, port {port}", (len(told[b"X-Long"]), told[b"X-After"]), (60000 - len(b"X-Long:"), b" a"))
         left = mail.fields("X-Long")[0]
         report.true(f"a long field as it leaves, port {port}", 60000 < len(left) < 61000 and left.count(b"\r\n") > 50, f"{len(left)} bytes")
+
+
+    _, mail = pass_through(lab, with_fields(long), port=2537)
+    report.same("a long field without a milter", len(mail.fields("X-Long")[0].replace(b"\r\n ", b"")), 60000)
 
 
 def settings(lab, report):

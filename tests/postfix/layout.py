@@ -134,7 +134,6 @@ CLEANUPS = {
     2524: {"milter_header_checks": "regexp:{place}/conf/milter_checks"},
     2525: {"always_add_missing_headers": "yes"},
     2526: {"header_size_limit": "1000000"},
-    2527: {"message_strip_characters": "\\0"},
 }
 MAPS = {
     "transport": "/@mx\\.test$/ smtp:[{mx}]\n/@seven\\.test$/ smtp:[{seven}]\n/@asis\\.test$/ smtp-asis:[{sink}]\n/@asis7\\.test$/ smtp-asis:[{seven}]\n"
@@ -166,6 +165,7 @@ def probed_services():
         service(2534, **probe, **SUBMISSION),
         service(2535, **probe, cleanup_service_name="cleanup-2526"),
         service(2536, **probe, cleanup_service_name="cleanup-stray"),
+        service(2537, smtpd_milters=""),
         "cleanup-no-mime unix n - n - 0 cleanup -o disable_mime_input_processing=yes",
         "cleanup-stray unix n - n - 0 cleanup -o cleanup_replace_stray_cr_lf=no",
     ]
@@ -185,8 +185,9 @@ def mx(_place, _running):
     services = [
         service(25, "mx"),
         service(2501, "mx", smtpd_milters=spied("judge")),
-        service(2502, "mx", cleanup_service_name="cleanup-large"),
-        "cleanup-large unix n - n - 0 cleanup -o header_size_limit=1000000",
+        # What comes in is not mended before the milter.
+        service(2502, "mx", cleanup_service_name="cleanup-asis"),
+        "cleanup-asis unix n - n - 0 cleanup -o disable_mime_input_processing=yes -o cleanup_replace_stray_cr_lf=no",
     ]
     return settings, services
 

@@ -202,7 +202,7 @@ class OpenDkim(Milter):
         self.child.send_signal(signal.SIGUSR1)
 
     @staticmethod
-    def wait_reloaded(seconds=1):
+    def wait_reloaded(seconds=0.1):
         """OpenDKIM does not say when it has done it."""
         time.sleep(seconds)
         return True

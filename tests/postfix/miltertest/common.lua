@@ -8,18 +8,20 @@ function check(holds, what)
     end
 end
 
+-- Whether the milter has accepted the message before its end: then an MTA tells it no more, and nothing is changed.
+local early = false
+
 function open(version, actions, steps)
+    early = false
     local conn = mt.connect(SOCKET, 20, 0.1)
     check(conn, "no connection")
     if version then
-        local problem = mt.negotiate(conn, version, actions, steps)
+        -- Its manual has the actions first; the program sends the second number as steps.
+        local problem = mt.negotiate(conn, version, steps, actions)
         check(problem == nil, "negotiation: " .. tostring(problem))
     end
     return conn
 end
-
--- Whether the milter has accepted the message before its end: then an MTA tells it no more, and nothing is changed.
-local early = false
 
 -- One step of the protocol, unless the milter has said that it wants to know nothing of it.
 function step(conn, unwanted, name, ...)
