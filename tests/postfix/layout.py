@@ -70,7 +70,7 @@ def milters(keys):
     verifying = {"authserv_id": AUTHSERV_ID, "remove_ids": ["also.mx.test"]}
     return {
         "signer": {
-            "": {"mode": ["sign"], "keys": keys, "log": "why"},
+            "": {"mode": ["sign"], "keys": keys, "log": "why", "reload_every": "0s"},
             "signing": {"trusted_networks": ["127.0.0.1", ADDRESSES["insider"]]},
             "sender_login": SENDER_LOGIN,
         },

@@ -117,14 +117,14 @@ class Dkimkit(Milter):
         """Waits until the log tells of one reload more; whether it came."""
         before = self.reloads
         end = time.monotonic() + seconds
-        while len(re.findall(r"reload", self.said())) <= before:
+        while len(re.findall("event=reloaded", self.said())) <= before:
             if time.monotonic() > end:
                 return False
             time.sleep(0.02)
         return True
 
     def reload(self):
-        self.reloads = len(re.findall(r"reload", self.said()))
+        self.reloads = len(re.findall("event=reloaded", self.said()))
         super().reload()
 
 
