@@ -12,6 +12,7 @@
 #[allow(dead_code)]
 #[path = "../common/messages.rs"]
 mod messages;
+#[allow(dead_code)]
 mod mta;
 mod packets;
 mod process;
@@ -216,7 +217,8 @@ impl Load {
                 let answered = mta.send(&self.packets[at]).await;
                 self.times.borrow_mut().push(began.elapsed());
                 let answered = answered.expect("the milter answers");
-                self.mail.look_at(at, &answered, number.is_multiple_of(SAMPLE));
+                self.mail
+                    .look_at(at, &answered, number.is_multiple_of(SAMPLE));
             }
             mta.quit().await.expect("the milter takes QUIT");
         }

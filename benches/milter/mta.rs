@@ -49,6 +49,8 @@ pub(crate) struct Mta {
     steps: Steps,
     /// What was not written yet, since nobody waits for an answer to it.
     pending: Vec<u8>,
+    /// How many answers came to what was sent last.
+    heard: usize,
 }
 
 /// As Postfix reads at once.
@@ -73,6 +75,7 @@ impl Mta {
             filled: 0,
             steps: Steps::NONE,
             pending: Vec::new(),
+            heard: 0,
         };
         mta.stream.write_all(&offer()).await?;
         match mta.reply().await? {
@@ -91,6 +94,11 @@ impl Mta {
         self.steps
     }
 
+    /// How many answers came to what was sent last: without one, a message was not begun.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard
+    }
+
     /// Sends packets until they end or are answered by more than that it goes on.
     pub(crate) async fn send(&mut self, packets: &Packets) -> io::Result<Answered> {
         let mut answered = Answered {
@@ -98,6 +106,7 @@ impl Mta {
             reply: Reply::Continue,
         };
         let mut skip = false;
+        self.heard = 0;
         for piece in &packets.pieces {
             if piece.body && skip {
                 continue;
@@ -140,6 +149,7 @@ impl Mta {
             let frame = self.frames.next(&mut input).map_err(io::Error::other)?;
             self.taken += before - input.len();
             if let Some(frame) = frame {
+                self.heard += 1;
                 return Reply::parse(frame).map_err(io::Error::other);
             }
             self.taken = 0;
