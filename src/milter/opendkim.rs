@@ -34,9 +34,13 @@ mod hosts;
 mod import;
 mod keytable;
 mod options;
+mod rules;
+mod scope;
+mod settings;
 mod signing;
 #[cfg(test)]
 mod tests;
+mod toml;
 
 pub use self::conf::{Conf, Setting};
 pub use self::dataset::{DataSet, Entry, Remark};
@@ -44,6 +48,8 @@ pub use self::hosts::HostSet;
 pub use self::import::{Imported, ImportedKey, Note, What};
 pub use self::keytable::KeySource;
 pub use self::options::{Fate, Kind, OPTIONS, OpenDkimOption, option};
+pub use self::rules::{Row, Rule};
+pub use self::settings::Item;
 pub use self::signing::{Signing, SigningRules, Undecided};
 
 /// Gives the bytes of a file.
@@ -55,6 +61,15 @@ pub trait ReadFile {
     /// # Errors
     /// What the file system says.
     fn read(&self, path: &str) -> std::io::Result<Vec<u8>>;
+
+    /// The names in the directory at `path`. It is asked for the domains that have a key, where a path of the
+    /// KeyTable has a `%`.
+    ///
+    /// # Errors
+    /// What the file system says; [`Unsupported`](std::io::ErrorKind::Unsupported) where nothing is listed.
+    fn list(&self, _path: &str) -> std::io::Result<Vec<String>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 impl<F: Fn(&str) -> std::io::Result<Vec<u8>>> ReadFile for F {

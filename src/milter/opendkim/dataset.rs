@@ -190,16 +190,21 @@ const METACHARACTERS: [char; 12] = ['[', ']', '(', ')', '{', '}', '^', '$', '?',
 
 /// A text in which `*` stands for any text; `None` matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern(Option<String>);
+pub(super) struct Pattern(Option<String>);
 
 impl Pattern {
-    fn new(key: &str, fold: bool) -> Pattern {
+    pub(super) fn new(key: &str, fold: bool) -> Pattern {
         let legible = !key.contains(METACHARACTERS);
         Pattern(legible.then(|| folded(key, fold)))
     }
 
+    /// Whether it is a pattern at all, and no regular expression.
+    pub(super) fn is_legible(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Whether `text`, folded as the pattern is, matches.
-    fn is_match(&self, text: &str) -> bool {
+    pub(super) fn is_match(&self, text: &str) -> bool {
         let pattern = self.0.as_ref();
         pattern.is_some_and(|pattern| pattern::is_match(pattern, text))
     }

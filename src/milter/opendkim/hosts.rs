@@ -85,6 +85,23 @@ impl HostSet {
         entries
     }
 
+    /// Whether its entries are patterns.
+    pub(super) fn has_patterns(&self) -> bool {
+        self.patterns.is_some()
+    }
+
+    /// The entries that are found by their text alone, addresses without brackets; and the others.
+    pub(super) fn listed(&self) -> (Vec<String>, Vec<&str>) {
+        let plain = |entry: &&str| never_found(entry).is_none() && !entry.contains('*');
+        let (said, unsaid): (Vec<&str>, Vec<&str>) = self.entries().into_iter().partition(plain);
+        (
+            said.iter()
+                .map(|entry| entry.replace(['[', ']'], ""))
+                .collect(),
+            unsaid,
+        )
+    }
+
     /// Whether a client of this address and host name (which may be empty) is in the set. A name that is
     /// refused does not keep the address from being found.
     pub fn contains(&self, ip: IpAddr, hostname: &str) -> bool {

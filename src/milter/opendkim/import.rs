@@ -1,10 +1,13 @@
 //! What is to be imported, and what is to be said of every line.
 
 use super::conf::{Conf, Setting, integer};
-use super::dataset::{DataSet, Remark};
+use super::dataset::Remark;
 use super::hosts::HostSet;
 use super::keytable::{KeyParts, KeySource};
 use super::options::{Fate, Kind};
+use super::rules::{Row, translate};
+use super::scope::REGULAR;
+use super::settings::{Item, settings};
 use super::signing::SigningRules;
 use super::{ConfError, Fault, ReadFile};
 use crate::name::{Domain, Selector};
@@ -12,10 +15,14 @@ use crate::name::{Domain, Selector};
 /// All that an OpenDKIM configuration comes to. Nothing is written: it is a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The keys that the tables name.
+    /// The keys that the tables name, those of `%` for every domain that has a file.
     pub keys: Vec<ImportedKey>,
-    /// Who signs with which.
+    /// Who signs with which, as OpenDKIM decides it.
     pub rules: SigningRules,
+    /// The same as rules of ours, in their order, and the rows that are none.
+    pub rows: Vec<Row>,
+    /// What else the configuration says, as settings of ours.
+    pub settings: Vec<Item>,
     /// Clients whose mail is signed (InternalHosts; where it is not set, 127.0.0.1 and ::1).
     pub internal: HostSet,
     /// Clients that may write our From addresses unsigned (ExternalIgnoreList).
@@ -26,15 +33,21 @@ pub struct Imported {
     pub notes: Vec<Note>,
 }
 
-/// A key that is to be imported.
+/// A key that is to be imported into the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedKey {
-    /// The domain; `None` where the key signs for the domain of whoever writes (`%`).
-    pub domain: Option<Domain>,
+    /// The domain.
+    pub domain: Domain,
     /// The selector.
     pub selector: Selector,
-    /// Where the private key is; a path may have a `%` where there is no domain.
+    /// Where the private key is.
     pub source: KeySource,
+    /// Whether a rule signs with it.
+    pub signs: bool,
+    /// The table that names it, or the configuration.
+    pub file: String,
+    /// The line, from 1 on.
+    pub line: usize,
 }
 
 /// What became of a line.
@@ -83,17 +96,39 @@ impl Imported {
             let set = conf.data_set(name, files)?;
             Ok(set.map(|set| HostSet::of(&set)))
         };
+        let rules = SigningRules::read(conf, files)?;
+        let translation = translate(&rules, conf.base(), files)?;
         let mut imported = Imported {
-            keys: Vec::new(),
-            rules: SigningRules::read(conf, files)?,
+            keys: translation.keys,
+            rules,
+            rows: translation.rows,
+            settings: Vec::new(),
             internal: hosts("InternalHosts")?.unwrap_or_else(|| HostSet::new(["127.0.0.1", "::1"])),
             external_ignore: hosts("ExternalIgnoreList")?.unwrap_or_default(),
             peers: hosts("PeerList")?.unwrap_or_default(),
             notes: conf.settings().iter().map(|s| note(conf, s)).collect(),
         };
         imported.note_hosts();
-        imported.read_keys();
+        imported.note_rows();
+        let (settings, notes) = settings(conf, &imported, files)?;
+        imported.settings = settings;
+        notes.into_iter().for_each(|note| imported.amend(note));
         Ok(imported)
+    }
+
+    /// Adds what is to be said of a line of the configuration; where nothing came of the line, in the place of
+    /// what is said of its option.
+    fn amend(&mut self, note: Note) {
+        let place = format!("{}:{}: {}", note.file, note.line, note.option);
+        let is_there = self.settings.iter().any(|item| item.why.contains(&place));
+        let same = |n: &Note| (n.option, &n.file, n.line) == (note.option, &note.file, note.line);
+        match self.notes.iter().rposition(same) {
+            Some(at) if is_there || self.notes[at].what == What::Cannot => {
+                self.notes.insert(at + 1, note)
+            }
+            Some(at) => self.notes[at] = note,
+            None => self.notes.push(note),
+        }
     }
 
     fn note_hosts(&mut self) {
@@ -125,63 +160,36 @@ impl Imported {
         });
     }
 
-    /// The keys of the tables, each once, with a note for every row that no message can use.
-    fn read_keys(&mut self) {
+    /// A note for every row that no message can use.
+    fn note_rows(&mut self) {
         let rules = self.rules.clone();
-        if let Some((domains, selector, key)) = rules.single() {
-            let Ok(selector) = Selector::new(selector) else {
-                let text = format!("{selector:?} is no selector");
-                return self.cannot("Selector", domains.source(), 0, text);
-            };
-            for entry in domains.entries() {
-                match Domain::new(&entry.key) {
-                    Ok(domain) => self.keys.push(ImportedKey {
-                        domain: Some(domain),
-                        selector: selector.clone(),
-                        source: KeySource::Path(key.to_owned()),
-                    }),
-                    Err(error) => {
-                        let text = format!("{:?} is not signed for: {error}", entry.key);
-                        self.cannot("Domain", domains.source(), entry.line, text);
-                    }
-                }
+        let keys = rules.tables().map(|(keys, _)| keys);
+        for (keys, entry) in keys
+            .iter()
+            .flat_map(|k| k.entries().iter().map(move |e| (k, e)))
+        {
+            let sample = |domain| if domain == "%" { "example.com" } else { domain };
+            let names = KeyParts::read(keys, entry).and_then(|p| p.names(sample(p.domain)));
+            if let Err(error) = names {
+                let text = error.to_string();
+                let place = format!("{}:{}: ", keys.source(), entry.line);
+                let text = text.strip_prefix(&place).unwrap_or(&text);
+                self.cannot("KeyTable", keys.source(), entry.line, text.to_owned());
             }
         }
-        let Some((keys, signing)) = rules.tables() else {
-            return;
+        let option = match rules.single() {
+            Some(_) => "Domain",
+            None => "SigningTable",
         };
-        for entry in keys.entries() {
-            match import_key(keys, entry) {
-                Ok(key) => self.keys.push(key),
-                Err(text) => self.cannot("KeyTable", keys.source(), entry.line, text),
+        for row in self.rows.clone() {
+            if let Row::Left { file, line, why } = row
+                // The data set has a remark on it.
+                && why != REGULAR
+            {
+                self.cannot(option, &file, line, why);
             }
         }
-        for entry in signing.entries().iter().filter(|e| e.value.is_none()) {
-            let text = "the entry names no key, with which OpenDKIM crashes: add one".to_owned();
-            self.cannot("SigningTable", signing.source(), entry.line, text);
-        }
     }
-}
-
-fn import_key(keys: &DataSet, entry: &super::Entry) -> Result<ImportedKey, String> {
-    let parts = KeyParts::read(keys, entry).map_err(|e| e.to_string())?;
-    if parts.domain == "%" {
-        let selector = Selector::new(parts.selector)
-            .map_err(|e| format!("{:?} is no selector: {e}", parts.selector))?;
-        return Ok(ImportedKey {
-            domain: None,
-            selector,
-            source: parts.source("%"),
-        });
-    }
-    let (domain, selector) = parts.names(parts.domain).map_err(|e| e.to_string())?;
-    let source = parts.source(parts.domain);
-    let domain = Some(domain);
-    Ok(ImportedKey {
-        domain,
-        selector,
-        source,
-    })
 }
 
 /// What is to be said of a line of the configuration.
@@ -312,14 +320,13 @@ mod tests {
         let sources: Vec<_> = imported
             .keys
             .iter()
-            .map(|k| format!("{:?} {:?}", k.domain, k.source))
+            .map(|k| format!("{} {} {:?} {}", k.domain, k.selector, k.source, k.signs))
             .collect();
         assert_eq!(
             sources,
             [
-                "Some(\"example.com\") Path(\"/a.pem\")",
-                "None Path(\"/keys/%.pem\")",
-                "Some(\"example.net\") Inline(..)",
+                "example.com s Path(\"/a.pem\") true",
+                "example.net v Inline(..) false",
             ]
         );
     }

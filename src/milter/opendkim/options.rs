@@ -96,6 +96,58 @@ mod tests {
         }
     }
 
+    /// What stands in backquotes is a key of `milter.toml`, perhaps with its value, or plainly something else.
+    #[test]
+    fn every_key_that_a_row_names_is_in_the_configuration() {
+        let mut keys = vec![
+            "signing.rule".to_owned(),
+            "verifying.actions.key-not-found".to_owned(),
+        ];
+        let mut table = String::new();
+        for line in include_str!("../setup/milter.toml").lines() {
+            let line = line.trim_start_matches('#');
+            if let Some(name) = line.strip_prefix('[') {
+                table = name
+                    .split(']')
+                    .next()
+                    .unwrap()
+                    .trim_start_matches('[')
+                    .to_owned();
+                keys.push(table.clone());
+            } else if let Some((key, _)) = line.split_once(" = ")
+                && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            {
+                let dot = if table.is_empty() { "" } else { "." };
+                keys.push(format!("{table}{dot}{key}"));
+            }
+        }
+        for word in ["none", "temperror", "policy", "fail"] {
+            keys.push(format!("verifying.actions.{word}"));
+        }
+        for o in OPTIONS {
+            let named = o.text.split('`').skip(1).step_by(2);
+            let named: Vec<&str> = named
+                .map(|text| text.split(" = ").next().unwrap())
+                .collect();
+            let is_key = |text: &&&str| keys.iter().any(|key| key == **text);
+            let honoured = matches!(o.fate, Fate::Supported | Fate::Renamed);
+            if honoured && !["BaseDirectory", "Include"].contains(&o.name) {
+                assert!(
+                    named.first().is_some_and(|text| is_key(&text)),
+                    "{}",
+                    o.name
+                );
+            }
+            let other = |text: &&&str| {
+                text.contains([':', '='])
+                    || ["explain", "canonicalize", "use-vc", "dkim=none"].contains(*text)
+            };
+            for text in named.iter().filter(|text| !other(text)) {
+                assert!(is_key(&text), "{}: {text}", o.name);
+            }
+        }
+    }
+
     #[test]
     fn every_option_is_found() {
         for o in OPTIONS {

@@ -3,6 +3,7 @@
 use super::conf::Conf;
 use super::dataset::{DataSet, Remark, below};
 use super::keytable::{KeyParts, KeySource};
+use super::rules::Single;
 use super::{ConfError, Fault, ReadFile};
 use crate::name::{Domain, NameError, Selector};
 
@@ -229,17 +230,27 @@ impl SigningRules {
         }
     }
 
-    /// The one key: its domains, selector and file.
-    pub(super) fn single(&self) -> Option<(&DataSet, &str, &str)> {
+    /// The one key.
+    pub(super) fn single(&self) -> Option<Single<'_>> {
         match &self.rules {
             Rules::Single {
                 domains,
                 selector,
                 key,
-                ..
-            } => Some((domains, selector, key)),
+                subdomains,
+            } => Some(Single {
+                domains,
+                selector,
+                key,
+                subdomains: *subdomains,
+            }),
             _ => None,
         }
+    }
+
+    /// Whether every match signs.
+    pub(super) fn multiple(&self) -> bool {
+        matches!(&self.rules, Rules::Tables { multiple: true, .. })
     }
 
     /// What is to be known of single lines of the tables.
@@ -330,7 +341,7 @@ impl Row<'_> {
 }
 
 /// Whether an identity lies within `domain`; `None` if it has no `@`.
-fn within(identity: &str, domain: &str) -> Option<bool> {
+pub(super) fn within(identity: &str, domain: &str) -> Option<bool> {
     let (_, host) = identity.split_once('@')?;
     let (host, domain) = (host.to_ascii_lowercase(), domain.to_ascii_lowercase());
     let below = host
