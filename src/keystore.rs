@@ -9,6 +9,7 @@
 //! ```
 
 mod files;
+mod import;
 mod states;
 
 use std::fs::{self, File, Permissions};
@@ -64,6 +65,15 @@ pub struct Placing<'a> {
     pub force: bool,
     /// Let this group read the private key.
     pub group: Option<&'a str>,
+}
+
+/// A key on its way into the store.
+#[derive(Clone, Copy)]
+struct NewKey<'a> {
+    domain: &'a Domain,
+    selector: &'a Selector,
+    key: &'a SigningKey,
+    record: &'a KeyRecord,
 }
 
 impl KeyStore {
@@ -128,6 +138,34 @@ impl KeyStore {
         placing: Placing<'_>,
         now: UnixTime,
     ) -> Result<Stored, StoreError> {
+        let key = NewKey {
+            domain,
+            selector,
+            key,
+            record,
+        };
+        self.put(&key, placing, now, |first| {
+            match placing.activate || first {
+                true => KeyState::Active,
+                false => KeyState::Pending,
+            }
+        })
+    }
+
+    /// Writes a key in the state that `state` says, which is told whether it is the first of its domain.
+    fn put(
+        &self,
+        new: &NewKey<'_>,
+        placing: Placing<'_>,
+        now: UnixTime,
+        state: impl FnOnce(bool) -> KeyState,
+    ) -> Result<Stored, StoreError> {
+        let NewKey {
+            domain,
+            selector,
+            key,
+            record,
+        } = *new;
         let name = KeyName::new(selector, domain)?;
         let group = placing.group.map(find_group).transpose()?;
         let dir = self.domain_dir(domain);
@@ -169,12 +207,7 @@ impl KeyStore {
                 .entry(name)
                 .or_insert_with(|| entry.line(since()));
         }
-        let first = entries.is_empty();
-        let state = if placing.activate || first {
-            KeyState::Active
-        } else {
-            KeyState::Pending
-        };
+        let state = state(entries.is_empty());
         let line = Line::new(state, now);
         states.lines.insert(selector.as_ascii().to_owned(), line);
 
@@ -582,6 +615,12 @@ pub enum StoreError {
     /// There is a key of that name.
     #[error("{} exists already", .path.display())]
     Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is another key of that name.
+    #[error("{} holds another key", .path.display())]
+    Taken {
         /// The file.
         path: PathBuf,
     },

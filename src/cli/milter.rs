@@ -3,6 +3,7 @@
 mod audit;
 mod daemon;
 mod identity;
+mod import;
 mod logs;
 mod rehearsal;
 mod sockets;
@@ -22,11 +23,12 @@ use super::speech::Trouble;
   dkimkit milter --config /etc/dkimkit/milter.toml
   dkimkit milter --config milter.toml --dry-run --auth-user anna --client 192.0.2.7 a.eml
   dkimkit milter --example > milter.toml
+  dkimkit milter --import-opendkim /etc/opendkim.conf --keys /etc/dkimkit/keys > milter.toml
 
 SIGHUP reads keys and configuration again; SIGTERM ends it when the messages in hand are answered.")]
 pub(super) struct Args {
     /// The configuration
-    #[arg(long, value_name = "FILE", required_unless_present = "example")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["example", "import_opendkim"])]
     config: Option<PathBuf>,
     /// Say whether the configuration, the keys and their published records can be used, and end
     #[arg(long, conflicts_with = "dry_run")]
@@ -34,7 +36,7 @@ pub(super) struct Args {
     /// With --check: do not ask DNS
     #[arg(long, requires = "check")]
     offline: bool,
-    /// Say what would be done with a message, and end
+    /// Say what would be done with a message, or what would be imported, and end
     #[arg(long)]
     dry_run: bool,
     /// With --dry-run: the message; standard input without it
@@ -49,6 +51,8 @@ pub(super) struct Args {
     #[arg(long, exclusive = true)]
     example: bool,
     #[command(flatten)]
+    import: import::Args,
+    #[command(flatten)]
     clock: ClockArgs,
 }
 
@@ -56,6 +60,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     if args.example {
         super::output::print(EXAMPLE)?;
         return Ok(Exit::Done);
+    }
+    if let Some(file) = &args.import.import_opendkim {
+        return import::run(file, &args.import.how(args.dry_run, args.clock.now()));
     }
     let Some(path) = &args.config else {
         return Err(Trouble::usage("--config FILE is missing"));

@@ -123,8 +123,11 @@ impl Imported {
         let is_there = self.settings.iter().any(|item| item.why.contains(&place));
         let same = |n: &Note| (n.option, &n.file, n.line) == (note.option, &note.file, note.line);
         match self.notes.iter().rposition(same) {
-            Some(at) if is_there || self.notes[at].what == What::Cannot => {
-                self.notes.insert(at + 1, note)
+            Some(at)
+                if note.what == What::Cannot
+                    && (is_there || self.notes[at].what == What::Cannot) =>
+            {
+                self.notes.insert(at + 1, note);
             }
             Some(at) => self.notes[at] = note,
             None => self.notes.push(note),

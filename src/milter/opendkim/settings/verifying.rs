@@ -41,7 +41,10 @@ impl Writer<'_> {
                 Some(bits @ 1024..=8192) => {
                     self.from(setting, table, "minimum_key_bits", bits.to_string())
                 }
-                _ => self.cannot(setting, "a number from 1024 (RFC 8301) to 8192 has to be"),
+                _ => self.cannot(
+                    setting,
+                    "a bound from 1024 bits (RFC 8301) to 8192 can be set",
+                ),
             }
         }
         if let Some(setting) = self.get("ClockDrift") {
