@@ -51,7 +51,7 @@ pub(super) struct Args {
     #[arg(long, exclusive = true)]
     example: bool,
     #[command(flatten)]
-    import: import::Args,
+    import: import::ImportArgs,
     #[command(flatten)]
     clock: ClockArgs,
 }

@@ -24,7 +24,7 @@ use crate::cli::{Exit, output};
 
 /// What is imported, and to where.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct ImportArgs {
     /// Print the configuration of OpenDKIM as one of ours, import its keys into the store, and end; the files
     /// stay as they are
     #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "check", "message"])]
@@ -46,7 +46,7 @@ pub(super) struct How<'a> {
     now: UnixTime,
 }
 
-impl Args {
+impl ImportArgs {
     pub(super) fn how(&self, dry_run: bool, now: UnixTime) -> How<'_> {
         How {
             store: self.store.store(),
