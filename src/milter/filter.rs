@@ -7,6 +7,7 @@
 mod signing;
 mod verifying;
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,8 +25,8 @@ use super::metrics::Metrics;
 use super::service::{End, Notice, Overflow, Service};
 use super::session::{Answer, Context, Options, Outcome};
 use super::wire::{Actions, MacroStage, Modification, ReplyText, Steps, Strings, put_field_bytes};
-use crate::authres::{AuthservId, is_forged};
-use crate::dns::system::{Resolver, ResolverError};
+use crate::authres::{self, AuthservId, is_forged};
+use crate::dns::system::{Resolver, ResolverError, system_servers};
 use crate::message::{Header, HeaderLimits, SplitError};
 use crate::time::UnixTime;
 use crate::verify::Appetite;
@@ -37,6 +38,7 @@ pub struct Live {
     keyring: Keyring,
     /// Our name, then the others whose fields are removed.
     ids: Vec<AuthservId>,
+    servers: Vec<SocketAddr>,
     lookups: Arc<Lookups>,
 }
 
@@ -66,20 +68,22 @@ impl Live {
             })?,
         };
         let ids = std::iter::once(id).chain(verifying.remove_ids.iter().cloned());
+        let servers = match verifying.nameservers.is_empty() {
+            true => system_servers()?,
+            false => verifying.nameservers.clone(),
+        };
         let same = before.filter(|live| {
             let old = &live.config.verifying;
             old.policy == verifying.policy
                 && old.dns_timeout == verifying.dns_timeout
-                && old.nameservers == verifying.nameservers
+                && live.servers == servers
         });
         let lookups = match same {
             // What is known stays known.
-            Some(live) if !verifying.nameservers.is_empty() => live.lookups.clone(),
-            _ => {
-                let resolver = match verifying.nameservers.as_slice() {
-                    [] => Resolver::system(verifying.dns_timeout)?,
-                    servers => Resolver::with_nameservers(servers.to_vec(), verifying.dns_timeout)?,
-                };
+            Some(live) => live.lookups.clone(),
+            None => {
+                let timeout = verifying.dns_timeout;
+                let resolver = Resolver::with_nameservers(servers.clone(), timeout)?;
                 Arc::new(Lookups::new(resolver, verifying.policy, metrics.clone()))
             }
         };
@@ -87,6 +91,7 @@ impl Live {
             ids: ids.collect(),
             config,
             keyring,
+            servers,
             lookups,
         })
     }
@@ -217,8 +222,8 @@ impl Filter {
                 modifications.push(Modification::Quarantine { reason });
                 Outcome::Accept
             }
-            Action::TempFail => refusal(451, &ending.result),
-            Action::Reject => refusal(550, &ending.result),
+            Action::TempFail => refusal(451, ending.code, &ending.result),
+            Action::Reject => refusal(550, ending.code, &ending.result),
         };
         Answer {
             modifications,
@@ -227,10 +232,10 @@ impl Filter {
     }
 }
 
-/// A refusal with the codes of RFC 7372.
-fn refusal(code: u16, result: &str) -> Outcome {
+/// A refusal, with an enhanced code (RFC 3463).
+fn refusal(code: u16, (subject, detail): (u16, u16), result: &str) -> Outcome {
     let text = format!("DKIM: {result}");
-    match (ReplyText::new(code, 7, 20, &text), code) {
+    match (ReplyText::new(code, subject, detail, &text), code) {
         (Ok(text), _) => Outcome::Refuse(text),
         (Err(_), 400..500) => Outcome::TempFail,
         (Err(_), _) => Outcome::Reject,
@@ -245,8 +250,13 @@ struct Ending {
     severity: Severity,
     values: Vec<(&'static str, String)>,
     action: Action,
+    /// What an enhanced code says of it, where it is refused.
+    code: (u16, u16),
     modifications: Vec<Modification>,
 }
+
+/// RFC 7372 §3.1: no passing signature.
+const NO_PASSING_SIGNATURE: (u16, u16) = (7, 20);
 
 /// A message between its calls.
 pub struct Mail {
@@ -262,7 +272,9 @@ pub struct Mail {
     octets: u64,
     work: Work,
     writers: Option<Writers>,
-    /// Deletions of fields that claim to be ours.
+    /// How many Authentication-Results fields came, and deletions of those that claim to be ours, from the
+    /// bottom up.
+    results: u32,
     deletions: Vec<Modification>,
     removed: usize,
 }
@@ -315,10 +327,6 @@ impl Mail {
                 return;
             }
         };
-        // What passes through a trusted network may bear our own earlier result.
-        if self.origin != Origin::Trusted {
-            self.find_forged(&header);
-        }
         let writers = Writers::of(&header, &self.live.config);
         self.work = if self.origin.is_ours() {
             self.begin_ours(header, &writers, now)
@@ -353,20 +361,31 @@ impl Mail {
         }
     }
 
-    /// Finds the Authentication-Results fields that claim to be ours, the last one first: deleting one does
-    /// not change the numbers of those before it.
-    fn find_forged(&mut self, header: &Header) {
-        let mut nth = 0;
-        let mut found = Vec::new();
-        for field in header.fields().filter(|f| f.is(crate::authres::FIELD_NAME)) {
-            nth += 1;
-            if self.live.ids.iter().any(|id| is_forged(id, field)) {
-                found.push(Modification::delete_header(field.name(), nth));
-            }
+    /// Looks at a field by itself, whatever becomes of the rest of the header: one of Authentication-Results
+    /// that claims to be ours is deleted. What passes through a trusted network may bear our earlier result.
+    fn look_for_forged(&mut self, name: &[u8], value: &[u8]) {
+        let bare = name.trim_ascii_end();
+        if !bare.eq_ignore_ascii_case(authres::FIELD_NAME.as_bytes()) {
+            return;
         }
-        found.reverse();
-        self.removed = found.len();
-        self.deletions = found;
+        self.results += 1;
+        if self.origin == Origin::Trusted {
+            return;
+        }
+        let mut bytes = Vec::new();
+        let read = put_field_bytes(&mut bytes, name, value).ok();
+        let header = read.and_then(|()| Header::parse(&bytes, self.limits()).ok());
+        // What nobody can read is not ours to vouch for.
+        let forged = header.is_none_or(|header| {
+            let field = header.field(0);
+            header.len() > 1 || self.live.ids.iter().any(|id| is_forged(id, field))
+        });
+        if forged {
+            let deletion = Modification::delete_header(bare, self.results);
+            // The last one first: deleting one does not change the numbers of those before it.
+            self.deletions.insert(0, deletion);
+            self.removed += 1;
+        }
     }
 }
 
@@ -425,6 +444,7 @@ impl Service for Filter {
             octets: 0,
             work: Work::Header,
             writers: None,
+            results: 0,
             deletions: Vec::new(),
             removed: 0,
             live,
@@ -441,6 +461,7 @@ impl Service for Filter {
                         severity: Severity::Info,
                         values: vec![("reason", reason.to_owned())],
                         action: Action::Accept,
+                        code: NO_PASSING_SIGNATURE,
                         modifications: Vec::new(),
                     },
                 );
@@ -458,6 +479,7 @@ impl Service for Filter {
     ) -> ControlFlow<Outcome> {
         let limits = mail.limits();
         mail.octets += (name.len() + value.len() + 3) as u64;
+        mail.look_for_forged(name, value);
         if mail.fault.is_some() {
             return ControlFlow::Continue(());
         }
@@ -517,9 +539,15 @@ impl Service for Filter {
         self.metrics.closed();
     }
 
-    /// Our own limits are lower, and say what becomes of such a message.
-    fn overflow(&self, _: &Context, _: &mut Mail, _: Overflow) -> ControlFlow<Outcome> {
-        ControlFlow::Continue(())
+    /// A header that is not told to its end may hide what should be removed from it.
+    fn overflow(&self, _: &Context, _: &mut Mail, what: Overflow) -> ControlFlow<Outcome> {
+        match what {
+            Overflow::Recipients { .. } => ControlFlow::Continue(()),
+            Overflow::HeaderOctets { .. } | Overflow::HeaderFields { .. } => {
+                let text = ReplyText::new(552, 3, 4, "DKIM: the header is too large");
+                ControlFlow::Break(text.map_or(Outcome::Reject, Outcome::Refuse))
+            }
+        }
     }
 
     fn ended(&self, context: &Context, mail: Mail, end: End) {

@@ -21,8 +21,9 @@ pub struct Keyring {
     domains: HashMap<String, DomainKeys>,
     /// The keys of rules, by path.
     files: HashMap<PathBuf, Loaded>,
-    /// What is wrong, or not well, in words that name the way out.
+    /// What is wrong, and what is not well, in words that name the way out.
     troubles: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// What the store has for a domain.
@@ -169,7 +170,7 @@ impl Keyring {
         // Before it is read: what changes meanwhile is seen the next time.
         let stamp = Stamp::of(path);
         if let Some(mode) = unsafe_mode(path) {
-            self.troubles.push(format!(
+            self.warnings.push(format!(
                 "{}: its mode {mode:04o} lets others in; mend it with: chmod 0640 {0}",
                 path.display()
             ));
@@ -189,9 +190,14 @@ impl Keyring {
         Loaded { key, stamp }
     }
 
-    /// What is wrong, or not well, each in words that name the way out.
+    /// What is wrong: keys that should sign and cannot. Each in words that name the way out.
     pub fn troubles(&self) -> &[String] {
         &self.troubles
+    }
+
+    /// What is not well: keys that sign, and that others can read or write.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Whether the store has keys for a domain, in whatever state.
@@ -298,6 +304,9 @@ pub(super) fn expanded(path: &str) -> Vec<PathBuf> {
 pub fn stamp(config_file: &Path, config: &Config) -> u64 {
     let mut hasher = DefaultHasher::new();
     Stamp::of(config_file).hash(&mut hasher);
+    if config.verifying.nameservers.is_empty() {
+        Stamp::of(Path::new("/etc/resolv.conf")).hash(&mut hasher);
+    }
     if config.sign {
         let dir = &config.keys;
         Stamp::of(dir).hash(&mut hasher);

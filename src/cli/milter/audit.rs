@@ -74,6 +74,9 @@ pub(super) fn run(path: &Path, offline: bool, as_json: bool) -> Result<Exit, Tro
     for trouble in keyring.troubles() {
         find(Weight::Error, "keys", trouble.clone());
     }
+    for warning in keyring.warnings() {
+        find(Weight::Warning, "keys", warning.clone());
+    }
     if let Some(identity) = &identity {
         let paths = keyring.paths().into_iter().chain([path]);
         for text in paths.filter_map(|path| identity.cannot_read(path)) {

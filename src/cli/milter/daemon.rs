@@ -68,6 +68,9 @@ fn tell_of(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
     for trouble in keyring.troubles() {
         journal.write(&Entry::new(Severity::Error, "key-trouble").with("detail", trouble));
     }
+    for warning in keyring.warnings() {
+        journal.write(&Entry::new(Severity::Warning, "key-trouble").with("detail", warning));
+    }
     if config.sign && config.signing.authenticated && config.sender_login.is_none() {
         let text =
             "there is no [sender_login]: every login may use every From address that has a key";

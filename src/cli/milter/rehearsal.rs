@@ -75,7 +75,7 @@ pub(super) fn run(
     let mut config = read_config(config)?;
     config.log = LogLevel::Why;
     let keyring = Keyring::load(&config, &Keyring::default());
-    for trouble in keyring.troubles() {
+    for trouble in keyring.troubles().iter().chain(keyring.warnings()) {
         warning(escape(trouble));
     }
     let bytes = read_message(message)?;

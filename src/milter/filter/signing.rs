@@ -19,6 +19,10 @@ use crate::signature::FIELD_NAME;
 use crate::time::UnixTime;
 use crate::verify::{Appetite, BodyVerifier, Verifier};
 
+/// RFC 3463 §3.4 and §3.8.
+const WRONGLY_CONFIGURED: (u16, u16) = (3, 5);
+const NOT_AUTHORIZED: (u16, u16) = (7, 1);
+
 /// A message that is being signed.
 pub(super) struct Signing {
     signer: Signer,
@@ -185,6 +189,7 @@ impl Filter {
                     severity: Severity::Info,
                     values,
                     action: Action::Accept,
+                    code: WRONGLY_CONFIGURED,
                     modifications,
                 }
             }
@@ -209,6 +214,10 @@ impl Mail {
             severity,
             values: vec![("reason", reason.to_owned())],
             action,
+            code: match reason {
+                "sender-mismatch" => NOT_AUTHORIZED,
+                _ => WRONGLY_CONFIGURED,
+            },
             modifications: std::mem::take(&mut self.deletions),
         }
     }

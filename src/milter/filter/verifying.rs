@@ -5,7 +5,7 @@ use super::super::journal::Severity;
 use super::super::lookups::Lookup;
 use super::super::session::Context;
 use super::super::wire::Modification;
-use super::{Ending, Filter, Live, Mail};
+use super::{Ending, Filter, Live, Mail, NO_PASSING_SIGNATURE};
 use crate::authres;
 use crate::dns::{Answer, Cause};
 use crate::message::{Header, SplitError};
@@ -114,6 +114,7 @@ impl Filter {
             severity: Severity::Info,
             values,
             action: action_for(&live.config, result, reason),
+            code: NO_PASSING_SIGNATURE,
             modifications,
         }
     }
@@ -124,7 +125,9 @@ impl Mail {
         let failure = Failure::Message(fault);
         let result = failure.result();
         let action = action_for(&self.live.config, result, Some(failure.reason()));
+        let mut modifications = std::mem::take(&mut self.deletions);
         let field = authres::unreadable(&self.live.ids[0], &failure);
+        modifications.push(Modification::insert_field(0, &field));
         Ending {
             event: "verified",
             result: result.as_str().to_owned(),
@@ -135,7 +138,8 @@ impl Mail {
                 ("detail", failure.to_string()),
             ],
             action,
-            modifications: vec![Modification::insert_field(0, &field)],
+            code: NO_PASSING_SIGNATURE,
+            modifications,
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use dkimkit::dns::Zone;
 use dkimkit::key::{KeyKind, SigningKey};
 use dkimkit::keystore::{KeyState, KeyStore, Placing};
+use dkimkit::message::HeaderLimits;
 use dkimkit::milter::config::Config;
 use dkimkit::milter::filter::Filter;
 use dkimkit::milter::journal::{Entry, Journal};
@@ -233,8 +234,15 @@ impl Done {
     }
 
     fn delete(&mut self, name: &str, index: u32) {
-        let limits = dkimkit::message::HeaderLimits::default();
-        let (header, _) = dkimkit::message::split(&self.message, limits).unwrap();
+        // Those of nobody: what is too large for us is not for an MTA.
+        let limits = HeaderLimits {
+            bytes: usize::MAX,
+            fields: usize::MAX,
+        };
+        let readable = String::from_utf8_lossy(&self.message)
+            .replace("no field:", "no-field:")
+            .into_bytes();
+        let (header, _) = dkimkit::message::split(&readable, limits).unwrap();
         let mut named = header.fields().filter(|field| field.is(name));
         let field = named.nth(index as usize - 1).unwrap();
         let at = field.raw().as_ptr() as usize - header.as_bytes().as_ptr() as usize;
