@@ -4,6 +4,7 @@ Each message is sent until it is accepted; a 4xx in between is what `milter_defa
 """
 
 import re
+import signal
 import threading
 import time
 
@@ -11,19 +12,22 @@ import layout
 from messages import plain
 from outbound import signers, tags
 
-SMOKE, FULL = 500, 5000
+# So many messages between two faults.
+STEP = 40
 WORKERS = 8
 # Without a spy between Postfix and the milter.
 PORT = 2500
 
 
 class Flow:
-    """Clients that send one message after the other, and keep what they were told."""
+    """Clients that send one message after the other until they are told to end, `count` at least, and keep what they heard."""
 
     def __init__(self, lab, what, count):
         self.lab = lab
         self.what = what
-        self.waiting = [lab.fresh(what) for _ in range(count)]
+        self.count = count
+        self.begun = 0
+        self.released = False
         self.accepted = {}
         self.refused = []
         self.deferrals = 0
@@ -36,20 +40,23 @@ class Flow:
         return self
 
     def __exit__(self, *_):
+        self.released = True
         for thread in self.threads:
             thread.join(timeout=120)
 
     def work(self):
         while True:
             with self.lock:
-                if not self.waiting:
+                if self.released and self.begun >= self.count:
                     return
-                recipient = self.waiting.pop()
+                self.begun += 1
+                recipient = self.lab.fresh(self.what)
             self.send(recipient)
 
     def send(self, recipient):
         """Until it is accepted or refused for good."""
-        for _ in range(400):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             started = time.time()
             try:
                 with self.lab.relay(PORT) as smtp:
@@ -67,47 +74,43 @@ class Flow:
             time.sleep(0.05)
         self.refused.append((recipient, "never accepted"))
 
-    def progress(self):
-        return len(self.accepted)
+    def wait_for_more(self, messages, seconds=30):
+        """Waits until so many more have been accepted; whether they were."""
+        goal, end = len(self.accepted) + messages, time.monotonic() + seconds
+        while len(self.accepted) < goal:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
 
 def run(lab, report):
-    count = FULL if lab.full else SMOKE
+    times = 20 if lab.full else 4
     signer = lab.milters["signer"]
     report.group("faults")
-    for what, disturb in (("stop", lambda: restart(signer, signer.stop)), ("kill -9", lambda: restart(signer, signer.kill)), ("reload", lambda: reload(signer))):
-        with Flow(lab, what.replace(" ", ""), count // 4) as flow:
-            times = disturbed(flow, disturb, count // 4)
-        report.true(f"{what}: it happened while mail was flowing", times >= 2, f"{times} times")
+    for what, disturb in (("stop", lambda: restart(signer, signer.stop)), ("kill", lambda: restart(signer, signer.kill)), ("reload", lambda: reload(signer))):
+        with Flow(lab, what, times * STEP) as flow:
+            went_on = [flow.wait_for_more(STEP) and disturb() for _ in range(times)] + [flow.wait_for_more(STEP)]
+        report.true(f"{what}: mail goes on", all(went_on), went_on)
         settle(lab, report, what, flow)
         if what != "reload":
             report.true(f"{what}: somebody was told to come back", flow.deferrals > 0, "no 4xx was seen")
-    rotated(lab, report, count // 4)
+    rotated(lab, report, times * STEP)
+    broken(lab, report)
     down(lab, report)
 
 
-def disturbed(flow, disturb, count):
-    """Does it again and again while less than most of the messages are through; how often."""
-    times = 0
-    while flow.progress() + len(flow.refused) < count * 0.9:
-        before = flow.progress()
-        disturb()
-        times += 1
-        end = time.monotonic() + 10
-        while flow.progress() < min(before + count // 8, count * 0.9) and time.monotonic() < end:
-            time.sleep(0.01)
-    return times
-
-
 def restart(signer, by):
-    by()
+    """Ends the milter and starts it again; whether it ended as it should."""
+    code = by()
     time.sleep(0.3)
     signer.start()
+    return code in (0, -signal.SIGKILL)
 
 
 def reload(signer):
     signer.reload()
-    signer.wait_reloaded()
+    return signer.wait_reloaded()
 
 
 def settle(lab, report, what, flow):
@@ -131,14 +134,14 @@ def rotated(lab, report, count):
         return
     signer = lab.milters["signer"]
     with Flow(lab, "rotated", count) as flow:
-        while flow.progress() < count // 4:
-            time.sleep(0.01)
+        flow.wait_for_more(STEP)
         layout.make_key(lab.keys, lab.dkimkit, lab.dns, "example.com", "rsa2")
         retired = lab.dkimkit.run("keys", "retire", "example.com", "rsa", "--keys", lab.keys)
         report.true("rotated: the old key is retired", retired.returncode == 0, retired.stderr.decode(errors="replace"))
         signer.reload()
         report.true("rotated: the milter says that it has reloaded", signer.wait_reloaded(), signer.said()[-500:])
         done = time.time()
+        flow.wait_for_more(STEP)
     settle(lab, report, "rotated", flow)
     selectors = {True: set(), False: set()}
     for recipient, started in flow.accepted.items():
@@ -147,6 +150,38 @@ def rotated(lab, report, count):
     report.true("rotated: the old key signed before", "rsa" in selectors[False], selectors)
     report.true("rotated: there was mail after it", selectors[True], "none was sent after the reload")
     report.true("rotated: the retired key signs no more", "rsa" not in selectors[True], selectors)
+
+
+def broken(lab, report):
+    """A new configuration that cannot be used: the old one stays, and the log says why."""
+    if not lab.ours:
+        return
+    signer = lab.milters["signer"]
+    times = 0
+    for what, text in (("an unknown key", "\nsingning = true\n"), ("no TOML", "[[["), ("nothing", None)):
+        path = signer.place / "milter.toml"
+        good = path.read_text()
+        path.write_text("" if text is None else good + text)
+        times += 1
+        signer.child.send_signal(signal.SIGHUP)
+        wait_for_words(signer, "event=reload-refused", times)
+        path.write_text(good)
+        recipient = lab.fresh("broken")
+        with lab.relay(PORT) as smtp:
+            reply = smtp.send("anna@example.com", [recipient], plain(recipient))
+        mail = lab.sinks["sink"].wait(recipient)
+        report.true(f"after {what}: signed as before", mail and signers(mail), reply)
+    signer.reload()
+    report.true("a good one is taken again", signer.wait_reloaded(), signer.said()[-500:])
+
+
+def wait_for_words(milter, words, times, seconds=10):
+    """Waits until the log has these words so many times."""
+    end = time.monotonic() + seconds
+    while milter.said().count(words) < times:
+        if time.monotonic() > end:
+            raise SystemExit(f"waited {seconds} s in vain for {words}:\n{milter.said()[-1000:]}")
+        time.sleep(0.02)
 
 
 def down(lab, report):

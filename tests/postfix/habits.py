@@ -140,7 +140,9 @@ def fields(lab, report):
     # Without this step of the negotiation, one blank is taken from each value, and a tab is not one.
     lab.probe.negotiation = struct.pack(">III", 6, ALL_ACTIONS, 0)
     seen, _ = pass_through(lab, with_fields(b"X-A:  two", b"X-B:\ttab", b"X-C:none", b"X-D: \tboth", b"X-E:\r\n fold"))
-    report.same("without leading blanks", [value for name, value in seen.headers() if name.startswith(b"X-")], [b" two", b"\ttab", b"none", b"\tboth", b"\n fold"])
+    report.same(
+        "without leading blanks", [value for name, value in seen.headers() if name.startswith(b"X-")], [b" two", b"\ttab", b"none", b"\tboth", b"\n fold"]
+    )
     lab.probe.negotiation = struct.pack(">III", 6, ALL_ACTIONS, LEADING_SPACE)
 
     seen, mail = pass_through(lab, with_fields(*DROPPED, b"Received: from a by b; Tue, 02 Jan 2024 09:00:00 +0000"))
@@ -222,6 +224,7 @@ def macros(lab, report):
         smtp.send("anna@example.com", [recipient], plain(recipient))
     lab.sinks["sink"].wait(recipient)
     told = lab.probe.last().macros()
+    report.true("a list for the end counts for chunks of the body", b"{client_addr}" in told["B"], told["B"])
     report.same("the login at MAIL, and later", [told[stage].get(b"{auth_authen}") for stage in "MLE"], [b"anna"] * 3)
     report.same("the daemon's name", [told[stage].get(b"{daemon_name}") for stage in "CME"], [b"ORIGINATING", b"ORIGINATING", b"submit.test"])
     lab.probe.negotiation = struct.pack(">III", 6, ALL_ACTIONS, LEADING_SPACE)
@@ -231,7 +234,7 @@ def macros(lab, report):
     lab.sinks["sink"].wait(recipient)
     seen = lab.spies["signer"].last(recipient.encode())
     report.same("sendmail(1) connects", seen.of(b"C"), [b"localhost\x004\0\x00127.0.0.1\0"])
-    report.same("sendmail(1) has no brackets", (seen.of(b"M"), seen.of(b"R")), ([b"anna@example.com\0"], [recipient.encode() + b"\0"]))
+    report.same("sendmail(1) has no brackets", seen.of(b"M"), [b"anna@example.com\0"])
     report.same("sendmail(1) has its queue id at MAIL", b"i" in seen.macros()["M"], True)
 
 
@@ -244,7 +247,6 @@ def limits(lab, report):
         report.same(f"a long field at the milter, port {port}", (len(told[b"X-Long"]), told[b"X-After"]), (60000 - len(b"X-Long:"), b" a"))
         left = mail.fields("X-Long")[0]
         report.true(f"a long field as it leaves, port {port}", 60000 < len(left) < 61000 and left.count(b"\r\n") > 50, f"{len(left)} bytes")
-
 
     _, mail = pass_through(lab, with_fields(long), port=2537)
     report.same("a long field without a milter", len(mail.fields("X-Long")[0].replace(b"\r\n ", b"")), 60000)

@@ -29,7 +29,7 @@ from sink import Sink
 from verifiers import Verifiers
 from wire import Probe, Spy
 
-PROGRAMS = ("postfix", "postqueue", "sendmail", "saslpasswd2", "ip", "unshare")
+PROGRAMS = ("postfix", "postqueue", "sendmail", "saslpasswd2", "opendkim", "miltertest", "perl", "ip", "unshare")
 # Real root needs no mapping; others need a range of users of their own, as Postfix is several users.
 UNSHARES = (["unshare", "-n"], ["unshare", "-n", "--map-root-user", "--map-auto"])
 PROCESSES = ["--pid", "--fork", "--kill-child"]
@@ -50,7 +50,7 @@ def enter(limit=None):
             subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
         return Path(place)
     place = Path(tempfile.mkdtemp(prefix="postfix-"))
-    child = None
+    child, unshare = None, None
     try:
         # Postfix works as a user of its own, and must get through to its directories.
         place.chmod(0o755)
@@ -66,7 +66,7 @@ def enter(limit=None):
         if child:
             child.kill()
             child.wait()
-        remove(place)
+        remove(place, unshare)
 
 
 def find_unshare():
@@ -75,11 +75,9 @@ def find_unshare():
     if missing:
         skip(f"no {', '.join(missing)}: run tests/postfix/install")
     with tempfile.TemporaryDirectory() as trial:
-        probe = f"ip link set lo up && install -d -o postfix -g postdrop {trial}/probe"
+        probe = f"ip link set lo up && install -d -o postfix -g postdrop {trial}/probe && rmdir {trial}/probe"
         for unshare in UNSHARES:
             if subprocess.run([*unshare, *PROCESSES, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
-                # What another root made may be out of reach for the one outside.
-                subprocess.run([*unshare, "rm", "-rf", f"{trial}/probe"], capture_output=True, check=False)
                 return [*unshare, *PROCESSES]
     return skip("Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid")
 
@@ -93,10 +91,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def remove(place):
-    """Removes the directory; the last of the killed processes may still write for a moment."""
+def remove(place, unshare):
+    """Removes the directory, as the root who made it; the last of the killed processes may still write for a moment."""
     for _ in range(30):
-        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run([*(unshare or []), "rm", "-rf", place], capture_output=True, check=False)
         if not place.exists():
             return
         time.sleep(0.1)
@@ -138,6 +136,8 @@ class Lab:
         self.milters, self.spies = {}, {}
         for name, tables in layout.milters(self.keys).items():
             one = self.kind(self.place, name, layout.milter_address(self.place, name), ADDRESSES["dns"], tables=tables)
+            if self.ours:
+                one.program = self.dkimkit.path
             one.start()
             self.milters[name] = one
             self.spies[name] = Spy(ADDRESSES["spy"], layout.SPY_PORTS[name], to=one.address)

@@ -150,7 +150,10 @@ def rewriting_services():
     lines = []
     for port, settings in CLEANUPS.items():
         options = "".join(f" -o {key}={value}" for key, value in settings.items())
-        lines += [f"cleanup-{port} unix n - n - 0 cleanup{options}", service(port, cleanup_service_name=f"cleanup-{port}", local_header_rewrite_clients="permit_mynetworks")]
+        lines += [
+            f"cleanup-{port} unix n - n - 0 cleanup{options}",
+            service(port, cleanup_service_name=f"cleanup-{port}", local_header_rewrite_clients="permit_mynetworks"),
+        ]
     return lines
 
 

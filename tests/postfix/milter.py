@@ -1,6 +1,6 @@
 """The milters of the laboratory: ours, and OpenDKIM, which shows that the laboratory itself works.
 
-    signer = Milter.named("dkimkit")(place, "signer", ("127.25.0.5", 8891), Sign(keys, …))
+    signer = KINDS["dkimkit"](place, "signer", ("127.25.0.7", 9101), "127.25.0.53", tables={"signing": {…}})
     signer.start(); signer.reload(); signer.kill(); signer.stop()
 """
 
@@ -17,6 +17,8 @@ class Milter:
     """What both have in common: a process that listens, and a log."""
 
     kind = None
+    # How long it may take to answer the messages in hand after SIGTERM.
+    patience = 40
 
     def __init__(self, place, name, address, dns, **settings):
         self.place = place / name
@@ -75,7 +77,7 @@ class Milter:
             return None
         self.child.send_signal(by)
         try:
-            code = self.child.wait(timeout=40)
+            code = self.child.wait(timeout=self.patience)
         except subprocess.TimeoutExpired:
             self.child.kill()
             code = self.child.wait()
@@ -160,6 +162,8 @@ class OpenDkim(Milter):
     """Debian's OpenDKIM with the same duties, as far as it can have them."""
 
     kind = "opendkim"
+    # It waits for idle connections, which Postfix keeps open.
+    patience = 2
     program = shutil.which("opendkim", path="/usr/sbin:/usr/bin")
 
     def argv(self):

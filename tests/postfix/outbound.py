@@ -1,8 +1,11 @@
 """Mail that leaves: what is signed, and what is not."""
 
+import struct
+
 from messages import plain
 
-DOMAINS_OF = "d="
+# The steps "DATA is not wanted" and "DATA is not answered".
+DATA_UNANSWERED = 0x200 | 0x10000
 
 
 def run(lab, report):
@@ -12,6 +15,10 @@ def run(lab, report):
     handed_in(lab, report)
     authors(lab, report)
     through_both(lab, report)
+    if lab.ours:
+        told(lab, report)
+        negotiated(lab, report)
+        refusals(lab, report)
     lab.verifiers.settle()
 
 
@@ -114,18 +121,73 @@ def authors(lab, report):
         ("a name and comments", '"Anna (x) <y@z>" (one) <anna@example.com> (two)', both(lab=lab)),
         ("capitals", "Anna@EXAMPLE.Com", both(lab=lab)),
         ("two of one domain", "anna@example.com, carl@example.com", both(lab=lab)),
+        ("two of two domains", "anna@example.com, anna@example.org", []),
+        ("one of them not ours", "anna@example.com, eve@elsewhere.test", []),
+        ("the other way round", "eve@elsewhere.test, anna@example.com", []),
         ("only alike", "anna@notexample.com", []),
+        ("only a name like ours", '"anna@example.com" <eve@elsewhere.test>', []),
+        ("none", "undisclosed:;", []),
     ):
+        if not lab.ours and what in ("two of two domains", "one of them not ours"):
+            continue
         recipient = lab.fresh("author")
         mail = send(lab, report, what, lab.relay(), plain(recipient, author), recipient)
         if mail:
             report.same(what, signers(mail), want)
             lab.verifiers.expect(report, what, mail.raw, "pass" if want else "none", len(want))
+    recipient = lab.fresh("author")
+    mail = send(lab, report, "two From fields", lab.relay(), plain(recipient, more=(b"From: eve@elsewhere.test",)), recipient)
+    if mail and lab.ours:
+        report.same("two From fields", signers(mail), [])
     # Sender is not what DMARC looks at.
     recipient = lab.fresh("author")
     mail = send(lab, report, "Sender", lab.relay(), plain(recipient, "eve@elsewhere.test", more=(b"Sender: anna@example.com",)), recipient)
     if mail:
         report.same("Sender alone", signers(mail), [])
+
+
+def told(lab, report):
+    """One line in the log for each message, with the queue id of Postfix, and why."""
+    recipient = lab.fresh("told")
+    with lab.relay() as smtp:
+        reply = smtp.send("anna@example.com", [recipient], plain(recipient))
+    queue_id = reply.split()[-1]
+    lines = [line for line in lab.milters["signer"].said().splitlines() if f"queue_id={queue_id}" in line]
+    report.true("one line for a message", len(lines) == 1 and "event=signed" in lines[0] and "why=" in lines[0], lines)
+
+
+def negotiated(lab, report):
+    """DATA is wanted, and answered: otherwise a TCP connection to a milter stands still for 40 ms with each message.
+
+    smtpd(8) hands the connection to cleanup(8) after DATA. If the last thing that it has written is not answered,
+    Nagle's algorithm keeps the first packet of cleanup(8) until the kernel acknowledges without a reply, which it delays.
+    """
+    for name, spy in lab.spies.items():
+        said = [data for connection in spy.connections for data in connection.of(b"O", from_mta=False)]
+        steps = {struct.unpack(">I", data[8:12])[0] for data in said}
+        report.true(f"the {name} lets DATA be told and answers it", not any(step & DATA_UNANSWERED for step in steps), [hex(step) for step in steps])
+
+
+def refusals(lab, report):
+    """What is not to leave unsigned: on_sender_mismatch and on_error."""
+    signer = lab.milters["signer"]
+    before = signer.settings["tables"]
+    rule = {"from": "example.com", "domain": "example.com", "selector": "gone", "key": str(lab.keys / "gone.pem")}
+    try:
+        signer.change(tables={**before, "signing": {**before["signing"], "on_sender_mismatch": "reject"}})
+        with lab.submission("carl") as smtp:
+            replies = [
+                smtp.send("carl@example.com", [lab.fresh("mismatch")], plain("bob@sink.test", author)) for author in ("anna@example.com", "carl@example.com")
+            ]
+        report.same("on_sender_mismatch = reject", [reply[0] for reply in replies], ["5", "2"])
+        signer.change(tables={**before, "signing": {**before["signing"], "rule": [rule]}})
+        with lab.relay() as smtp:
+            replies = [
+                smtp.send("anna@example.com", [lab.fresh("no-key")], plain("bob@sink.test", author)) for author in ("anna@example.com", "eve@elsewhere.test")
+            ]
+        report.same("on_error = tempfail, without the key of the rule", [reply[0] for reply in replies], ["4", "2"])
+    finally:
+        signer.change(tables=before)
 
 
 def through_both(lab, report):

@@ -1,7 +1,7 @@
 """A Postfix of its own: one directory with configuration, queue and log, from Debian's programs.
 
-    submit = Postfix(place, "submit", {"relayhost": "[127.25.0.3]"}, ["127.25.0.1:25 inet n - n - - smtpd"])
-    submit.start()
+submit = Postfix(place, "submit", {"relayhost": "[127.25.0.3]"}, ["127.25.0.1:25 inet n - n - - smtpd"])
+submit.start()
 """
 
 import json
@@ -11,8 +11,6 @@ import re
 import shutil
 import subprocess
 import time
-
-PROGRAMS = ("postfix", "postqueue", "postsuper", "postconf", "sendmail")
 
 # Nothing that needs a name server, waits without need, or is left to a default that a release may change.
 MAIN = {
@@ -133,12 +131,6 @@ class Postfix:
     def held(self, recipient):
         """The entries on hold for a recipient."""
         return [entry for entry in self.queue().values() if entry["queue_name"] == "hold" and addressed(entry, recipient)]
-
-    def flush(self):
-        self.run("postqueue", "-f")
-
-    def delete_all(self):
-        self.run("postsuper", "-d", "ALL")
 
     def wait_empty(self, seconds=30):
         """Waits until nothing is left in the queue but what is on hold; whether that came to be."""
