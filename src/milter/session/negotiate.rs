@@ -13,7 +13,7 @@ pub struct Options {
     /// What it does not want to be told, and what it does not want to answer, where the MTA offers that:
     /// `NO_…` and `NO_REPLY_…`.
     ///
-    /// MAIL is always told, since a message begins with it. Header fields, their end, and DATA are never
+    /// MAIL is always told, since a message begins with it. Header fields and their end are never
     /// answered where the MTA offers that; chunks of the body only if the MTA does not understand SKIP.
     /// What is decided where no answer is due is said at the next command that has one.
     pub steps: Steps,
@@ -82,12 +82,11 @@ impl Session {
     }
 }
 
-/// Fields, their end and DATA need no answer of ours; unknown commands need not be told; and the rest
+/// Fields and their end need no answer of ours; unknown commands need not be told; and the rest
 /// lets us see values as they are, and less of the body.
 const ALWAYS_WANTED: Steps = Steps(
     Steps::NO_REPLY_HEADER.0
         | Steps::NO_REPLY_END_OF_HEADER.0
-        | Steps::NO_REPLY_DATA.0
         | Steps::NO_REPLY_BODY.0
         | Steps::NO_UNKNOWN.0
         | Steps::SKIP.0

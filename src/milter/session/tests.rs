@@ -130,7 +130,6 @@ fn versions_flags_and_macros_are_negotiated_down() {
     let expected = Steps::NO_HELO
         | Steps::NO_REPLY_HEADER
         | Steps::NO_REPLY_END_OF_HEADER
-        | Steps::NO_REPLY_DATA
         | Steps::NO_UNKNOWN
         | Steps::SKIP
         | Steps::LEADING_SPACE;

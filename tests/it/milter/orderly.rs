@@ -29,7 +29,7 @@ fn whole_session<T: Read + Write>(mta: &mut Mta<T>, service: &Obedient) {
         assert_eq!(mta.ask(&[rcpt("<b@test>")]), Reply::Continue);
         let no = ReplyText::new(550, 1, 1, "100% no").unwrap();
         assert_eq!(mta.ask(&[rcpt("<no@test>")]), Reply::Text(no));
-        mta.send(&[Command::Data]);
+        assert_eq!(mta.ask(&[Command::Data]), Reply::Continue);
         let value = b" a\xe9\n\tb";
         let name = b"Subject";
         mta.send(&[Command::Header { name, value }, field("To", "")]);
