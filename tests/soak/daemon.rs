@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::process::Usage;
+
 /// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dkimkit");
@@ -18,11 +20,26 @@ pub(crate) struct Daemon {
     pub(crate) place: PathBuf,
     config: String,
     child: RefCell<Option<Child>>,
-    /// Whether it is going away or not there, and how often it was so before.
-    pub(crate) down: Cell<bool>,
-    pub(crate) ends: Cell<usize>,
-    /// How many of those ends were kills.
-    pub(crate) kills: Cell<usize>,
+    endings: Cell<Endings>,
+    files_at_start: Cell<usize>,
+}
+
+/// How often the milter was told to end.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Endings {
+    /// Whether it is going away, or not there.
+    down: bool,
+    /// By SIGTERM.
+    pub(crate) ends: usize,
+    /// By SIGKILL.
+    pub(crate) kills: usize,
+}
+
+impl Endings {
+    /// Whether it was away at some time since then.
+    pub(crate) fn came_after(self, before: Endings) -> bool {
+        self.down || before.down || (self.ends, self.kills) != (before.ends, before.kills)
+    }
 }
 
 impl Daemon {
@@ -31,10 +48,21 @@ impl Daemon {
             place: place.to_owned(),
             config,
             child: RefCell::default(),
-            down: Cell::new(true),
-            ends: Cell::new(0),
-            kills: Cell::new(0),
+            endings: Cell::new(Endings {
+                down: true,
+                ..Endings::default()
+            }),
+            files_at_start: Cell::default(),
         }
+    }
+
+    pub(crate) fn endings(&self) -> Endings {
+        self.endings.get()
+    }
+
+    /// How many files it had open before any session.
+    pub(crate) fn files_at_start(&self) -> usize {
+        self.files_at_start.get()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -69,8 +97,13 @@ impl Daemon {
             .stderr(log)
             .spawn()?;
         *self.child.borrow_mut() = Some(child);
-        self.wait_for_line(before, &["event=started"]).await?;
-        self.down.set(false);
+        self.wait_for_line(before, "event=started").await?;
+        let down = false;
+        self.files_at_start.set(Usage::of(self.pid()).files);
+        self.endings.set(Endings {
+            down,
+            ..self.endings()
+        });
         Ok(())
     }
 
@@ -78,7 +111,7 @@ impl Daemon {
     pub(crate) async fn reload(&self) -> io::Result<()> {
         let before = self.log_length();
         self.signal("HUP")?;
-        self.wait_for_line(before, &["event=reloaded"]).await
+        self.wait_for_line(before, "event=reloaded").await
     }
 
     /// Shows it a configuration that cannot be used, and then the right one again.
@@ -89,29 +122,33 @@ impl Daemon {
         )?;
         let before = self.log_length();
         self.signal("HUP")?;
-        self.wait_for_line(before, &["event=reload-refused"])
-            .await?;
+        self.wait_for_line(before, "event=reload-refused").await?;
         fs::write(self.config_file(), &self.config)
     }
 
     /// Ends it as a service manager does: the mail in hand is finished.
     pub(crate) async fn end(&self) -> io::Result<()> {
-        self.go_down();
+        self.count(1, 0);
         self.signal("TERM")?;
         self.wait_for_end().await
     }
 
     /// Kills it.
     pub(crate) async fn kill(&self) -> io::Result<()> {
-        self.go_down();
-        self.kills.set(self.kills.get() + 1);
+        self.count(0, 1);
         self.signal("KILL")?;
         self.wait_for_end().await
     }
 
-    fn go_down(&self) {
-        self.down.set(true);
-        self.ends.set(self.ends.get() + 1);
+    /// Nothing else is done between this and the signal, but a milter that was told to end takes sessions
+    /// for a moment.
+    fn count(&self, ends: usize, kills: usize) {
+        let before = self.endings();
+        self.endings.set(Endings {
+            down: true,
+            ends: before.ends + ends,
+            kills: before.kills + kills,
+        });
     }
 
     /// `kill` is part of every system; the child is ours, and not waited for yet.
@@ -153,16 +190,16 @@ impl Daemon {
         usize::try_from(length).unwrap_or(usize::MAX)
     }
 
-    /// Waits for a line of the log behind `before` that has one of these words.
-    async fn wait_for_line(&self, before: usize, words: &[&str]) -> io::Result<()> {
+    /// Waits for a line of the log behind `before` that has this word.
+    async fn wait_for_line(&self, before: usize, word: &str) -> io::Result<()> {
         let began = Instant::now();
         loop {
             let log = self.log_from(before);
-            if words.iter().any(|word| log.contains(word)) {
+            if log.contains(word) {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
-                return Err(io::Error::other(format!("no {words:?} in the log: {log}")));
+                return Err(io::Error::other(format!("no {word} in the log: {log}")));
             }
             sleep(Duration::from_millis(5)).await;
         }

@@ -47,7 +47,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{sleep, timeout};
 
 use self::check::Keys;
-use self::daemon::Daemon;
+use self::daemon::{Daemon, Endings};
 use self::mail::{Case, Mail};
 use self::mta::{Mta, Socket};
 use self::names::Names;
@@ -94,6 +94,14 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// What became of a message on its way.
+enum Delivery {
+    Answered,
+    /// The milter was killed, or ended before it began: it is sent again.
+    CutOff,
+    Lost,
+}
+
 /// What all sessions share.
 struct Soak {
     seed: u64,
@@ -105,6 +113,7 @@ struct Soak {
     theirs: Arc<SigningKey>,
     begun: Cell<usize>,
     answered: Cell<usize>,
+    lost: Cell<usize>,
     /// Messages that were sent again.
     again: Cell<usize>,
     /// By case and what came of it.
@@ -143,6 +152,7 @@ impl Soak {
             theirs,
             begun: Cell::default(),
             answered: Cell::default(),
+            lost: Cell::default(),
             again: Cell::default(),
             counts: RefCell::default(),
             passed: Cell::default(),
@@ -167,7 +177,7 @@ impl Soak {
             self.fail(&format!("the soak itself: {error}"));
         }
         let cut = self.again.get();
-        let kills = self.daemon.kills.get();
+        let kills = self.daemon.endings().kills;
         println!("{kills} kills cut off {cut} messages, which were sent again");
         for ((case, word), count) in self.counts.borrow().iter() {
             println!("{count:>8} {case}: {word}");
@@ -179,21 +189,25 @@ impl Soak {
     async fn sessions(self: Rc<Soak>) {
         let mut held = None;
         while let Some(mail) = held.take().or_else(|| self.next(None)) {
+            // A milter that ends or is killed after this ends the session.
+            let before = self.daemon.endings();
             let Some(mta) = self.open(mail.case == Case::Ours).await else {
                 return;
             };
-            held = self.session(mta, mail).await;
+            held = self.session(mta, before, mail).await;
         }
     }
 
     /// A session; returns the message that was cut off.
-    async fn session(&self, mut mta: Mta, first: Mail) -> Option<Mail> {
+    async fn session(&self, mut mta: Mta, before: Endings, first: Mail) -> Option<Mail> {
         let ours = first.case == Case::Ours;
         let mut left = 1 + first.number % 25;
         let mut mail = first;
         loop {
-            if !self.deliver(&mut mta, &mail).await {
-                return Some(mail);
+            match self.deliver(&mut mta, before, &mail).await {
+                Delivery::Answered => {}
+                Delivery::CutOff => return Some(mail),
+                Delivery::Lost => return None,
             }
             left -= 1;
             if left == 0 {
@@ -231,10 +245,10 @@ impl Soak {
         let socket = format!("unix:{}", self.daemon.socket().display());
         let socket = Socket::parse(&socket).expect("it is a path");
         for _ in 0..TRIES {
-            let (ends, down) = (self.daemon.ends.get(), self.daemon.down.get());
+            let before = self.daemon.endings();
             match Mta::open(&socket, &client).await {
                 Ok(mta) => return Some(mta),
-                Err(_) if down || self.daemon.down.get() || ends != self.daemon.ends.get() => {
+                Err(_) if self.daemon.endings().came_after(before) => {
                     sleep(AGAIN).await;
                 }
                 Err(error) => {
@@ -249,37 +263,37 @@ impl Soak {
         None
     }
 
-    /// Sends a message and looks at what came of it; false where it is to be sent again.
-    async fn deliver(&self, mta: &mut Mta, mail: &Mail) -> bool {
+    /// Sends a message and looks at what came of it.
+    async fn deliver(&self, mta: &mut Mta, before: Endings, mail: &Mail) -> Delivery {
         let began = Instant::now();
         let sure = self.keys.sure();
-        let (ends, kills) = (self.daemon.ends.get(), self.daemon.kills.get());
         let packets = packets::message(&mail.bytes, &mail.queue_id(), mta.steps());
-        let problem = match mta.send(&packets).await {
-            Ok(answered) => {
-                let word = self.check(mail, &answered, began, sure.as_deref());
-                word.map(|word| {
-                    let mut counts = self.counts.borrow_mut();
-                    *counts.entry((mail.case.name(), word)).or_default() += 1;
-                })
-            }
+        let answered = match mta.send(&packets).await {
+            Ok(answered) => answered,
             Err(error) => {
-                let killed = kills != self.daemon.kills.get();
+                let now = self.daemon.endings();
                 // At the end of the milter, what was begun is finished.
-                let ended = ends != self.daemon.ends.get() && mta.heard() == 0;
-                if killed || ended {
+                let ended = now.came_after(before) && mta.heard() == 0;
+                if ended || now.kills > before.kills {
                     self.again.set(self.again.get() + 1);
-                    return false;
+                    return Delivery::CutOff;
                 }
-                Err(format!("no answer: {error}, after {} answers", mta.heard()))
+                let problem = format!("no answer: {error}, after {} answers", mta.heard());
+                self.fail_of(mail, &problem);
+                self.lost.set(self.lost.get() + 1);
+                return Delivery::Lost;
             }
         };
         self.answered.set(self.answered.get() + 1);
-        match problem {
-            Ok(()) => self.passed.set(self.passed.get() + 1),
+        match self.check(mail, &answered, began, sure.as_deref()) {
+            Ok(word) => {
+                self.passed.set(self.passed.get() + 1);
+                let mut counts = self.counts.borrow_mut();
+                *counts.entry((mail.case.name(), word)).or_default() += 1;
+            }
             Err(problem) => self.fail_of(mail, &problem),
         }
-        true
+        Delivery::Answered
     }
 
     fn fail_of(&self, mail: &Mail, problem: &str) {

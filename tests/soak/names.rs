@@ -1,6 +1,6 @@
 //! A name server on 127.0.0.1, over UDP and TCP at one port, whose faults are those of the domain that it is
-//! asked for: every selector of `late.test` is late. So what a message must come to is known beforehand, and
-//! no cache hides a fault, since each message has a selector of its own.
+//! asked for: every selector of `late.test` is late. So what a message must come to is known beforehand,
+//! whatever caches hold; and they do not hold it for long.
 
 use std::cell::Cell;
 use std::io;
