@@ -12,6 +12,8 @@ use super::dataset::{DataSet, Remark};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HostSet {
     entries: HashSet<String>,
+    /// The lengths of the prefixes that networks among them have, the longest first: only they can be found.
+    prefixes: Vec<u32>,
     /// The set itself, where its entries are patterns.
     patterns: Option<DataSet>,
     remarks: Vec<Remark>,
@@ -28,8 +30,14 @@ impl HostSet {
     /// assert!(hosts.contains("203.0.113.1".parse().unwrap(), "mx.example.com"));
     /// ```
     pub fn new<'a>(entries: impl IntoIterator<Item = &'a str>) -> HostSet {
+        let entries: HashSet<String> = entries.into_iter().map(str::to_ascii_lowercase).collect();
+        let length = |entry: &String| entry.rsplit_once('/')?.1.parse().ok();
+        let mut prefixes: Vec<u32> = entries.iter().filter_map(length).collect();
+        prefixes.sort_unstable_by(|a, b| b.cmp(a));
+        prefixes.dedup();
         HostSet {
-            entries: entries.into_iter().map(str::to_ascii_lowercase).collect(),
+            entries,
+            prefixes,
             patterns: None,
             remarks: Vec::new(),
         }
@@ -41,6 +49,8 @@ impl HostSet {
         hosts.remarks = set.remarks().to_vec();
         if set.has_patterns() {
             hosts.patterns = Some(set.clone());
+            // A pattern may find any of them.
+            hosts.prefixes = (0..=128).rev().collect();
             hosts
                 .remarks
                 .extend(set.entries().first().map(|entry| Remark {
@@ -105,7 +115,7 @@ impl HostSet {
     /// Whether a client of this address and host name (which may be empty) is in the set. A name that is
     /// refused does not keep the address from being found.
     pub fn contains(&self, ip: IpAddr, hostname: &str) -> bool {
-        self.has_name(hostname) || self.has_address(ip)
+        !self.entries.is_empty() && (self.has_name(hostname) || self.has_address(ip))
     }
 
     fn has_name(&self, hostname: &str) -> bool {
@@ -127,11 +137,14 @@ impl HostSet {
             .or_else(|| self.verdict(&format!("[{alone}]")));
         let bits = if ip.is_ipv4() { 32 } else { 128 };
         let networks = || {
-            (0..=bits).rev().find_map(|prefix| {
-                let network = text_of(masked(ip, prefix));
-                self.verdict(&format!("{network}/{prefix}"))
-                    .or_else(|| self.verdict(&format!("[{network}]/{prefix}")))
-            })
+            let prefixes = self.prefixes.iter().copied();
+            prefixes
+                .filter(|prefix| *prefix <= bits)
+                .find_map(|prefix| {
+                    let network = text_of(masked(ip, prefix));
+                    self.verdict(&format!("{network}/{prefix}"))
+                        .or_else(|| self.verdict(&format!("[{network}]/{prefix}")))
+                })
         };
         alone.or_else(networks).unwrap_or(false)
     }
