@@ -298,10 +298,16 @@ impl KeyStore {
     pub fn domains(&self) -> Result<Vec<Domain>, StoreError> {
         let mut domains = Vec::new();
         for name in names_in(&self.dir)? {
-            if self.dir.join(&name).is_dir()
-                && let Ok(domain) = Domain::new(&name)
-            {
-                domains.push(domain);
+            let Ok(domain) = Domain::new(&name) else {
+                continue;
+            };
+            let path = self.dir.join(&name);
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => domains.push(domain),
+                Ok(_) => {}
+                // A link that leads nowhere.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(at(&path)(error)),
             }
         }
         Ok(domains)

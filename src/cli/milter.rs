@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// With --check: do not ask DNS
     #[arg(long, requires = "check")]
     offline: bool,
+    /// With --check, as root: for this user, as where a service manager starts the milter as one
+    #[arg(long = "as", value_name = "USER", requires = "check")]
+    as_user: Option<String>,
     /// Say what would be done with a message, or what would be imported, and end
     #[arg(long)]
     dry_run: bool,
@@ -68,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
         return Err(Trouble::usage("--config FILE is missing"));
     };
     if args.check {
-        return audit::run(path, args.offline, args.json);
+        return audit::run(path, args.as_user.as_deref(), args.offline, args.json);
     }
     if args.dry_run {
         let message = args.message.as_deref().unwrap_or(Path::new("-"));

@@ -60,7 +60,8 @@ impl Why {
 
     pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.wanted {
-            self.rules.push(text());
+            // Rules are told with a semicolon between them: no login and no name may add one.
+            self.rules.push(text().replace("; ", ", "));
         }
     }
 
@@ -75,7 +76,10 @@ pub(super) fn client(context: &Context) -> (Option<IpAddr>, String) {
         return (None, String::new());
     };
     let host = String::from_utf8_lossy(&client.host).into_owned();
-    let named = !host.starts_with('[') && host != "unknown";
+    // Sendmail tells a name that its address does not confirm, too, and says so in a macro.
+    let confirmed = context.macro_value("client_resolve");
+    let confirmed = confirmed.is_none_or(|word| word == b"OK");
+    let named = confirmed && !host.starts_with('[') && host != "unknown";
     let host = if named { host } else { String::new() };
     // An IPv4 address stays one, however it came.
     (client.ip.map(|ip| ip.to_canonical()), host)
@@ -100,7 +104,7 @@ pub(super) fn origin(config: &Config, context: &Context, why: &mut Why) -> Origi
             false => format!("{ip} ({host})"),
         }
     };
-    if ip.is_some_and(|ip| config.peers.contains(ip, &host)) {
+    if ip.is_some_and(|ip| config.peers.admits(ip, &host)) {
         why.note(|| format!("{} is in peers", shown()));
         return Origin::Peer;
     }
@@ -113,7 +117,7 @@ pub(super) fn origin(config: &Config, context: &Context, why: &mut Why) -> Origi
         Some(login) => why.note(|| format!("logged in as {login}, which does not count")),
         None => why.note(|| "not logged in".to_owned()),
     }
-    if ip.is_some_and(|ip| signing.trusted_networks.contains(ip, &host)) {
+    if ip.is_some_and(|ip| signing.trusted_networks.admits(ip, &host)) {
         why.note(|| format!("{} is in trusted_networks", shown()));
         return Origin::Trusted;
     }
@@ -208,24 +212,18 @@ pub(super) fn decide(
             "several-from"
         });
     }
-    let Some(author) = writers.author.as_ref().filter(|_| writers.readable) else {
-        why.note(|| {
-            format!(
-                "{} names no address that can be read in one way only",
-                writers.field
-            )
-        });
+    let readable = writers.readable && from.all_have_domains();
+    let Some(author) = writers.author.as_ref().filter(|_| readable) else {
+        let field = match writers.readable {
+            true => "From",
+            false => writers.field.as_str(),
+        };
+        why.note(|| format!("{field} names no address that can be read in one way only"));
         return Decision::Unsigned("author-unreadable");
     };
     let text = author.text();
     why.note(|| format!("{} is {text}", writers.field));
-    if let Some(login) = login.filter(|_| config.signing.authenticated)
-        && let Some(table) = &config.sender_login
-    {
-        if !from.all_have_domains() {
-            why.note(|| "From cannot be read, so that no login may use it".to_owned());
-            return Decision::Mismatch;
-        }
+    if let (Some(login), Some(table)) = (login, &config.sender_login) {
         if let Some(other) = writers.all.iter().find(|a| !table.allows(login, &a.text())) {
             why.note(|| format!("[sender_login] does not let {login} use {}", other.text()));
             return Decision::Mismatch;
@@ -253,6 +251,9 @@ fn by_store(
     let ascii = author.domain.as_ascii();
     let parents = ascii.match_indices('.').map(|(at, _)| &ascii[at + 1..]);
     let parents = parents.filter(|parent| config.signing.subdomains && parent.contains('.'));
+    if let Some(trouble) = keyring.unreadable() {
+        return Decision::Trouble(trouble.to_owned());
+    }
     for domain in std::iter::once(ascii).chain(parents) {
         let Ok(domain) = Domain::new(domain) else {
             continue;
@@ -323,7 +324,7 @@ fn by_rules(
         return Decision::Unsigned("no-rule");
     }
     let mut all: Vec<SigningIdentity> = Vec::new();
-    let mut refused = "key-not-active";
+    let mut refused = "no-key";
     for (number, rule) in rules {
         why.note(|| format!("rule {number} ({}) matches", rule.from));
         let domain = rule.domain.as_ref().unwrap_or(&author.domain);
@@ -359,21 +360,22 @@ fn by_rules(
     }
 }
 
-fn by_rule(
+/// Who signs by a rule: nobody where the rule leaves the domain to the author, and there is no key for it. A
+/// rule that names its domain means it, and what is not there is trouble.
+pub(super) fn by_rule(
     keyring: &Keyring,
     rule: &Rule,
     domain: &Domain,
     why: &mut Why,
 ) -> Result<Vec<SigningIdentity>, String> {
-    let Some(selector) = &rule.selector else {
-        if !keyring.knows(domain) {
-            return Err(format!(
-                "there is no key for {domain}; make one: dkimkit generate -d {domain}"
-            ));
+    let mut nobody = |text: String| match rule.domain {
+        Some(_) => Err(text),
+        None => {
+            why.note(|| text);
+            Ok(Vec::new())
         }
-        return active(keyring, domain, why);
     };
-    if let Some(path) = &rule.key {
+    if let (Some(path), Some(selector)) = (&rule.key, &rule.selector) {
         let path = path.replace('%', domain.as_ascii());
         return match keyring.file(path.as_ref()) {
             Some(Ok(key)) => {
@@ -381,7 +383,7 @@ fn by_rule(
                 Ok(vec![identity])
             }
             Some(Err(trouble)) => Err(trouble.clone()),
-            None => Err(format!(
+            None => nobody(format!(
                 "there was no key at {path} when keys were last loaded"
             )),
         };
@@ -389,12 +391,24 @@ fn by_rule(
     if let Some(trouble) = keyring.broken(domain) {
         return Err(trouble.to_owned());
     }
+    if !keyring.knows(domain) {
+        return nobody(format!(
+            "there is no key for {domain}: make one with dkimkit generate -d {domain}"
+        ));
+    }
+    let Some(selector) = &rule.selector else {
+        let identities = active(keyring, domain, &mut Why::default())?;
+        return match identities.is_empty() {
+            true => nobody(format!("no key of {domain} is active")),
+            false => Ok(identities),
+        };
+    };
     match keyring.stored(domain, selector) {
-        None => Err(format!("the store has no key {selector} of {domain}")),
-        Some(stored) if stored.state != KeyState::Active => {
-            why.note(|| format!("the key {selector} of {domain} is {}", stored.state));
-            Ok(Vec::new())
-        }
+        None => nobody(format!("the store has no key {selector} of {domain}")),
+        Some(stored) if stored.state != KeyState::Active => nobody(format!(
+            "the key {selector} of {domain} is {}, and the rule names no other",
+            stored.state
+        )),
         Some(stored) => Ok(vec![identity(domain, stored)?]),
     }
 }

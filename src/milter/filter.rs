@@ -16,8 +16,8 @@ use arc_swap::ArcSwap;
 
 use self::signing::Signing;
 use self::verifying::Verifying;
-use super::config::{Action, Config, LogLevel};
-use super::decide::{Decision, Origin, Why, Writers, client, decide, login, origin};
+use super::config::{Action, Config, LogLevel, Rule};
+use super::decide::{Decision, Origin, Why, Writers, by_rule, client, decide, login, origin};
 use super::journal::{Entry, Journal, Severity};
 use super::keyring::Keyring;
 use super::lookups::Lookups;
@@ -28,6 +28,8 @@ use super::wire::{Actions, MacroStage, Modification, ReplyText, Steps, Strings, 
 use crate::authres::{self, AuthservId, is_forged};
 use crate::dns::system::{Resolver, ResolverError, system_servers};
 use crate::message::{Header, HeaderLimits, SplitError};
+use crate::name::Domain;
+use crate::sign::SigningIdentity;
 use crate::time::UnixTime;
 use crate::verify::Appetite;
 
@@ -113,6 +115,19 @@ pub enum FilterError {
     },
 }
 
+/// Who signs by a rule for an author of this domain.
+///
+/// # Errors
+/// In words that name the way out: the rule names a key that is not there, cannot be read, or is not active.
+pub fn rule_identities(
+    keyring: &Keyring,
+    rule: &Rule,
+    author: &Domain,
+) -> Result<Vec<SigningIdentity>, String> {
+    let domain = rule.domain.as_ref().unwrap_or(author);
+    by_rule(keyring, rule, domain, &mut Why::default())
+}
+
 /// Signs and verifies.
 pub struct Filter {
     live: ArcSwap<Live>,
@@ -155,6 +170,19 @@ impl Filter {
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Puts other keys in place, with the configuration that is there.
+    pub fn replace_keys(&self, keyring: Keyring) {
+        let before = self.live();
+        self.metrics.loaded(&keyring, (self.clock)());
+        self.live.store(Arc::new(Live {
+            config: before.config.clone(),
+            ids: before.ids.clone(),
+            servers: before.servers.clone(),
+            lookups: before.lookups.clone(),
+            keyring,
+        }));
     }
 
     /// Puts another configuration and other keys in place for all messages that end from now on.
@@ -401,8 +429,15 @@ impl Service for Filter {
             true => Actions::QUARANTINE,
             false => Actions::NONE,
         };
-        let ours = config.signing.macros.iter();
-        let listed: String = ours.map(|(name, _)| format!(" {{{name}}}")).collect();
+        let ours = config
+            .signing
+            .macros
+            .iter()
+            .map(|(name, _)| match name.len() {
+                1 => format!(" {name}"),
+                _ => format!(" {{{name}}}"),
+            });
+        let listed: String = ours.collect();
         Options {
             actions: Actions::ADD_HEADERS | Actions::CHANGE_HEADERS | quarantine,
             // What is decided without an answer is said where one is due. DATA has one: without it, Postfix
@@ -410,7 +445,10 @@ impl Service for Filter {
             // first one wrote last is acknowledged late if no answer carries the acknowledgement.
             steps: Steps::NO_HELO | Steps::NO_RCPT | Steps::NO_REPLY_CONNECT | Steps::NO_REPLY_MAIL,
             macros: vec![
-                (MacroStage::Connect, format!("j {{daemon_name}}{listed}")),
+                (
+                    MacroStage::Connect,
+                    format!("j {{daemon_name}} {{client_resolve}}{listed}"),
+                ),
                 (
                     MacroStage::Mail,
                     format!("i {{auth_authen}} {{auth_type}}{listed}"),
@@ -506,6 +544,10 @@ impl Service for Filter {
 
     fn body(&self, _: &Context, mail: &mut Mail, bytes: &[u8]) -> ControlFlow<Outcome, Appetite> {
         mail.octets += bytes.len() as u64;
+        // No MTA leaves out the end of a header, and nothing that is hashed may depend on that.
+        if matches!(mail.work, Work::Header) {
+            mail.begin((self.clock)());
+        }
         ControlFlow::Continue(match &mut mail.work {
             Work::Sign(signing) => signing.write(bytes),
             Work::Verify(verifying) => verifying.write(bytes),

@@ -21,13 +21,15 @@ pub struct Keyring {
     domains: HashMap<String, DomainKeys>,
     /// The keys of rules, by path.
     files: HashMap<PathBuf, Loaded>,
+    /// Why the store cannot be read, if it is needed and cannot.
+    unreadable: Option<String>,
     /// What is wrong, and what is not well, in words that name the way out.
     troubles: Vec<String>,
     warnings: Vec<String>,
 }
 
 /// What the store has for a domain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct DomainKeys {
     /// Why its states cannot be read.
     broken: Option<String>,
@@ -93,27 +95,47 @@ impl Keyring {
         if !config.sign {
             return ring;
         }
-        let store = KeyStore::new(&config.keys);
-        match store.domains() {
-            Ok(domains) => {
-                for domain in domains {
-                    ring.add_domain(&store, &domain, before);
-                }
-            }
-            Err(error) => ring.troubles.push(error.to_string()),
+        let rules = config.signing.rules.all();
+        if rules.is_empty() || rules.iter().any(|rule| rule.key.is_none()) {
+            ring.add_store(&KeyStore::new(&config.keys), before);
         }
-        for path in config
-            .signing
-            .rules
-            .all()
-            .iter()
-            .filter_map(|r| r.key.as_deref())
-        {
-            for path in expanded(path) {
-                ring.add_file(path, before);
+        for path in rules.iter().filter_map(|rule| rule.key.as_deref()) {
+            for (wanted, path) in expanded(path) {
+                ring.add_file(wanted, &path, before);
             }
         }
         ring
+    }
+
+    fn add_store(&mut self, store: &KeyStore, before: &Keyring) {
+        let dir = store.dir();
+        // One that is not there is empty for those who make keys, and a mistake for those who sign.
+        let there = fs::metadata(dir).map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::NotFound => "there is no such directory",
+                std::io::ErrorKind::PermissionDenied => "this user cannot get there",
+                _ => "it cannot be read",
+            };
+            format!("the key store {}: {why}", dir.display())
+        });
+        let domains = there.and_then(|_| store.domains().map_err(|error| error.to_string()));
+        match domains {
+            Ok(domains) => {
+                for domain in domains {
+                    self.add_domain(store, &domain, before);
+                }
+            }
+            Err(error) if before.domains.is_empty() => {
+                self.troubles.push(error.clone());
+                self.unreadable = Some(error);
+            }
+            // What was known when it could be read is better than nothing: mail would leave unsigned.
+            Err(error) => {
+                self.troubles
+                    .push(format!("{error}; what was loaded before stays in use"));
+                self.domains.clone_from(&before.domains);
+            }
+        }
     }
 
     fn add_domain(&mut self, store: &KeyStore, domain: &Domain, before: &Keyring) {
@@ -150,20 +172,30 @@ impl Keyring {
                 }
             }
             Err(error) => {
-                self.troubles.push(error.to_string());
-                domain_keys.broken = Some(error.to_string());
+                let known = before.domains.get(domain.as_ascii());
+                match (&error, known.filter(|known| known.broken.is_none())) {
+                    (StoreError::Io { .. }, Some(known)) => {
+                        self.troubles
+                            .push(format!("{error}; what was loaded before stays in use"));
+                        domain_keys = known.clone();
+                    }
+                    _ => {
+                        self.troubles.push(error.to_string());
+                        domain_keys.broken = Some(error.to_string());
+                    }
+                }
             }
         }
         self.domains
             .insert(domain.as_ascii().to_owned(), domain_keys);
     }
 
-    fn add_file(&mut self, path: PathBuf, before: &Keyring) {
-        if self.files.contains_key(&path) {
+    fn add_file(&mut self, wanted: PathBuf, path: &Path, before: &Keyring) {
+        if self.files.contains_key(&wanted) {
             return;
         }
-        let loaded = self.read(&path, before.files.get(&path).cloned());
-        self.files.insert(path, loaded);
+        let loaded = self.read(path, before.files.get(&wanted).cloned());
+        self.files.insert(wanted, loaded);
     }
 
     fn read(&mut self, path: &Path, old: Option<Loaded>) -> Loaded {
@@ -200,14 +232,21 @@ impl Keyring {
         &self.warnings
     }
 
+    /// Why the store cannot be read, where it is needed and never could be.
+    pub fn unreadable(&self) -> Option<&str> {
+        self.unreadable.as_deref()
+    }
+
     /// Whether the store has keys for a domain, in whatever state.
     pub fn knows(&self, domain: &Domain) -> bool {
         self.domains.contains_key(domain.as_ascii())
     }
 
-    /// Why the states of a domain cannot be read, if they cannot.
+    /// Why it cannot be known which keys of a domain sign, if it cannot.
     pub fn broken(&self, domain: &Domain) -> Option<&str> {
-        self.domains.get(domain.as_ascii())?.broken.as_deref()
+        let of_domain = self.domains.get(domain.as_ascii());
+        let of_domain = of_domain.and_then(|domain| domain.broken.as_deref());
+        of_domain.or(self.unreadable())
     }
 
     /// The selectors of a domain.
@@ -267,10 +306,11 @@ fn unreadable(path: &Path, error: &StoreError) -> String {
     }
 }
 
-/// The files that a path with `%` for a domain stands for; a path without one is itself.
-pub(super) fn expanded(path: &str) -> Vec<PathBuf> {
+/// The files that a path with `%` for a domain stands for, each with the path by which it is wanted: with the
+/// domain in A-labels. A path without `%` is itself.
+fn expanded(path: &str) -> Vec<(PathBuf, PathBuf)> {
     let Some((before, after)) = path.split_once('%') else {
-        return vec![PathBuf::from(path)];
+        return vec![(PathBuf::from(path), PathBuf::from(path))];
     };
     // The domain may stand for a file or for a directory above it.
     let (dir, head) = before.rsplit_once('/').unwrap_or((".", before));
@@ -284,15 +324,18 @@ pub(super) fn expanded(path: &str) -> Vec<PathBuf> {
     let names = entries
         .flatten()
         .filter_map(|e| e.file_name().into_string().ok());
-    let mut found: Vec<PathBuf> = names
+    let mut found: Vec<(PathBuf, PathBuf)> = names
         .filter_map(|name| {
             let domain = name.strip_prefix(head)?.strip_suffix(tail)?;
             let domain = Domain::new(domain).ok()?;
-            let path = match below {
+            let file = match below {
                 Some(below) => format!("{dir}/{name}/{}", below.replace('%', domain.as_ascii())),
                 None => format!("{dir}/{name}"),
             };
-            Path::new(&path).is_file().then(|| PathBuf::from(path))
+            let wanted = path.replace('%', domain.as_ascii());
+            Path::new(&file)
+                .is_file()
+                .then(|| (PathBuf::from(wanted), PathBuf::from(file)))
         })
         .collect();
     found.sort();
@@ -335,7 +378,7 @@ pub fn stamp(config_file: &Path, config: &Config) -> u64 {
             .iter()
             .filter_map(|r| r.key.as_deref())
         {
-            for path in expanded(path) {
+            for (_, path) in expanded(path) {
                 path.hash(&mut hasher);
                 Stamp::of(&path).hash(&mut hasher);
             }

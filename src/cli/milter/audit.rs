@@ -1,19 +1,22 @@
 //! `milter --check`: whether configuration, keys, permissions and published records can be used.
 
+use std::net::Ipv6Addr;
 use std::path::Path;
 
+use dkimkit::authres::AuthservId;
 use dkimkit::dns::Answer;
 use dkimkit::dns::system::Resolver;
 use dkimkit::key::{SigningKey, VerifyingKey};
 use dkimkit::milter::config::{Address, Config};
+use dkimkit::milter::filter::rule_identities;
 use dkimkit::milter::keyring::Keyring;
-use dkimkit::name::{Domain, KeyName};
+use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::record::KeyRecord;
 use dkimkit::report::spaced_json;
 use serde_json::json;
 
 use super::identity::{Identity, group_id};
-use super::{host_name, read_config};
+use super::{host_name, logs, read_config};
 use crate::cli::asking::{block_on, no_resolver};
 use crate::cli::speech::{Trouble, escape};
 use crate::cli::{Exit, output};
@@ -46,8 +49,17 @@ struct Finding {
     text: String,
 }
 
-pub(super) fn run(path: &Path, offline: bool, as_json: bool) -> Result<Exit, Trouble> {
-    let config = read_config(path)?;
+pub(super) fn run(
+    path: &Path,
+    as_user: Option<&str>,
+    offline: bool,
+    as_json: bool,
+) -> Result<Exit, Trouble> {
+    let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut config = read_config(path)?;
+    if let Some(user) = as_user {
+        config.user = Some(user.to_owned());
+    }
     let mut findings = Vec::new();
     let mut find = |weight, about: &str, text: String| {
         findings.push(Finding {
@@ -70,24 +82,55 @@ pub(super) fn run(path: &Path, offline: bool, as_json: bool) -> Result<Exit, Tro
     };
     check_sockets(&config, &mut find);
     check_trust(&config, &mut find);
-    let keyring = Keyring::load(&config, &Keyring::default());
+    if let Err(trouble) = logs::open(&config) {
+        find(Weight::Error, "log_to", trouble.to_string());
+    }
+    let mut keyring = Keyring::load(&config, &Keyring::default());
+    let before = keyring.troubles().len();
     for trouble in keyring.troubles() {
         find(Weight::Error, "keys", trouble.clone());
     }
     for warning in keyring.warnings() {
         find(Weight::Warning, "keys", warning.clone());
     }
-    if let Some(identity) = &identity {
-        let paths = keyring.paths().into_iter().chain([path]);
-        for text in paths.filter_map(|path| identity.cannot_read(path)) {
-            find(
-                Weight::Error,
-                "user",
-                format!("{text}; a reload could not read it"),
-            );
+    match &identity {
+        Some(identity) => {
+            let paths = keyring.paths().into_iter().chain([path.as_path()]);
+            for text in paths.filter_map(|path| identity.cannot_read(path)) {
+                find(
+                    Weight::Error,
+                    "user",
+                    format!("{text}; a reload could not read it"),
+                );
+            }
+            // The proof: from here on it is that user that looks.
+            match identity.become_it() {
+                Ok(()) => {
+                    let again = Keyring::load(&config, &keyring);
+                    for trouble in again.troubles().iter().skip(before) {
+                        find(
+                            Weight::Error,
+                            "user",
+                            format!("{trouble}; a reload would fail"),
+                        );
+                    }
+                    if let Err(error) = std::fs::File::open(path) {
+                        let text = format!("a reload could not read {}: {error}", path.display());
+                        find(Weight::Error, "user", text);
+                    }
+                    keyring = again;
+                }
+                Err(trouble) => find(Weight::Unknown, "user", trouble.to_string()),
+            }
         }
+        None if nix::unistd::Uid::effective().is_root() => {
+            let text =
+                "it is checked as root, who may read everything; --as USER checks for another user";
+            find(Weight::Warning, "user", text.to_owned());
+        }
+        None => {}
     }
-    let keys = signing_keys(&config, &keyring);
+    let keys = signing_keys(&config, &keyring, &mut find);
     if config.sign {
         match keys.len() {
             0 => {
@@ -102,6 +145,10 @@ pub(super) fn run(path: &Path, offline: bool, as_json: bool) -> Result<Exit, Tro
     }
     if config.verify && config.verifying.authserv_id.is_none() {
         let host = host_name();
+        if AuthservId::new(&host).is_none() {
+            let text = format!("the name of this host, {host:?}, cannot stand in its place");
+            find(Weight::Error, "verifying.authserv_id", text);
+        }
         let text =
             format!("it is not given, so that results are told by the name of this host, {host}");
         let weight = if host.contains('.') {
@@ -191,14 +238,35 @@ fn is_local(host: &str) -> bool {
 
 /// What makes more mail ours than anybody would want.
 fn check_trust(config: &Config, find: &mut Find<'_>) {
-    let key = "signing.trusted_networks";
-    let everyone = ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"];
-    let trusted = &config.signing.trusted_networks;
-    let all = everyone.iter().filter_map(|ip| ip.parse().ok());
-    if all.clone().all(|ip| trusted.contains(ip, "")) || trusted.contains([192, 0, 2, 1].into(), "")
-    {
-        let text = "strangers are trusted: whoever sends mail here in your name gets it signed";
-        find(Weight::Error, key, text.to_owned());
+    let lists = [
+        ("signing.trusted_networks", &config.signing.trusted_networks),
+        ("peers", &config.peers),
+    ];
+    for (key, hosts) in lists {
+        // Nobody has so many friends: of addresses from everywhere, more than a tenth.
+        let mut everywhere = (1..=223u8).flat_map(|a| [[a, 7, 13, 21], [a, 200, 77, 3]]);
+        let all = everywhere.clone().count();
+        let v4 = everywhere
+            .by_ref()
+            .filter(|ip| hosts.admits((*ip).into(), ""));
+        let v6 = (0x2000..0x4000u16).step_by(64);
+        let v6 = v6.filter(|a| hosts.admits(Ipv6Addr::new(*a, 7, 13, 0, 0, 0, 0, 1).into(), ""));
+        if v4.count() * 10 > all || v6.count() * 10 > 128 {
+            let text = match key {
+                "peers" => {
+                    "strangers are left alone: what they send is neither signed nor verified"
+                }
+                _ => "strangers are trusted: whoever sends mail here in your name gets it signed",
+            };
+            find(Weight::Error, key, text.to_owned());
+        }
+    }
+    for (name, values) in &config.signing.macros {
+        if values.is_empty() {
+            let text =
+                format!("any value of {name} makes a message ours: is it there for strangers too?");
+            find(Weight::Warning, "signing.macros", text);
+        }
     }
     if config.sign && config.signing.authenticated && config.sender_login.is_none() {
         let text = "it is not there: every login may use every From address that has a key";
@@ -206,39 +274,37 @@ fn check_trust(config: &Config, find: &mut Find<'_>) {
     }
 }
 
-/// The keys that sign, with the names of their records.
-fn signing_keys(config: &Config, keyring: &Keyring) -> Vec<(KeyName, Vec<u8>)> {
+/// The keys that sign, with the names of their records. A rule that has none is found.
+fn signing_keys(
+    config: &Config,
+    keyring: &Keyring,
+    find: &mut Find<'_>,
+) -> Vec<(KeyName, Vec<u8>)> {
     let mut keys: Vec<(KeyName, Vec<u8>)> = Vec::new();
-    let mut add = |name: Option<KeyName>, key: &SigningKey| {
-        if let Some(name) = name
+    let mut add = |domain: &Domain, selector: &Selector, key: &SigningKey| {
+        if let Ok(name) = KeyName::new(selector, domain)
             && !keys.iter().any(|(known, _)| *known == name)
         {
             keys.push((name, key.public_bytes()));
         }
     };
     let rules = config.signing.rules.all();
-    // Where there are rules, only what they name signs.
-    let of_rules = |domain: &str| {
-        rules.is_empty()
-            || rules.iter().any(|rule| match &rule.domain {
-                Some(named) => named.as_ascii() == domain,
-                None => true,
-            })
-    };
-    for (domain, stored) in keyring.active() {
-        if let Some(Ok(key)) = &stored.key
-            && of_rules(domain)
-            && let Ok(domain) = Domain::new(domain)
-        {
-            add(KeyName::new(&stored.selector, &domain).ok(), key);
+    // A rule without a domain may use every key of the store.
+    let any = rules.is_empty() || rules.iter().any(|r| r.domain.is_none() && r.key.is_none());
+    for (domain, stored) in keyring.active().into_iter().filter(|_| any) {
+        if let (Some(Ok(key)), Ok(domain)) = (&stored.key, Domain::new(domain)) {
+            add(&domain, &stored.selector, key);
         }
     }
-    for rule in rules {
-        if let (Some(path), Some(domain), Some(selector)) =
-            (&rule.key, &rule.domain, &rule.selector)
-            && let Some(Ok(key)) = keyring.file(path.as_ref())
-        {
-            add(KeyName::new(selector, domain).ok(), key);
+    for (at, rule) in rules.iter().enumerate() {
+        let Some(domain) = &rule.domain else { continue };
+        match rule_identities(keyring, rule, domain) {
+            Ok(identities) => {
+                for identity in identities {
+                    add(&identity.domain, &identity.selector, &identity.key);
+                }
+            }
+            Err(trouble) => find(Weight::Error, &format!("signing.rule {}", at + 1), trouble),
         }
     }
     keys

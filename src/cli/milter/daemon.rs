@@ -8,7 +8,7 @@ use dkimkit::keystore::KeyStore;
 use dkimkit::milter::config::Config;
 use dkimkit::milter::filter::Filter;
 use dkimkit::milter::journal::{Entry, Journal, Severity};
-use dkimkit::milter::keyring::{Keyring, stamp};
+use dkimkit::milter::keyring::{Keyring, StoredKey, stamp};
 use dkimkit::milter::{self, Listener, metrics};
 use dkimkit::time::UnixTime;
 use sd_notify::NotifyState;
@@ -33,12 +33,24 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
         Some(address) => sockets::open(address, &config)?,
         None => Vec::new(),
     };
-    let seen = stamp(&path, &config);
-    let keyring = Keyring::load(&config, &Keyring::default());
+    let mut keyring = Keyring::load(&config, &Keyring::default());
+    if let Some(trouble) = keyring.unreadable() {
+        return Err(Trouble::usage(trouble).hint(CHECK));
+    }
     if let Some(identity) = identity {
         identity.become_it()?;
+        // What was opened stays open, but a reload must not lose it.
+        let again = Keyring::load(&config, &keyring);
+        if again.troubles().len() > keyring.troubles().len() {
+            let trouble = again.troubles().last().cloned().unwrap_or_default();
+            let text = format!("what root could read, the user of the milter cannot: {trouble}");
+            return Err(Trouble::usage(text).hint(CHECK));
+        }
+        keyring = again;
     }
+    let seen = stamp(&path, &config);
     tell_of(&*journal, &config, &keyring);
+    note_lifetimes(&*journal, &config, &keyring);
     let filter = Filter::new(config, keyring, &host_name(), journal.clone(), clock)
         .map_err(|error| Trouble::usage(error).about(&path.display().to_string()))?;
     let service = Arc::new(Daemon {
@@ -58,6 +70,8 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
     runtime.block_on(service.serve(listeners, metrics, seen))
 }
 
+const CHECK: &str = "--check tells more, and what mends it";
+
 pub(super) fn clock() -> UnixTime {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     UnixTime(since.map_or(0, |since| since.as_secs()))
@@ -76,7 +90,6 @@ fn tell_of(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
             "there is no [sender_login]: every login may use every From address that has a key";
         journal.write(&Entry::new(Severity::Notice, "note").with("detail", text));
     }
-    note_lifetimes(journal, config, keyring);
 }
 
 /// A rotation keeps records for as long as signatures last: the store is told.
@@ -85,19 +98,25 @@ fn note_lifetimes(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
         return;
     };
     let store = KeyStore::new(&config.keys);
-    for (domain, key) in keyring.active() {
-        let Ok(domain) = domain.parse() else { continue };
+    let note = |(domain, key): (&str, &StoredKey)| {
         let selectors = [key.selector.clone()];
-        if let Err(error) = store.note_lifetime(&domain, &selectors, lifetime, clock()) {
-            let text = format!(
-                "that signatures last {lifetime} s cannot be noted in the store, and `dkimkit rotate` \
-                 may withdraw a record too early: {error}"
-            );
-            journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
-            return;
-        }
+        let domain = domain.parse().ok()?;
+        let noted = store.note_lifetime(&domain, &selectors, lifetime, clock());
+        noted.err()
+    };
+    let failed: Vec<_> = keyring.active().into_iter().filter_map(note).collect();
+    if let Some(error) = failed.first() {
+        let text = format!(
+            "that signatures last {lifetime} s cannot be noted in the store for {} keys, and `dkimkit rotate` \
+             may withdraw a record too early: {error}",
+            failed.len()
+        );
+        journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
     }
 }
+
+/// However large the store is, it is looked at so often.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 struct Daemon {
     path: PathBuf,
@@ -193,24 +212,26 @@ impl Daemon {
                 None => hangup.recv().await.is_some(),
             };
             let daemon = self.clone();
-            let began = Instant::now();
             let work = move || {
+                let began = Instant::now();
                 let now = stamp(&daemon.path, daemon.filter.live().config());
+                let took = began.elapsed();
                 // A file that is still being written is not read before it has come to rest.
                 match asked || (now != seen && now == last) {
-                    true => (daemon.reload(now), now),
-                    false => (seen, now),
+                    true => (daemon.reload(now), now, took),
+                    false => (seen, now, took),
                 }
             };
             // What panics there is tried again.
-            (seen, last) = tokio::task::spawn_blocking(work)
-                .await
-                .unwrap_or((seen, last));
-            pause = began.elapsed() * 50;
+            let done = tokio::task::spawn_blocking(work).await;
+            let (loaded, looked, took) = done.unwrap_or((seen, last, Duration::ZERO));
+            (seen, last) = (loaded, looked);
+            pause = (took * 50).min(LONGEST_PAUSE);
         }
     }
 
-    /// Loads everything anew. `now` is the stamp from before; returned is that of what was loaded.
+    /// Loads everything anew. Where the configuration cannot be used, the keys are loaded all the same: one that
+    /// was retired must not go on signing because of a slip of the pen elsewhere. `now` is the stamp from before; returned is that of what was loaded.
     fn reload(&self, now: u64) -> u64 {
         let old = self.filter.live();
         if let Ok(reloading) = NotifyState::monotonic_usec_now() {
@@ -226,33 +247,37 @@ impl Daemon {
                     .write(&Entry::new(Severity::Warning, "note").with("detail", text));
             }
             tell_of(&*self.journal, &config, &keyring);
-            let keys = keyring.active().len();
-            let troubles = keyring.troubles().len();
             let replaced = self.filter.replace(config, keyring);
             replaced.map_err(|error| error.to_string())?;
-            Ok((keys, troubles, again))
+            Ok(again)
         });
         let seen = match replaced {
-            Ok((keys, troubles, again)) => {
-                let entry = Entry::new(Severity::Notice, "reloaded")
-                    .with("signing_keys", keys)
-                    .with("key_troubles", troubles);
-                self.journal.write(&entry);
-                // Other files may count now; what changed in those that counted before is seen again.
-                if now == stamp(&self.path, old.config()) {
-                    again
-                } else {
-                    0
-                }
-            }
+            // Other files may count now; what changed in those that counted before is seen again.
+            Ok(again) if now == stamp(&self.path, old.config()) => again,
+            Ok(_) => 0,
             Err(error) => {
                 self.filter.refused();
                 let entry = Entry::new(Severity::Error, "reload-refused").with("detail", error);
-                self.journal
-                    .write(&entry.with("note", "what was loaded before stays in use"));
+                let note =
+                    "the configuration that was loaded before stays in use, with the keys of now";
+                self.journal.write(&entry.with("note", note));
+                let keyring = Keyring::load(old.config(), old.keyring());
+                for trouble in keyring.troubles() {
+                    let entry = Entry::new(Severity::Error, "key-trouble");
+                    self.journal.write(&entry.with("detail", trouble));
+                }
+                self.filter.replace_keys(keyring);
                 now
             }
         };
+        let live = self.filter.live();
+        let keyring = live.keyring();
+        self.journal.write(
+            &Entry::new(Severity::Notice, "reloaded")
+                .with("signing_keys", keyring.active().len())
+                .with("key_troubles", keyring.troubles().len()),
+        );
+        note_lifetimes(&*self.journal, live.config(), keyring);
         notify(&[NotifyState::Ready]);
         seen
     }
@@ -267,6 +292,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("user", old.user != new.user),
         ("group", old.group != new.group),
         ("log_to", old.log_to != new.log_to),
+        ("syslog", old.syslog != new.syslog),
         ("limits", old.limits != new.limits),
         ("metrics", old.metrics != new.metrics),
     ];

@@ -50,7 +50,12 @@ impl Identity {
     /// Becomes that user for good. No thread may run yet.
     pub(super) fn become_it(&self) -> Result<(), Trouble> {
         if Uid::effective() == self.uid {
-            return Ok(());
+            return match Gid::effective() == self.gid {
+                true => Ok(()),
+                false => Err(Trouble::usage(
+                    "group: it is that of this process, or takes root",
+                )),
+            };
         }
         let fail = |what: &str, error: nix::Error| {
             Trouble::usage(format!(

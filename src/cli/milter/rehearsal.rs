@@ -131,7 +131,12 @@ fn read_message(path: &Path) -> Result<Vec<u8>, Trouble> {
 
 /// What an MTA would send for this message, packet by packet.
 fn commands(args: &ClientArgs, message: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
-    let (header, body) = split(message, HeaderLimits::default())?;
+    // What is too large is for the milter to say.
+    let limits = HeaderLimits {
+        bytes: usize::MAX,
+        fields: usize::MAX,
+    };
+    let (header, body) = split(message, limits)?;
     let mut packets = Vec::new();
     let mut put = |command: Command<'_>| {
         let mut packet = Vec::new();
@@ -182,10 +187,12 @@ fn commands(args: &ClientArgs, message: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> 
     for field in header.fields() {
         let (name, value) = field.raw().split_at(field.value_offset() - 1);
         // MTAs fold with LF alone.
-        let value: Vec<u8> = value[1..]
-            .split(|b| *b == b'\r')
-            .flatten()
-            .copied()
+        let lines = value[1..].split_inclusive(|b| *b == b'\n');
+        let value: Vec<u8> = lines
+            .flat_map(|line| match line.strip_suffix(b"\r\n") {
+                Some(line) => [line, b"\n"].concat(),
+                None => line.to_vec(),
+            })
             .collect();
         put(Command::Header {
             name,

@@ -371,9 +371,15 @@ impl RawSigning {
         let not = names("signing.do_not_sign", self.do_not_sign.clone())?.unwrap_or_default();
         let oversign = names("signing.oversign", self.oversign.clone())?;
         let never = |name: &&FieldName| NEVER_SIGNED.iter().any(|never| *name == *never);
-        if let Some(name) = also.iter().chain(oversign.iter().flatten()).find(never) {
-            let why = format!("{name} is never signed: it changes on the way");
-            return Err(ConfigError::value("signing.sign_also", why));
+        let lists = [
+            ("signing.sign_also", Some(&also)),
+            ("signing.oversign", oversign.as_ref()),
+        ];
+        for (key, list) in lists {
+            if let Some(name) = list.into_iter().flatten().find(never) {
+                let why = format!("{name} is never signed: it changes on the way");
+                return Err(ConfigError::value(key, why));
+            }
         }
         if not.iter().any(|name| name == "From") {
             let why = "From is always signed (RFC 6376, section 5.4)";
@@ -409,6 +415,14 @@ impl RawRule {
         let selector = selector.map_err(|e| bad("selector", &e))?;
         if self.key.is_some() && selector.is_none() {
             return Err(bad("key", &"a key file needs a selector beside it"));
+        }
+        let relative = self
+            .key
+            .as_deref()
+            .is_some_and(|path| !path.starts_with('/'));
+        if relative && base.to_string_lossy().contains('%') {
+            let why = "below a directory with a % in its name it must be a whole path";
+            return Err(bad("key", &why));
         }
         if let Some(identity) = &self.identity {
             let sample = domain.as_ref().map_or("example.com", Domain::as_ascii);
@@ -452,10 +466,10 @@ impl RawVerifying {
             }
         });
         policy.limits.signatures = self.signatures.unwrap_or(20);
-        if policy.limits.signatures == 0 {
+        if !(1..=100).contains(&policy.limits.signatures) {
             return Err(ConfigError::value(
                 "verifying.signatures",
-                "try one at least",
+                "a number from 1 to 100",
             ));
         }
         if let Some(bits) = self.minimum_key_bits {

@@ -82,7 +82,7 @@ impl Rules {
     /// assert_eq!(number("a@example.net"), None);
     /// ```
     pub fn of(&self, author: &str) -> Vec<(usize, &Rule)> {
-        let author = author.to_lowercase();
+        let author = author.to_ascii_lowercase();
         let Some((_, domain)) = author.rsplit_once('@') else {
             return Vec::new();
         };
@@ -118,7 +118,7 @@ pub(super) fn is_author(text: &str) -> bool {
 }
 
 fn whom(from: &str) -> Whom {
-    let from = from.to_lowercase();
+    let from = from.to_ascii_lowercase();
     let (local, domain) = match from.rsplit_once('@') {
         Some((local, domain)) => (local, domain),
         None => ("*", from.as_str()),

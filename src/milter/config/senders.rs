@@ -13,7 +13,7 @@ impl SenderLogins {
     pub fn new(entries: impl IntoIterator<Item = (String, Vec<String>)>) -> SenderLogins {
         let fold = |(login, may): (String, Vec<String>)| {
             let may = may.iter().map(|address| folded(address)).collect();
-            (login.to_lowercase(), may)
+            (login.to_ascii_lowercase(), may)
         };
         SenderLogins {
             entries: entries.into_iter().map(fold).collect(),
@@ -36,7 +36,8 @@ impl SenderLogins {
     /// assert!(!table.allows("carl@example.com", "anna@example.com"));
     /// ```
     pub fn allows(&self, login: &str, author: &str) -> bool {
-        let (login, author) = (login.to_lowercase(), author.to_lowercase());
+        // Beyond ASCII, letters of other alphabets would become those of somebody else's login.
+        let (login, author) = (login.to_ascii_lowercase(), author.to_ascii_lowercase());
         let entries = self.entries.iter();
         let mut mine = entries.filter(|(pattern, _)| pattern::is_match(pattern, &login));
         mine.any(|(_, may)| may.iter().any(|may| matches(may, &login, &author)))
@@ -53,13 +54,13 @@ fn matches(may: &str, login: &str, author: &str) -> bool {
     }
     let user = login.split('@').next().unwrap_or_default();
     let may = may.replace("{login}", login).replace("{user}", user);
-    // The login may have U-labels, the author has none.
-    pattern::is_match(&folded(&may), author)
+    // A login that is no address must not become a domain. It may have U-labels, the author has none.
+    may.contains('@') && pattern::is_match(&folded(&may), author)
 }
 
 /// An address in small letters, its domain in A-labels; a name without `@` is a domain.
 fn folded(text: &str) -> String {
-    let text = text.to_lowercase();
+    let text = text.to_ascii_lowercase();
     let (local, domain) = match text.rsplit_once('@') {
         Some(parts) => parts,
         // A login in its place tells its own.

@@ -122,7 +122,7 @@ fn what_cannot_be_used_is_named_with_its_key() {
         ),
         (
             "[verifying]\nsignatures = 0",
-            "verifying.signatures: try one",
+            "verifying.signatures: a number from 1",
         ),
         (
             "[verifying.actions]\nfailed = \"accept\"",

@@ -147,7 +147,7 @@ impl Mail {
     fn uses_our_name(&self, context: &Context) -> Option<String> {
         let (ip, host) = super::client(context);
         let config = &self.live.config;
-        if ip.is_some_and(|ip| config.signing.may_use_our_names.contains(ip, &host)) {
+        if ip.is_some_and(|ip| config.signing.may_use_our_names.admits(ip, &host)) {
             return None;
         }
         let author = self.writers.as_ref()?.author()?;

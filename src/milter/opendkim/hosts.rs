@@ -118,19 +118,45 @@ impl HostSet {
         !self.entries.is_empty() && (self.has_name(hostname) || self.has_address(ip))
     }
 
-    fn has_name(&self, hostname: &str) -> bool {
-        if hostname.is_empty() || hostname.len() > MAX_NAME {
+    /// Whether it is in the set where what is refused is refused, whether by its name or by its address: so the
+    /// lists of our own configuration are read.
+    ///
+    /// ```
+    /// use dkimkit::milter::opendkim::HostSet;
+    /// let hosts = HostSet::new(["192.0.2.0/24", "!bad.example.com"]);
+    /// let ip = "192.0.2.1".parse().unwrap();
+    /// assert!(hosts.contains(ip, "bad.example.com") && !hosts.admits(ip, "bad.example.com"));
+    /// assert!(hosts.admits(ip, "good.example.com"));
+    /// ```
+    pub fn admits(&self, ip: IpAddr, hostname: &str) -> bool {
+        if self.entries.is_empty() {
             return false;
+        }
+        let verdicts = [self.name_verdict(hostname), self.address_verdict(ip)];
+        verdicts.contains(&Some(true)) && !verdicts.contains(&Some(false))
+    }
+
+    fn has_name(&self, hostname: &str) -> bool {
+        self.name_verdict(hostname).unwrap_or(false)
+    }
+
+    fn name_verdict(&self, hostname: &str) -> Option<bool> {
+        if hostname.is_empty() || hostname.len() > MAX_NAME {
+            return None;
         }
         let hostname = hostname.to_ascii_lowercase();
         let dots = hostname.match_indices('.').map(|(at, _)| at);
         let mut tails = std::iter::once(0)
             .chain(dots.filter(|at| *at > 0))
             .map(|at| &hostname[at..]);
-        tails.find_map(|name| self.verdict(name)).unwrap_or(false)
+        tails.find_map(|name| self.verdict(name))
     }
 
     fn has_address(&self, ip: IpAddr) -> bool {
+        self.address_verdict(ip).unwrap_or(false)
+    }
+
+    fn address_verdict(&self, ip: IpAddr) -> Option<bool> {
         let alone = text_of(ip);
         let alone = self
             .verdict(&alone)
@@ -146,7 +172,7 @@ impl HostSet {
                         .or_else(|| self.verdict(&format!("[{network}]/{prefix}")))
                 })
         };
-        alone.or_else(networks).unwrap_or(false)
+        alone.or_else(networks)
     }
 
     /// What the set says of this very text: no, yes, or nothing.

@@ -173,6 +173,13 @@ fn rules_take_the_place_of_the_store() {
         world.mail(ANNA, &message("a@example.net")).told(),
         "unsigned no-rule"
     );
+    // Nobody may sign for a From that hides another author, whatever a rule says.
+    assert_eq!(
+        world
+            .mail(ANNA, &message("news@example.com <x@example.org>"))
+            .told(),
+        "unsigned author-unreadable"
+    );
     // A rule that names what is not there is a mistake, and the mail waits for its mend.
     for from in ["a@example.edu", "a@example.info"] {
         let done = world.mail(ANNA, &message(from));
@@ -181,6 +188,91 @@ fn rules_take_the_place_of_the_store() {
             matches!(&done.reply, Reply::Text(text) if text.to_string().starts_with("451 4.3.5 "))
         );
     }
+}
+
+#[test]
+fn a_rule_for_everybody_signs_for_whom_there_is_a_key() {
+    let world = World::new("[verifying]\nnameservers = [NS]\n[[signing.rule]]\nfrom = \"*\"\n");
+    assert_eq!(
+        world.mail(ANNA, &message("a@example.net")).told(),
+        "signed b"
+    );
+    assert_eq!(
+        world.mail(ANNA, &message("a@example.org")).told(),
+        "unsigned no-key"
+    );
+    // A selector that a rule names and that does not sign any more is no reason to let mail leave unsigned.
+    let rule = "[[signing.rule]]\nfrom = \"*\"\ndomain = \"example.com\"\nselector = \"a\"\n";
+    let world = World::new(&format!("[verifying]\nnameservers = [NS]\n{rule}"));
+    assert_eq!(
+        world.mail(ANNA, &message("a@example.com")).told(),
+        "signed a"
+    );
+    world.state("example.com", "a", KeyState::Retired);
+    world.add("example.com", "c", true);
+    world.reload();
+    assert_eq!(
+        world.mail(ANNA, &message("a@example.com")).told(),
+        "unsigned key-unusable"
+    );
+}
+
+#[test]
+fn a_name_that_sendmail_does_not_confirm_is_none() {
+    let world = World::new(
+        "peers = [\"!bad.example\", \"198.51.100.0/24\"]\n\
+         [signing]\ntrusted_networks = [\".example.com\"]\n[verifying]\nnameservers = [NS]\n",
+    );
+    let named = |macros| Client {
+        name: "mx.example.com",
+        macros,
+        ..STRANGER
+    };
+    let text = message("a@example.com");
+    assert_eq!(world.mail(named(&[]), &text).told(), "signed a");
+    assert_eq!(
+        world
+            .mail(named(&[("{client_resolve}", "OK")]), &text)
+            .told(),
+        "signed a"
+    );
+    assert_eq!(
+        world
+            .mail(named(&[("{client_resolve}", "FORGED")]), &text)
+            .told(),
+        "verified none"
+    );
+    let of = |name| Client {
+        ip: "198.51.100.7",
+        name,
+        ..STRANGER
+    };
+    assert_eq!(
+        world.mail(of("good.example"), &text).told(),
+        "untouched peer"
+    );
+    assert_eq!(world.mail(of("bad.example"), &text).told(), "verified none");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_lets_nothing_leave_unsigned() {
+    let world = World::new("[verifying]\nnameservers = [NS]\n");
+    let dir = world.store().dir().to_owned();
+    let away = dir.with_file_name("away");
+    std::fs::rename(&dir, &away).unwrap();
+    world.reload();
+    // What was known is better than nothing.
+    assert_eq!(
+        world.mail(ANNA, &message("a@example.com")).told(),
+        "signed a"
+    );
+    assert!(world.filter.live().keyring().troubles()[0].contains("no such directory"));
+    std::fs::rename(&away, &dir).unwrap();
+    world.reload();
+    assert!(world.filter.live().keyring().troubles().is_empty());
+    let config = "keys = \"nowhere\"\n[verifying]\nnameservers = [NS]\n";
+    let done = World::new(config).mail(ANNA, &message("a@example.com"));
+    assert_eq!(done.told(), "unsigned key-unusable");
 }
 
 #[test]

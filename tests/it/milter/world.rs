@@ -252,7 +252,11 @@ impl Done {
 }
 
 fn parse(config: &str, dir: &tempfile::TempDir) -> Config {
-    let text = format!("listen = \"inet:1@127.0.0.1\"\nkeys = \"keys\"\nlog = \"why\"\n{config}");
+    let keys = match config.starts_with("keys = ") {
+        true => "",
+        false => "keys = \"keys\"\n",
+    };
+    let text = format!("listen = \"inet:1@127.0.0.1\"\nlog = \"why\"\n{keys}{config}");
     Config::parse(&text, dir.path()).unwrap()
 }
 
