@@ -387,6 +387,8 @@ impl RawSigning {
         }
         if let Some(oversign) = oversign {
             options.oversign = oversign;
+            // As with `dkimkit sign --oversign`: who names the fields names all of them.
+            options.oversign_present.clear();
         }
         options.headers.extend(also);
         for list in [
