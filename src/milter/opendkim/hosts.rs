@@ -102,14 +102,15 @@ impl HostSet {
 
     /// The entries that are found by their text alone, addresses without brackets; and the others.
     pub(super) fn listed(&self) -> (Vec<String>, Vec<&str>) {
-        let plain = |entry: &&str| never_found(entry).is_none() && !entry.contains('*');
+        let bare = |entry: &str| entry.replace(['[', ']'], "");
+        let plain = |entry: &&str| {
+            !entry.contains('*')
+                && [entry, bare(entry).as_str()]
+                    .iter()
+                    .all(|e| never_found(e).is_none())
+        };
         let (said, unsaid): (Vec<&str>, Vec<&str>) = self.entries().into_iter().partition(plain);
-        (
-            said.iter()
-                .map(|entry| entry.replace(['[', ']'], ""))
-                .collect(),
-            unsaid,
-        )
+        (said.into_iter().map(bare).collect(), unsaid)
     }
 
     /// Whether a client of this address and host name (which may be empty) is in the set. A name that is

@@ -5,7 +5,11 @@ use super::dataset::Pattern;
 /// Why a pattern matches nobody, of which the data set has a remark.
 pub(super) const REGULAR: &str = "it is a regular expression, which only * is meant to be";
 
-const BLANK: &str = "no author has an address with a blank in it";
+const BLANK: &str = "no author has an address with a blank or a control character in it";
+
+fn unwritten(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
+}
 
 /// The authors that a row is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +32,7 @@ impl Scope {
         if !Pattern::new(key, true).is_legible() {
             return Err(REGULAR);
         }
-        if key.contains(char::is_whitespace) {
+        if key.contains(unwritten) {
             return Err(BLANK);
         }
         if !key.contains(['*', '@']) {
@@ -51,7 +55,7 @@ impl Scope {
     /// # Errors
     /// Why no author matches it.
     pub(super) fn of_key(key: &str) -> Result<(Order, Scope), &'static str> {
-        if key.contains(char::is_whitespace) {
+        if key.contains(unwritten) {
             return Err(BLANK);
         }
         let user_and_host = match key.rsplit_once('@') {
