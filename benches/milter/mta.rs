@@ -61,11 +61,8 @@ impl Mta {
     pub(crate) async fn open(socket: &Socket, client: &Client) -> io::Result<Mta> {
         let stream: Box<dyn Stream> = match socket {
             Socket::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            Socket::Tcp(address) => {
-                let stream = TcpStream::connect(address).await?;
-                stream.set_nodelay(true)?;
-                Box::new(stream)
-            }
+            // As Postfix does, without TCP_NODELAY.
+            Socket::Tcp(address) => Box::new(TcpStream::connect(address).await?),
         };
         let mut mta = Mta {
             stream,
@@ -117,6 +114,9 @@ impl Mta {
                 self.pending.extend_from_slice(&piece.bytes);
                 self.stream.write_all(&self.pending).await?;
                 self.pending.clear();
+            }
+            if !piece.answered {
+                continue;
             }
             answered.reply = loop {
                 match self.reply().await? {

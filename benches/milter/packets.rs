@@ -15,7 +15,7 @@ pub(crate) struct Client {
     pub(crate) ip: String,
 }
 
-/// What is sent, in pieces that each end where an answer is awaited.
+/// What is sent, in pieces that are each written at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Packets {
     pub(crate) pieces: Vec<Piece>,
@@ -26,6 +26,9 @@ pub(crate) struct Packets {
 #[derive(Debug, Clone)]
 pub(crate) struct Piece {
     pub(crate) bytes: Vec<u8>,
+    /// Whether it is answered; DATA goes out alone all the same, since another process of Postfix sends the
+    /// message itself.
+    pub(crate) answered: bool,
     /// A piece of the body, which is left out once the milter wants no more of it.
     pub(crate) body: bool,
 }
@@ -156,9 +159,12 @@ impl Writer {
         }
         let (answered, body) = (!has(unanswered), matches!(command, Command::Body(_)));
         self.put(&command);
-        if answered {
-            let bytes = std::mem::take(&mut self.open);
-            self.pieces.push(Piece { bytes, body });
+        if answered || command == Command::Data {
+            self.pieces.push(Piece {
+                bytes: std::mem::take(&mut self.open),
+                answered,
+                body,
+            });
         }
     }
 
