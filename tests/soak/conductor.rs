@@ -102,7 +102,11 @@ impl Soak {
     /// Every fourth one is RSA, which takes long to make.
     async fn generate(&self, selector: &str) -> io::Result<()> {
         let number: usize = selector[1..].parse().unwrap_or_default();
-        let algorithm = if number % 4 == 0 { "rsa" } else { "ed25519" };
+        let algorithm = if number.is_multiple_of(4) {
+            "rsa"
+        } else {
+            "ed25519"
+        };
         let words = [
             "generate",
             "-d",

@@ -229,7 +229,7 @@ impl Soak {
             return None;
         }
         self.begun.set(number + 1);
-        let ours = ours.unwrap_or(number % 2 == 0);
+        let ours = ours.unwrap_or(number.is_multiple_of(2));
         Some(Mail::new(self.seed, number, ours, &self.theirs, now()))
     }
 
