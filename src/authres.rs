@@ -3,8 +3,10 @@
 //! Everything that comes from a message is either a checked name, which cannot break the syntax, or is
 //! quoted; what cannot be quoted is left out.
 
+use std::cell::OnceCell;
+
 use crate::key::encode_base64;
-use crate::message::Field;
+use crate::message::{Field, is_wsp};
 use crate::report::{Failure, ResultWord, Verdict, is_harmful};
 
 /// The name of the field.
@@ -201,18 +203,100 @@ pub fn unreadable(id: &AuthservId, failure: &Failure) -> String {
 /// # Ok::<(), dkimkit::message::SplitError>(())
 /// ```
 pub fn is_forged(id: &AuthservId, field: Field<'_>) -> bool {
-    if !field.is(FIELD_NAME) {
-        return false;
+    field.is(FIELD_NAME) && Wanted::new(id).is_named_in(field.value())
+}
+
+/// Whether some readers see an Authentication-Results field of this authserv-id within the value of a field,
+/// whatever the name of that one is: behind a bare CR or LF, which they take for the end of a line, or behind a
+/// NUL. What stands behind it is read as by [`is_forged`], and the field that carries it must be deleted for it.
+///
+/// ```
+/// use dkimkit::authres::{AuthservId, hides_forged};
+/// use dkimkit::message::{Header, HeaderLimits};
+/// let id = AuthservId::new("mx.example.org").unwrap();
+/// let header = b"X: y\rAuthentication-Results: mx.example.org; dkim=pass\r\n\
+///     X: y\r\n Authentication-Results: mx.example.org; dkim=pass\r\n";
+/// let header = Header::parse(header, HeaderLimits::default())?;
+/// assert!(hides_forged(&id, header.field(0)));
+/// assert!(!hides_forged(&id, header.field(1)));
+/// # Ok::<(), dkimkit::message::SplitError>(())
+/// ```
+pub fn hides_forged(id: &AuthservId, field: Field<'_>) -> bool {
+    value_hides_forged(id, field.value())
+}
+
+/// The same of a value that no [`Header`](crate::message::Header) has, since a bare LF stands in it.
+pub(crate) fn value_hides_forged(id: &AuthservId, value: &[u8]) -> bool {
+    let ends_line = |byte: u8| matches!(byte, b'\r' | b'\n' | 0);
+    // A line that begins with a blank is folded, as behind CRLF.
+    let begins = |at: &usize| {
+        value
+            .get(*at)
+            .is_some_and(|b| !ends_line(*b) && !is_wsp(*b))
+    };
+    let breaks = memchr::memchr3_iter(b'\r', b'\n', 0, value).map(|at| at + 1);
+    let mut starts = breaks.filter(begins).peekable();
+    let wanted = Wanted::new(id);
+    while let Some(start) = starts.next() {
+        // Up to the next one alone, so that the work stays linear.
+        let line = &value[start..starts.peek().copied().unwrap_or(value.len())];
+        if value_of_results(line).is_some_and(|value| wanted.is_named_in(value)) {
+            return true;
+        }
     }
-    let wanted = id.as_str().trim_end_matches('.').to_ascii_lowercase();
-    let wanted = wanted.as_bytes();
-    let value = field.value();
-    let mut readings = vec![Reading::of(value)];
-    if let Some(end) = memchr::memchr(0, value) {
-        // To programs in C the text ends here.
-        readings.push(Reading::of(&value[..end]));
+    false
+}
+
+/// What stands behind the colon, if this line begins an Authentication-Results field.
+fn value_of_results(line: &[u8]) -> Option<&[u8]> {
+    let (name, rest) = line.split_at_checked(FIELD_NAME.len())?;
+    let blanks = rest.iter().take_while(|b| is_wsp(**b)).count();
+    let value = rest[blanks..].strip_prefix(b":")?;
+    name.eq_ignore_ascii_case(FIELD_NAME.as_bytes())
+        .then_some(value)
+}
+
+/// An authserv-id that is looked for.
+struct Wanted {
+    /// In small letters, without a final dot.
+    ascii: String,
+    /// The same with U-labels.
+    unicode: OnceCell<String>,
+}
+
+impl Wanted {
+    fn new(id: &AuthservId) -> Wanted {
+        Wanted {
+            ascii: id.as_str().trim_end_matches('.').to_ascii_lowercase(),
+            unicode: OnceCell::new(),
+        }
     }
-    readings.iter().any(|reading| reading.names(wanted))
+
+    fn is_named_in(&self, value: &[u8]) -> bool {
+        // To programs in C the text ends at a NUL.
+        let ends = [Some(value.len()), memchr::memchr(0, value)];
+        let mut ends = ends.into_iter().flatten();
+        ends.any(|end| Reading::of(&value[..end]).names(self))
+    }
+
+    /// Whether a name is this one, label by label: one may be an A-label and the next a U-label.
+    fn is(&self, name: &str) -> bool {
+        let unicode = || idna::domain_to_unicode(&self.ascii).0;
+        let unicode = self.unicode.get_or_init(unicode);
+        let mut rest = Some(name.strip_suffix('.').unwrap_or(name));
+        // Without U-labels in it, an id that is no domain name stays as it is.
+        for (ascii, unicode) in self.ascii.split('.').zip(unicode.split('.')) {
+            let behind = |label: &str| match rest?.strip_prefix(label)? {
+                "" => Some(None),
+                more => more.strip_prefix('.').map(Some),
+            };
+            match behind(ascii).or_else(|| behind(unicode)) {
+                Some(more) => rest = more,
+                None => return false,
+            }
+        }
+        rest.is_none()
+    }
 }
 
 /// How the beginning of a field's value may be read: up to the first semicolon, without comments, quotes and
@@ -292,25 +376,61 @@ impl Reading {
         }
     }
 
-    fn names(&self, wanted: &[u8]) -> bool {
+    fn names(&self, wanted: &Wanted) -> bool {
+        let ascii = wanted.ascii.as_bytes();
         let named = |end: &usize| {
             let found = &self.text[..*end];
-            let found = found.strip_suffix(b".").unwrap_or(found);
-            found == wanted
-                || !found.is_ascii()
-                    && idna::domain_to_ascii_cow(found, idna::AsciiDenyList::EMPTY)
-                        .is_ok_and(|ascii| ascii.as_bytes() == wanted)
+            found.strip_suffix(b".").unwrap_or(found) == ascii
         };
         // Ends within what cannot be the id are not looked at: the work stays linear.
-        let near = |end: &&usize| **end <= 4 * MAX_ID;
-        self.ends.iter().filter(near).take(MAX_ENDS).any(named)
-            || !self.whole && memchr::memmem::find(&self.all, wanted).is_some()
-            || self.ends.len() > MAX_ENDS && memchr::memmem::find(&self.text, wanted).is_some()
+        self.near_ends().any(|end| named(&end))
+            || !self.text.is_ascii() && self.names_in_unicode(wanted)
+            || !self.whole && memchr::memmem::find(&self.all, ascii).is_some()
+            || self.ends.len() > MAX_ENDS && memchr::memmem::find(&self.text, ascii).is_some()
+    }
+
+    fn near_ends(&self) -> impl Iterator<Item = usize> {
+        let near = |end: &usize| *end <= 4 * MAX_ID;
+        self.ends.iter().copied().filter(near).take(MAX_ENDS)
+    }
+
+    fn names_in_unicode(&self, wanted: &Wanted) -> bool {
+        let (text, ends) = self.mapped(|label| {
+            let (mapped, legal) = idna::domain_to_unicode(label);
+            legal.ok().map(|()| mapped)
+        });
+        ends.into_iter().any(|end| wanted.is(&text[..end]))
+    }
+
+    /// The text as IDNA maps it, and where the near ends are in that. Each label is mapped once, or once for each
+    /// part where an end cuts it, however many ends there are.
+    fn mapped(&self, mut map: impl FnMut(&str) -> Option<String>) -> (String, Vec<usize>) {
+        let mut text = String::new();
+        let mut from = 0;
+        let mut end_in_mapped = |end: usize| {
+            let part = String::from_utf8_lossy(&self.text[from..end]);
+            from = end;
+            for label in part.split_inclusive('.') {
+                // Longer ones are none (RFC 1035 §2.3.4), and what is none is not ours.
+                match label.len() {
+                    _ if label.is_ascii() => text.push_str(label),
+                    ..=MAX_U_LABEL => text.push_str(&map(label).unwrap_or("\u{fffd}".into())),
+                    _ => text.push('\u{fffd}'),
+                }
+            }
+            text.len()
+        };
+        let ends = self.near_ends().map(&mut end_in_mapped).collect();
+        (text, ends)
     }
 }
 
 /// The longest authserv-id.
 const MAX_ID: usize = 255;
+
+/// The longest U-label: a character is four octets at most, and takes one in the A-label at least. The dot
+/// behind it counts, too.
+const MAX_U_LABEL: usize = 4 * 63 + 1;
 
 /// Blanks, comments and quotes that are looked at one by one.
 const MAX_ENDS: usize = 100;
@@ -445,5 +565,166 @@ mod tests {
         assert!(is_forged(&id, header.field(0)));
         let other = Header::parse(b"X: mx.example.org;\r\n", HeaderLimits::default()).unwrap();
         assert!(!is_forged(&id, other.field(0)));
+    }
+
+    #[test]
+    fn our_id_is_recognised_in_a_labels_and_u_labels() {
+        for (id, spelling, forged) in [
+            ("mx.xn--bcher-kva.example", "mx.b\u{fc}cher.example", true),
+            ("mx.xn--bcher-kva.example", "MX.B\u{dc}CHER.Example.", true),
+            ("mx.xn--bcher-kva.example", "mx.bu\u{308}cher.example", true),
+            (
+                "mx.xn--bcher-kva.example",
+                "mx . b\u{fc}ch er . example 1",
+                true,
+            ),
+            (
+                "mx.xn--bcher-kva.example",
+                "mx.b\u{fc}cher\u{3002}example",
+                true,
+            ),
+            (
+                "mx.xn--bcher-kva.example",
+                "mx.xn--bcher-kva.ex\u{e4}mple",
+                false,
+            ),
+            (
+                "mx.xn--bcher-kva.example",
+                "mx.b\u{fc}cher.example.evil",
+                false,
+            ),
+            ("mx.xn--bcher-kva.example", "mx.b\u{fc}cher", false),
+            ("mx.xn--bcher-kva.example", "mx.b\u{fc}chern.example", false),
+            (
+                "MX.XN--BCHER-KVA.xn--bcher-kva",
+                "mx.b\u{fc}cher.xn--bcher-kva",
+                true,
+            ),
+            (
+                "MX.XN--BCHER-KVA.xn--bcher-kva",
+                "mx.xn--bcher-kva.b\u{fc}cher",
+                true,
+            ),
+            (
+                "mx.example.org",
+                "\u{ff4d}\u{ff38}.\u{1d41e}xample.org",
+                true,
+            ),
+            ("mx.example.org", "mx.exam\u{ad}ple.org", true),
+            ("mx_1!", "mx_\u{2460}!", true),
+            ("mx.example.org", "\u{fffd}mx.example.org", false),
+        ] {
+            let id = AuthservId::new(id).unwrap();
+            let text = format!("Authentication-Results: {spelling}; none\r\n");
+            let header = Header::parse(text.as_bytes(), HeaderLimits::default()).unwrap();
+            assert_eq!(is_forged(&id, header.field(0)), forged, "{text}");
+        }
+    }
+
+    /// A value of some 330 characters that are all different, and end after every fourth.
+    fn far_and_wide() -> String {
+        let chars = ('\u{4e00}'..).take(330).collect::<Vec<char>>();
+        let words = chars.chunks(4).map(|word| word.iter().collect::<String>());
+        words.collect::<Vec<String>>().join(" ")
+    }
+
+    #[test]
+    fn each_octet_is_mapped_once_at_most_wherever_an_id_may_end() {
+        let text = far_and_wide();
+        for value in [
+            text.as_str(),
+            &text.replace(' ', ". "),
+            &text.replace(' ', ""),
+        ] {
+            let reading = Reading::of(value.as_bytes());
+            let mut octets = 0;
+            let (mapped, ends) = reading.mapped(|label| {
+                octets += label.len();
+                Some(label.to_owned())
+            });
+            assert!(octets <= reading.text.len(), "{octets}");
+            assert!(ends.len() <= MAX_ENDS && ends.iter().all(|end| *end <= mapped.len()));
+        }
+        // Two thousand of them are as long as a header may be: minutes, if each were mapped for each end.
+        let id = AuthservId::new("mx.xn--bcher-kva.example").unwrap();
+        let began = std::time::Instant::now();
+        let fields = format!("{FIELD_NAME}: {text}; dkim=pass\r\n").repeat(2000);
+        let limits = HeaderLimits {
+            bytes: fields.len(),
+            ..HeaderLimits::default()
+        };
+        let header = Header::parse(fields.as_bytes(), limits).unwrap();
+        assert!(!header.fields().any(|field| is_forged(&id, field)));
+        let hidden = format!("X: {}\r\n", "\rAuthentication-Results: (".repeat(80_000));
+        let header = Header::parse(hidden.as_bytes(), HeaderLimits::default()).unwrap();
+        assert!(!hides_forged(&id, header.field(0)));
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+    }
+
+    #[test]
+    fn what_a_control_character_hides_is_found() {
+        let id = AuthservId::new("mx.example.org").unwrap();
+        for (value, hidden) in [
+            ("y\rAuthentication-Results: mx.example.org; dkim=pass", true),
+            (
+                "\rauthentication-results \t:\r\n (c) MX.example.org 1; dkim=pass",
+                true,
+            ),
+            ("y\r\rAuthentication-Results:mx.example.org", true),
+            ("y\0Authentication-Results: mx.example.org; dkim=pass", true),
+            ("y\nAuthentication-Results: mx.example.org; dkim=pass", true),
+            (
+                "y\n\0\rAuthentication-Results: mx.example.org; dkim=pass",
+                true,
+            ),
+            (
+                "y\rX: z\rAuthentication-Results: mx.example.org; none\rX: z",
+                true,
+            ),
+            (
+                "y\rAuthentication-Results: a.example; none\rAuthentication-Results: mx.example.org",
+                true,
+            ),
+            (
+                "y\rAuthentication-Results: a.example; mx.example.org\r",
+                false,
+            ),
+            (
+                "y\rAuthentication-Results: a.example\rmx.example.org",
+                false,
+            ),
+            (
+                "y\r Authentication-Results: mx.example.org; dkim=pass",
+                false,
+            ),
+            (
+                "y\r\n Authentication-Results: mx.example.org; dkim=pass",
+                false,
+            ),
+            (
+                "y\r\n\tAuthentication-Results: mx.example.org; dkim=pass",
+                false,
+            ),
+            ("y Authentication-Results: mx.example.org; dkim=pass", false),
+            (
+                "y\rX-Authentication-Results: mx.example.org; dkim=pass",
+                false,
+            ),
+            ("y\rAuthentication-Results", false),
+            ("y\rAuthentication-Results:", false),
+            ("mx.example.org\r", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                value_hides_forged(&id, value.as_bytes()),
+                hidden,
+                "{value:?}"
+            );
+            let text = format!("X: {value}\r\n");
+            if let Ok(header) = Header::parse(text.as_bytes(), HeaderLimits::default()) {
+                assert_eq!(hides_forged(&id, header.field(0)), hidden, "{value:?}");
+            }
+        }
     }
 }
