@@ -236,6 +236,9 @@ pub(crate) fn value_hides_forged(id: &AuthservId, value: &[u8]) -> bool {
     };
     let breaks = memchr::memchr3_iter(b'\r', b'\n', 0, value).map(|at| at + 1);
     let mut starts = breaks.filter(begins).peekable();
+    if starts.peek().is_none() {
+        return false;
+    }
     let wanted = Wanted::new(id);
     while let Some(start) = starts.next() {
         // Up to the next one alone, so that the work stays linear.

@@ -7,6 +7,7 @@
 mod signing;
 mod verifying;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,8 +25,10 @@ use super::lookups::Lookups;
 use super::metrics::Metrics;
 use super::service::{End, Notice, Overflow, Service};
 use super::session::{Answer, Context, Options, Outcome};
-use super::wire::{Actions, MacroStage, Modification, ReplyText, Steps, Strings, put_field_bytes};
-use crate::authres::{self, AuthservId, is_forged};
+use super::wire::{
+    Actions, MacroStage, Modification, ReplyText, Steps, Strings, is_field_name, put_field_bytes,
+};
+use crate::authres::{self, AuthservId, is_forged, value_hides_forged};
 use crate::dns::system::{Resolver, ResolverError, system_servers};
 use crate::message::{Header, HeaderLimits, SplitError};
 use crate::name::Domain;
@@ -300,9 +303,9 @@ pub struct Mail {
     octets: u64,
     work: Work,
     writers: Option<Writers>,
-    /// How many Authentication-Results fields came, and deletions of those that claim to be ours, from the
-    /// bottom up.
-    results: u32,
+    /// How many fields of each name came, in small letters, and deletions of those that claim to be our results,
+    /// from the bottom up.
+    numbers: HashMap<Vec<u8>, u32>,
     deletions: Vec<Modification>,
     removed: usize,
 }
@@ -390,30 +393,42 @@ impl Mail {
     }
 
     /// Looks at a field by itself, whatever becomes of the rest of the header: one of Authentication-Results
-    /// that claims to be ours is deleted. What passes through a trusted network may bear our earlier result.
+    /// that claims to be ours is deleted, and so is one of any name in which some readers see such a field.
+    /// What passes through a trusted network may bear our earlier result.
     fn look_for_forged(&mut self, name: &[u8], value: &[u8]) {
-        let bare = name.trim_ascii_end();
-        if !bare.eq_ignore_ascii_case(authres::FIELD_NAME.as_bytes()) {
-            return;
-        }
-        self.results += 1;
         if self.origin == Origin::Trusted {
             return;
+        }
+        let bare = name.trim_ascii_end();
+        let number = self.numbers.entry(bare.to_ascii_lowercase()).or_insert(0);
+        *number += 1;
+        let number = *number;
+        if self.claims_to_be_ours(name, value) {
+            let deletion = Modification::delete_header(bare, number);
+            // The last one first: deleting one does not change the numbers of those before it.
+            self.deletions.insert(0, deletion);
+            self.removed += 1;
+        }
+    }
+
+    fn claims_to_be_ours(&self, name: &[u8], value: &[u8]) -> bool {
+        let ids = &self.live.ids;
+        let bare = name.trim_ascii_end();
+        if ids.iter().any(|id| value_hides_forged(id, value)) {
+            // Nothing can be said to an MTA about what has no name.
+            return is_field_name(bare);
+        }
+        if !bare.eq_ignore_ascii_case(authres::FIELD_NAME.as_bytes()) {
+            return false;
         }
         let mut bytes = Vec::new();
         let read = put_field_bytes(&mut bytes, name, value).ok();
         let header = read.and_then(|()| Header::parse(&bytes, self.limits()).ok());
         // What nobody can read is not ours to vouch for.
-        let forged = header.is_none_or(|header| {
+        header.is_none_or(|header| {
             let field = header.field(0);
-            header.len() > 1 || self.live.ids.iter().any(|id| is_forged(id, field))
-        });
-        if forged {
-            let deletion = Modification::delete_header(bare, self.results);
-            // The last one first: deleting one does not change the numbers of those before it.
-            self.deletions.insert(0, deletion);
-            self.removed += 1;
-        }
+            header.len() > 1 || ids.iter().any(|id| is_forged(id, field))
+        })
     }
 }
 
@@ -480,7 +495,7 @@ impl Service for Filter {
             octets: 0,
             work: Work::Header,
             writers: None,
-            results: 0,
+            numbers: HashMap::new(),
             deletions: Vec::new(),
             removed: 0,
             live,

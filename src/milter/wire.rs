@@ -33,6 +33,7 @@ mod reply;
 mod tests;
 
 pub use self::command::{Command, Peer};
+pub(super) use self::field::is_field_name;
 pub use self::field::{FieldBytesError, put_field_bytes};
 pub use self::flags::{Actions, MacroStage, Negotiation, Steps};
 pub use self::reply::{Modification, Reply, ReplyText, ReplyTextError};

@@ -25,7 +25,7 @@ pub fn put_field_bytes(
 ) -> Result<(), FieldBytesError> {
     // RFC 5322 §4.5: blanks may stand before the colon.
     let end = name.iter().rposition(|b| !matches!(b, b' ' | b'\t'));
-    if !is_name(end.map_or(&[], |end| &name[..=end])) {
+    if !is_field_name(end.map_or(&[], |end| &name[..=end])) {
         return Err(FieldBytesError::Name);
     }
     if let Some(at) = unfolded(value) {
@@ -67,7 +67,7 @@ fn unfolded(value: &[u8]) -> Option<usize> {
 }
 
 /// RFC 5322 §2.2: printable ASCII but the colon.
-fn is_name(name: &[u8]) -> bool {
+pub(in crate::milter) fn is_field_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|&b| b.is_ascii_graphic() && b != b':')
 }
 
@@ -102,7 +102,7 @@ impl Modification {
 /// A field cannot smuggle in another one (RFC 5322 §2.2), and it looks the same to everybody: MTAs and verifiers
 /// disagree about lines of a folded value that have nothing but blanks.
 pub(super) fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
-    if !is_name(name) {
+    if !is_field_name(name) {
         return Err(EncodeError::FieldName);
     }
     if value.contains(&b'\r') || unfolded(value).is_some() {

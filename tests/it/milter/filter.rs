@@ -426,6 +426,29 @@ fn fields_that_claim_to_be_ours_are_removed_from_the_bottom_up() {
 }
 
 #[test]
+fn fields_that_carry_a_hidden_one_in_our_name_are_removed() {
+    let world = World::new(VERIFYING);
+    let fields = "X: y\r\n\
+         x: z\rAuthentication-Results: mx.example.org; dkim=pass\r\n\
+         X: y\rAuthentication-Results: other.example; dkim=pass\r\n\
+         X : \rauthentication-results : MX.example.org; dkim=pass\r\n\
+         Authentication-Results: other.example; none\rAuthentication-Results: mx.example.org; none\r\n\
+         Authentication-Results: mx.example.org\r\n\
+         X: y\r\n Authentication-Results: mx.example.org; dkim=pass\r\n";
+    let done = world.mail(STRANGER, &with(fields, &message("a@example.org")));
+    let deleted: Vec<(&str, u32)> = done.deleted.iter().map(|(n, at)| (&**n, *at)).collect();
+    let results = "Authentication-Results";
+    assert_eq!(deleted, [(results, 2), (results, 1), ("X", 4), ("x", 2)]);
+    let expected = "\r\nX: y\r\nX: y\rAuthentication-Results: other.example; dkim=pass\r\n\
+         X: y\r\n Authentication-Results: mx.example.org; dkim=pass\r\nFrom: ";
+    assert!(leaves(&done).contains(expected), "{done:?}");
+    assert_eq!(done.get("forged_results_removed"), "4");
+    let text = with(fields, &message("a@example.com"));
+    assert_eq!(world.mail(ANNA, &text).deleted.len(), 4);
+    assert_eq!(world.mail(LOCAL, &text).deleted.len(), 0);
+}
+
+#[test]
 fn actions_go_by_reason_before_result() {
     let world = World::new(&format!(
         "{VERIFYING}[verifying.actions]\nnone = \"quarantine\"\nfail = \"reject\"\npermerror = \"reject\"\n\
