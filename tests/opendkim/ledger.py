@@ -33,6 +33,7 @@ MISSING = "the row names a key that is not there: the import says so, and leaves
 REGULAR = "brackets reach the regular expressions of OpenDKIM, which only * is meant to do: the import says so"
 LONG = "OpenDKIM cuts a row of a file after 1,023 bytes, so that an RSA-2048 key in the table is broken"
 NAME = "no key has the name of this domain: OpenDKIM defers the message, here no rule matches"
+FILE = "there is no key file for the domain of the author: OpenDKIM defers, here nobody signs for a domain without a key"
 MIDDLE = "OpenDKIM 2.11 makes the first and the last of all signatures that match, here all are made"
 
 LEDGER = [
@@ -43,6 +44,7 @@ LEDGER = [
         ("a@class.test", only_theirs, REGULAR),
         ("a@long.test", by_another, LONG),
         ("a@c.name.test", unsigned, NAME),
+        ("b@none.group.test", unsigned, FILE),
     ]
 ] + [
     ("table", "x@missing.test", unsigned, MISSING),
