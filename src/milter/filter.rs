@@ -4,119 +4,32 @@
 //! changes nothing under a message, with one exception. Who signs is decided again at the end if a reload
 //! came in between, so that a key that was retired meanwhile does not sign.
 
+mod live;
+mod mail;
 mod signing;
 mod verifying;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-use self::signing::Signing;
-use self::verifying::Verifying;
+pub use self::live::{FilterError, Live};
+pub use self::mail::Mail;
+use self::mail::{Ending, NO_PASSING_SIGNATURE, Work};
 use super::config::{Action, Config, LogLevel, Rule};
-use super::decide::{Decision, Origin, Why, Writers, by_rule, client, decide, login, origin};
+use super::decide::{Origin, Why, by_rule, origin};
 use super::journal::{Entry, Journal, Severity};
 use super::keyring::Keyring;
-use super::lookups::Lookups;
 use super::metrics::Metrics;
 use super::service::{End, Notice, Overflow, Service};
 use super::session::{Answer, Context, Options, Outcome};
-use super::wire::{
-    Actions, MacroStage, Modification, ReplyText, Steps, Strings, is_field_name, put_field_bytes,
-};
-use crate::authres::{self, AuthservId, is_forged, value_hides_forged};
-use crate::dns::system::{Resolver, ResolverError, system_servers};
-use crate::message::{Header, HeaderLimits, SplitError};
+use super::wire::{Actions, MacroStage, Modification, ReplyText, Steps, Strings, put_field_bytes};
+use crate::message::SplitError;
 use crate::name::Domain;
 use crate::sign::SigningIdentity;
 use crate::time::UnixTime;
 use crate::verify::Appetite;
-
-/// Configuration, keys and caches of a moment.
-#[derive(Debug)]
-pub struct Live {
-    config: Config,
-    keyring: Keyring,
-    /// Our name, then the others whose fields are removed.
-    ids: Vec<AuthservId>,
-    servers: Vec<SocketAddr>,
-    lookups: Arc<Lookups>,
-}
-
-impl Live {
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The keys.
-    pub fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
-    fn new(
-        config: Config,
-        keyring: Keyring,
-        host: &str,
-        before: Option<&Live>,
-        metrics: &Arc<Metrics>,
-    ) -> Result<Live, FilterError> {
-        let verifying = &config.verifying;
-        let id = match &verifying.authserv_id {
-            Some(id) => id.clone(),
-            None => AuthservId::new(host).ok_or_else(|| FilterError::HostName {
-                host: host.to_owned(),
-            })?,
-        };
-        let ids = std::iter::once(id).chain(verifying.remove_ids.iter().cloned());
-        let servers = match verifying.nameservers.is_empty() {
-            true => system_servers()?,
-            false => verifying.nameservers.clone(),
-        };
-        let same = before.filter(|live| {
-            let old = &live.config.verifying;
-            old.policy == verifying.policy
-                && old.dns_timeout == verifying.dns_timeout
-                && live.servers == servers
-        });
-        let lookups = match same {
-            // What is known stays known.
-            Some(live) => live.lookups.clone(),
-            None => {
-                let timeout = verifying.dns_timeout;
-                let resolver = Resolver::with_nameservers(servers.clone(), timeout)?;
-                Arc::new(Lookups::new(resolver, verifying.policy, metrics.clone()))
-            }
-        };
-        Ok(Live {
-            ids: ids.collect(),
-            config,
-            keyring,
-            servers,
-            lookups,
-        })
-    }
-}
-
-/// Why a configuration cannot be put to use.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// The resolver cannot be set up.
-    #[error("verifying.nameservers: {0}")]
-    Resolver(#[from] ResolverError),
-    /// The name of the host cannot stand in Authentication-Results.
-    #[error(
-        "the name of this host, {host:?}, cannot stand in Authentication-Results: set verifying.authserv_id"
-    )]
-    HostName {
-        /// Its name.
-        host: String,
-    },
-}
 
 /// Who signs by a rule for an author of this domain.
 ///
@@ -273,165 +186,6 @@ fn refusal(code: u16, (subject, detail): (u16, u16), result: &str) -> Outcome {
     }
 }
 
-/// How a message ended.
-struct Ending {
-    event: &'static str,
-    /// One word for the numbers.
-    result: String,
-    severity: Severity,
-    values: Vec<(&'static str, String)>,
-    action: Action,
-    /// What an enhanced code says of it, where it is refused.
-    code: (u16, u16),
-    modifications: Vec<Modification>,
-}
-
-/// RFC 7372 §3.1: no passing signature.
-const NO_PASSING_SIGNATURE: (u16, u16) = (7, 20);
-
-/// A message between its calls.
-pub struct Mail {
-    live: Arc<Live>,
-    began: Instant,
-    origin: Origin,
-    login: Option<String>,
-    why: Why,
-    /// The header as the message has it, as far as it came.
-    header: Vec<u8>,
-    fields: usize,
-    fault: Option<SplitError>,
-    octets: u64,
-    work: Work,
-    writers: Option<Writers>,
-    /// How many fields of each name came, in small letters, and deletions of those that claim to be our results,
-    /// from the bottom up.
-    numbers: HashMap<Vec<u8>, u32>,
-    deletions: Vec<Modification>,
-    removed: usize,
-}
-
-/// What is being done with a message.
-enum Work {
-    /// Its header is not complete.
-    Header,
-    /// It is ours, and is not signed.
-    Unsigned(&'static str, Action),
-    Sign(Box<Signing>),
-    Verify(Box<Verifying>),
-    /// It cannot be read.
-    Unreadable(SplitError),
-}
-
-impl Mail {
-    fn entry(&self, context: &Context, event: &str, severity: Severity) -> Entry {
-        let id = context.queue_id().map(String::from_utf8_lossy);
-        let (ip, host) = client(context);
-        let author = self.writers.as_ref().and_then(Writers::author);
-        Entry::new(severity, event)
-            .with_some("queue_id", id)
-            .with_some("from", author.map(|a| a.text()))
-            .with_some("client", ip)
-            .with_some("client_name", Some(host).filter(|host| !host.is_empty()))
-            .with_some("login", self.login.as_ref())
-    }
-
-    fn limits(&self) -> HeaderLimits {
-        self.live.config.verifying.policy.limits.header
-    }
-
-    /// The header is complete: what is done with the message follows from it.
-    fn begin(&mut self, now: UnixTime) {
-        let header = match self.fault.take() {
-            Some(fault) => Err(fault),
-            None => Header::parse(&self.header, self.limits()),
-        };
-        self.header = Vec::new();
-        let header = match header {
-            Ok(header) => header,
-            Err(fault) => {
-                self.why
-                    .note(|| format!("the header cannot be read: {fault}"));
-                self.work = match self.origin.is_ours() {
-                    true => Work::Unsigned("header-unreadable", Action::Accept),
-                    false => Work::Unreadable(fault),
-                };
-                return;
-            }
-        };
-        let writers = Writers::of(&header, &self.live.config);
-        self.work = if self.origin.is_ours() {
-            self.begin_ours(header, &writers, now)
-        } else {
-            Work::Verify(Box::new(Verifying::new(header, &self.live, now)))
-        };
-        self.writers = Some(writers);
-    }
-
-    fn decide(&mut self, live: &Live, writers: &Writers) -> Decision {
-        let login = self.login.as_deref();
-        decide(&live.config, &live.keyring, login, writers, &mut self.why)
-    }
-
-    fn begin_ours(&mut self, header: Header, writers: &Writers, now: UnixTime) -> Work {
-        let live = self.live.clone();
-        let signing = &live.config.signing;
-        match self.decide(&live, writers) {
-            Decision::Sign(identities) => match Signing::new(header, identities, &live, now) {
-                Ok(signing) => Work::Sign(Box::new(signing)),
-                Err(error) => {
-                    self.why.note(|| error.to_string());
-                    Work::Unsigned("cannot-be-signed", Action::Accept)
-                }
-            },
-            Decision::Unsigned(reason) => Work::Unsigned(reason, Action::Accept),
-            Decision::Mismatch => Work::Unsigned("sender-mismatch", signing.on_sender_mismatch),
-            Decision::Trouble(trouble) => {
-                self.why.note(|| trouble);
-                Work::Unsigned("key-unusable", signing.on_error)
-            }
-        }
-    }
-
-    /// Looks at a field by itself, whatever becomes of the rest of the header: one of Authentication-Results
-    /// that claims to be ours is deleted, and so is one of any name in which some readers see such a field.
-    /// What passes through a trusted network may bear our earlier result.
-    fn look_for_forged(&mut self, name: &[u8], value: &[u8]) {
-        if self.origin == Origin::Trusted {
-            return;
-        }
-        let bare = name.trim_ascii_end();
-        let number = self.numbers.entry(bare.to_ascii_lowercase()).or_insert(0);
-        *number += 1;
-        let number = *number;
-        if self.claims_to_be_ours(name, value) {
-            let deletion = Modification::delete_header(bare, number);
-            // The last one first: deleting one does not change the numbers of those before it.
-            self.deletions.insert(0, deletion);
-            self.removed += 1;
-        }
-    }
-
-    fn claims_to_be_ours(&self, name: &[u8], value: &[u8]) -> bool {
-        let ids = &self.live.ids;
-        let bare = name.trim_ascii_end();
-        if ids.iter().any(|id| value_hides_forged(id, value)) {
-            // Nothing can be said to an MTA about what has no name.
-            return is_field_name(bare);
-        }
-        if !bare.eq_ignore_ascii_case(authres::FIELD_NAME.as_bytes()) {
-            return false;
-        }
-        let mut bytes = Vec::new();
-        let read = put_field_bytes(&mut bytes, name, value).ok();
-        let header = read.and_then(|()| Header::parse(&bytes, self.limits()).ok());
-        // What nobody can read is not ours to vouch for.
-        header.is_none_or(|header| {
-            let field = header.field(0);
-            header.len() > 1 || ids.iter().any(|id| is_forged(id, field))
-        })
-    }
-}
-
 impl Service for Filter {
     type Message = Mail;
 
@@ -484,22 +238,7 @@ impl Service for Filter {
             Origin::Foreign if !config.verify => Some("verifying-off"),
             Origin::Login | Origin::Trusted | Origin::Foreign => None,
         };
-        let mail = Mail {
-            began: Instant::now(),
-            origin,
-            login: login(context),
-            why,
-            header: Vec::new(),
-            fields: 0,
-            fault: None,
-            octets: 0,
-            work: Work::Header,
-            writers: None,
-            numbers: HashMap::new(),
-            deletions: Vec::new(),
-            removed: 0,
-            live,
-        };
+        let mail = Mail::new(live.clone(), context, origin, why);
         match untouched {
             None => ControlFlow::Continue(mail),
             Some(reason) => {

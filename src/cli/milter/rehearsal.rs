@@ -1,5 +1,7 @@
 //! `milter --dry-run`: plays the MTA for one message, and says what the milter would do with it.
 
+mod told;
+
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,14 +13,14 @@ use dkimkit::milter::filter::Filter;
 use dkimkit::milter::journal::{Entry, Journal};
 use dkimkit::milter::keyring::Keyring;
 use dkimkit::milter::wire::{
-    Actions, Command, Frames, Modification, Negotiation, Peer, Reply, Steps, Strings, VERSION,
+    Actions, Command, Frames, Negotiation, Peer, Reply, Steps, Strings, VERSION,
 };
 use dkimkit::milter::{Limits, serve};
 use dkimkit::report::spaced_json;
 use dkimkit::time::UnixTime;
-use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
+use self::told::Told;
 use super::{host_name, read_config};
 use crate::cli::args::ClockArgs;
 use crate::cli::asking::block_on;
@@ -295,123 +297,4 @@ async fn talk(stream: DuplexStream, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>,
     };
     let (_, replies) = tokio::join!(send, receive);
     replies
-}
-
-/// What came of it.
-struct Told {
-    entry: Option<Entry>,
-    replies: Vec<Reply>,
-}
-
-impl Told {
-    fn modifications(&self) -> impl Iterator<Item = &Modification> {
-        self.replies.iter().filter_map(|reply| match reply {
-            Reply::Modify(modification) => Some(modification),
-            _ => None,
-        })
-    }
-
-    fn action(&self) -> String {
-        let held = |m: &Modification| matches!(m, Modification::Quarantine { .. });
-        match self.replies.last() {
-            Some(Reply::Accept) if self.modifications().any(held) => "quarantine".to_owned(),
-            Some(Reply::Accept) => "accept".to_owned(),
-            Some(Reply::TempFail) => "tempfail".to_owned(),
-            Some(Reply::Text(text)) if text.to_string().starts_with('4') => "tempfail".to_owned(),
-            _ => "reject".to_owned(),
-        }
-    }
-
-    fn value(&self, name: &str) -> Option<&str> {
-        self.entry.as_ref()?.get(name)
-    }
-
-    fn why(&self) -> Vec<&str> {
-        self.value("why")
-            .map_or_else(Vec::new, |why| why.split("; ").collect())
-    }
-
-    /// The fields that are inserted, and those that are deleted.
-    fn changes(&self) -> (Vec<String>, Vec<String>) {
-        let (mut inserted, mut deleted) = (Vec::new(), Vec::new());
-        for modification in self.modifications() {
-            match modification {
-                Modification::InsertHeader { name, value, .. } => {
-                    let name = String::from_utf8_lossy(name);
-                    inserted.insert(0, format!("{name}:{}", String::from_utf8_lossy(value)));
-                }
-                Modification::ChangeHeader { index, name, .. } => {
-                    deleted.push(format!("{} {index}", String::from_utf8_lossy(name)));
-                }
-                _ => {}
-            }
-        }
-        (inserted, deleted)
-    }
-
-    fn to_text(&self) -> String {
-        let mut text = self.value("event").unwrap_or("untouched").to_owned();
-        for name in [
-            "domain",
-            "selector",
-            "algorithm",
-            "dkim",
-            "reason",
-            "detail",
-        ] {
-            if let Some(value) = self.value(name) {
-                text.push_str(&format!(" {name}={}", escape(value)));
-            }
-        }
-        text.push_str(&format!(" action={}\n", self.action()));
-        for rule in self.why() {
-            text.push_str(&format!("  because {}\n", escape(rule)));
-        }
-        if let Some(Reply::Text(reply)) = self.replies.last() {
-            text.push_str(&format!(
-                "  the client is told {}\n",
-                escape(&reply.to_string())
-            ));
-        }
-        let (inserted, deleted) = self.changes();
-        for field in deleted {
-            text.push_str(&format!("delete {}\n", escape(&field)));
-        }
-        for field in inserted {
-            for (at, line) in field.split('\n').enumerate() {
-                let mark = if at == 0 { "insert " } else { "       " };
-                let line = escape(&line.replace('\t', " "));
-                text.push_str(&format!("{mark}{line}\n"));
-            }
-        }
-        text
-    }
-
-    fn to_json(&self) -> Value {
-        let (inserted, deleted) = self.changes();
-        let list = |name: &str| -> Vec<&str> {
-            self.value(name)
-                .map_or_else(Vec::new, |text| text.split(',').collect())
-        };
-        json!({
-            "event": self.value("event"),
-            "action": self.action(),
-            "dkim": self.value("dkim"),
-            "reason": self.value("reason"),
-            "detail": self.value("detail"),
-            "domains": list("domain"),
-            "selectors": list("selector"),
-            "why": self.why(),
-            "inserted": inserted,
-            "deleted": deleted,
-        })
-    }
-
-    fn exit(&self) -> Exit {
-        match self.action().as_str() {
-            "accept" => Exit::Done,
-            "tempfail" => Exit::TempFail,
-            _ => Exit::No,
-        }
-    }
 }

@@ -1,11 +1,13 @@
 //! A message that is not ours, from the end of its header to its verdicts.
 
 use super::super::config::{Action, Config};
+use super::super::decide::client;
 use super::super::journal::Severity;
 use super::super::lookups::Lookup;
 use super::super::session::Context;
 use super::super::wire::Modification;
-use super::{Ending, Filter, Live, Mail, NO_PASSING_SIGNATURE};
+use super::mail::{Ending, NO_PASSING_SIGNATURE};
+use super::{Filter, Live, Mail};
 use crate::authres;
 use crate::dns::{Answer, Cause};
 use crate::message::{Header, SplitError};
@@ -145,7 +147,7 @@ impl Mail {
 
     /// The domain of the author, where it is one that we sign for and the client is not known to use it.
     fn uses_our_name(&self, context: &Context) -> Option<String> {
-        let (ip, host) = super::client(context);
+        let (ip, host) = client(context);
         let config = &self.live.config;
         if ip.is_some_and(|ip| config.signing.may_use_our_names.admits(ip, &host)) {
             return None;
