@@ -1,10 +1,16 @@
 //! Keys for verifying: asked for once, however many messages wait, and kept.
+//!
+//! A stranger may sign with names whose servers keep silent, and each costs a lookup for as long as one may take.
+//! So a message has only so many under way, and so have all names of one owner together; what is beyond that
+//! waits its turn, and in the end for nothing, without delaying the lookups of others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::metrics::Metrics;
 use crate::dns::system::Resolver;
@@ -13,8 +19,19 @@ use crate::name::KeyName;
 use crate::policy::Policy;
 use crate::verify::{KeyCache, PublishedKeys};
 
-/// So many names are asked for at the same time.
-const MAX_RUNNING: usize = 1000;
+/// How many names are asked for at the same time.
+#[derive(Debug, Clone, Copy)]
+struct Caps {
+    in_all: usize,
+    of_one_owner: usize,
+    of_one_message: usize,
+}
+
+const CAPS: Caps = Caps {
+    in_all: 1000,
+    of_one_owner: 50,
+    of_one_message: 10,
+};
 /// So many are kept.
 const MAX_KEPT: usize = 10_000;
 /// However long a record may be kept, a key that was withdrawn is not trusted longer than this.
@@ -24,28 +41,59 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug)]
 pub(super) struct Lookups {
     resolver: Resolver,
+    timeout: Duration,
     policy: Arc<Policy>,
     cache: KeyCache,
-    running: Mutex<HashMap<KeyName, watch::Receiver<Option<Keys>>>>,
+    caps: Caps,
+    turns: Semaphore,
+    table: Mutex<Table>,
     metrics: Arc<Metrics>,
+}
+
+/// What is under way.
+#[derive(Debug, Default)]
+struct Table {
+    names: HashMap<KeyName, watch::Receiver<Progress>>,
+    /// Turns of owners that have at least one lookup there.
+    owners: HashMap<String, Arc<Semaphore>>,
 }
 
 type Keys = Arc<PublishedKeys>;
 
-/// A key that is there, or on its way.
-#[derive(Debug)]
-pub(super) enum Lookup {
-    Known(Keys),
-    Running(watch::Receiver<Option<Keys>>),
+/// How far a lookup is.
+#[derive(Debug, Clone)]
+enum Progress {
+    Waiting,
+    Asked,
+    Done(Keys),
 }
 
 impl Lookups {
-    pub(super) fn new(resolver: Resolver, policy: Policy, metrics: Arc<Metrics>) -> Lookups {
+    /// `timeout` is that of the resolver.
+    pub(super) fn new(
+        resolver: Resolver,
+        timeout: Duration,
+        policy: Policy,
+        metrics: Arc<Metrics>,
+    ) -> Lookups {
+        Lookups::with_caps(resolver, timeout, policy, metrics, CAPS)
+    }
+
+    fn with_caps(
+        resolver: Resolver,
+        timeout: Duration,
+        policy: Policy,
+        metrics: Arc<Metrics>,
+        caps: Caps,
+    ) -> Lookups {
         Lookups {
             resolver,
+            timeout,
             policy: Arc::new(policy),
             cache: KeyCache::new(MAX_KEPT),
-            running: Mutex::default(),
+            caps,
+            turns: Semaphore::new(caps.in_all),
+            table: Mutex::default(),
             metrics,
         }
     }
@@ -55,35 +103,113 @@ impl Lookups {
         self.policy.clone()
     }
 
-    /// Begins a lookup, or joins one that runs. It ends within the time of the resolver, whether anybody
-    /// still waits or not.
+    /// Keys that need no lookup.
+    pub(super) fn known(&self, name: &KeyName) -> Option<Keys> {
+        let keys = self.cache.get(name)?;
+        self.metrics.cache_hit();
+        Some(keys)
+    }
+
+    /// Begins to look up the names of one message, the first ones first.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(super) fn begin(self: &Arc<Lookups>, name: &KeyName) -> Lookup {
-        if let Some(keys) = self.cache.get(name) {
-            self.metrics.cache_hit();
-            return Lookup::Known(keys);
+    pub(super) fn gather(self: &Arc<Lookups>, names: Vec<KeyName>) -> Gathering {
+        let mut task = JoinSet::new();
+        if !names.is_empty() {
+            task.spawn(self.clone().gather_all(names));
         }
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = running.get(name) {
-            return Lookup::Running(receiver.clone());
+        Gathering(task)
+    }
+
+    async fn gather_all(self: Arc<Lookups>, names: Vec<KeyName>) -> Vec<(KeyName, Keys)> {
+        let last_turn = Instant::now() + self.timeout;
+        // A little longer than the resolver takes, whose answer tells more than that there is none.
+        let deadline = last_turn + self.timeout / 10;
+        let mut waiting = names.into_iter();
+        let mut running = JoinSet::new();
+        let mut found = Vec::new();
+        loop {
+            let room = self.caps.of_one_message - running.len();
+            // What has had no turn by then is not asked for.
+            let room = if Instant::now() < last_turn { room } else { 0 };
+            for name in waiting.by_ref().take(room) {
+                running.spawn(self.clone().keys(name, deadline));
+            }
+            match running.join_next().await {
+                None => return found,
+                Some(ended) => found.extend(ended.ok().flatten()),
+            }
         }
-        if running.len() >= MAX_RUNNING {
-            let answer = Answer::Temporary(Cause::NotAsked);
-            return Lookup::Known(Arc::new(PublishedKeys::read(answer, &self.policy)));
+    }
+
+    /// The keys at `name`; `None` where it had no turn.
+    async fn keys(self: Arc<Lookups>, name: KeyName, deadline: Instant) -> Option<(KeyName, Keys)> {
+        // What others began may have waited for its turn for so long that it is given up now.
+        for _ in 0..2 {
+            let mut lookup = self.begin(&name);
+            let done = |progress: &Progress| matches!(progress, Progress::Done(_));
+            let ended = timeout_at(deadline, lookup.wait_for(done)).await;
+            let gave_up = matches!(ended, Ok(Err(_)));
+            drop(ended);
+            let progress = lookup.borrow().clone();
+            match progress {
+                Progress::Done(keys) => return Some((name, keys)),
+                Progress::Asked => {
+                    let answer = Answer::Temporary(Cause::Timeout);
+                    let keys = PublishedKeys::read(answer, &self.policy);
+                    return Some((name, Arc::new(keys)));
+                }
+                Progress::Waiting if gave_up => {}
+                Progress::Waiting => return None,
+            }
         }
-        let (sender, receiver) = watch::channel(None);
-        running.insert(name.clone(), receiver.clone());
-        drop(running);
+        None
+    }
+
+    /// Begins a lookup, or joins one that is there. Once it has its turn it goes to its end, whether anybody
+    /// still waits or not.
+    fn begin(self: &Arc<Lookups>, name: &KeyName) -> watch::Receiver<Progress> {
+        let mut table = self.table();
+        if let Some(receiver) = table.names.get(name) {
+            return receiver.clone();
+        }
+        let (sender, receiver) = watch::channel(Progress::Waiting);
+        table.names.insert(name.clone(), receiver.clone());
+        drop(table);
         let (lookups, name) = (self.clone(), name.clone());
         tokio::spawn(async move {
             // Where this is dropped or panics, the sender goes, and whoever waits has no answer.
             let _entry = Entry(&lookups, &name);
-            let keys = lookups.ask(&name).await;
-            let _ = sender.send(Some(keys));
+            lookups.look_up(&name, &sender).await;
         });
-        Lookup::Running(receiver)
+        receiver
+    }
+
+    async fn look_up(&self, name: &KeyName, progress: &watch::Sender<Progress>) {
+        if let Some(keys) = self.cache.get(name) {
+            // It came between the question whether it is known and this one.
+            progress.send_replace(Progress::Done(keys));
+            return;
+        }
+        let owner = Owner::of(self, name);
+        let turn = async {
+            // Its owner's first: who waits for that takes nobody else's.
+            let of_owner = owner.turns.acquire().await.ok()?;
+            let in_all = self.turns.acquire().await.ok()?;
+            Some((of_owner, in_all))
+        };
+        let deadline = Instant::now() + self.timeout;
+        let Ok(Some(_turn)) = timeout_at(deadline, turn).await else {
+            return;
+        };
+        // Whoever comes this very moment begins anew. One receiver is the table's.
+        if progress.receiver_count() == 1 {
+            return;
+        }
+        progress.send_replace(Progress::Asked);
+        let keys = self.ask(name).await;
+        progress.send_replace(Progress::Done(keys));
     }
 
     async fn ask(&self, name: &KeyName) -> Keys {
@@ -98,6 +224,10 @@ impl Lookups {
         };
         self.cache.put(name, answer, &self.policy, keep)
     }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A name in the table of those that run; it is taken out at the end, however that comes.
@@ -105,22 +235,231 @@ struct Entry<'a>(&'a Lookups, &'a KeyName);
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        let running = self.0.running.lock();
-        running
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(self.1);
+        self.0.table().names.remove(self.1);
     }
 }
 
-impl Lookup {
-    /// The keys, once they are there; `None` where the lookup broke off.
-    pub(super) async fn keys(self) -> Option<Keys> {
-        match self {
-            Lookup::Known(keys) => Some(keys),
-            Lookup::Running(mut receiver) => {
-                let keys = receiver.wait_for(Option::is_some).await.ok()?;
-                keys.clone()
+/// Whose names take turns with each other.
+struct Owner<'a> {
+    lookups: &'a Lookups,
+    suffix: String,
+    turns: Arc<Semaphore>,
+}
+
+impl<'a> Owner<'a> {
+    fn of(lookups: &'a Lookups, name: &KeyName) -> Owner<'a> {
+        let suffix = suffix(name).to_owned();
+        let mut table = lookups.table();
+        let turns = table.owners.entry(suffix.clone());
+        let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(lookups.caps.of_one_owner)));
+        Owner {
+            lookups,
+            suffix,
+            turns: turns.clone(),
+        }
+    }
+}
+
+impl Drop for Owner<'_> {
+    fn drop(&mut self) {
+        let mut table = self.lookups.table();
+        // The table's and this one.
+        if Arc::strong_count(&self.turns) == 2 {
+            table.owners.remove(&self.suffix);
+        }
+    }
+}
+
+/// What somebody has probably registered: two labels, or three under a country that has such second ones.
+fn suffix(name: &KeyName) -> &str {
+    let name = name.as_str().trim_end_matches('.');
+    let mut dots = memchr::memrchr_iter(b'.', name.as_bytes());
+    let (top, second, third) = (dots.next(), dots.next(), dots.next());
+    let (Some(top), Some(second)) = (top, second) else {
+        return name;
+    };
+    let country = name.len() - top == ".uk".len();
+    let shared = country && SHARED_LABELS.contains(&&name[second + 1..top]);
+    match (shared, third) {
+        (false, _) => &name[second + 1..],
+        (true, Some(third)) => &name[third + 1..],
+        (true, None) => name,
+    }
+}
+
+/// What registries put between a country and those that register there.
+const SHARED_LABELS: [&str; 10] = [
+    "ac", "co", "com", "edu", "go", "gov", "ne", "net", "or", "org",
+];
+
+/// The lookups of one message. Those that have not begun do not begin once this is dropped.
+#[derive(Debug)]
+pub(super) struct Gathering(JoinSet<Vec<(KeyName, Keys)>>);
+
+impl Gathering {
+    /// What came, once all is there or the time for lookups is over, which has run since they began. What had
+    /// no turn is not there.
+    pub(super) async fn keys(mut self) -> Vec<(KeyName, Keys)> {
+        let ended = self.0.join_next().await;
+        ended.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, UdpSocket};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::rdata::TXT;
+    use hickory_proto::rr::{RData, Record};
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(800);
+
+    /// A server that knows names of good.example and keeps silent about all others; how often it was asked for
+    /// a good one.
+    fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+                let mut message = Message::from_vec(&buffer[..len]).unwrap().into_response();
+                let name = message.queries[0].name().clone();
+                if !name.to_string().ends_with(".good.example.") {
+                    continue;
+                }
+                count.fetch_add(1, Ordering::SeqCst);
+                let txt = RData::TXT(TXT::from_bytes(vec![b"v=DKIM1; p="]));
+                message.add_answer(Record::from_rdata(name, 300, txt));
+                socket.send_to(&message.to_vec().unwrap(), from).unwrap();
             }
+        });
+        (addr, asked)
+    }
+
+    fn lookups(server: SocketAddr, caps: Caps) -> Arc<Lookups> {
+        let resolver = Resolver::with_nameserver(server, TIMEOUT).unwrap();
+        let lookups =
+            Lookups::with_caps(resolver, TIMEOUT, Policy::default(), Arc::default(), caps);
+        Arc::new(lookups)
+    }
+
+    fn names(domain: &str, range: std::ops::Range<usize>) -> Vec<KeyName> {
+        let name = |at| KeyName::published(&format!("s{at}._domainkey.{domain}")).unwrap();
+        range.map(name).collect()
+    }
+
+    fn is_timeout(keys: &Keys) -> bool {
+        format!("{keys:?}").contains("Temporary(Timeout)")
+    }
+
+    #[tokio::test]
+    async fn one_message_has_so_many_under_way_and_one_time_for_all() {
+        let (server, asked) = server();
+        let lookups = lookups(server, CAPS);
+        let began = Instant::now();
+        // Good ones make room for the next.
+        let mut mixed = names("good.example", 0..25);
+        mixed.extend(names("slow.example", 0..15));
+        mixed.extend(names("good.example", 25..30));
+        let gathering = lookups.gather(mixed);
+        tokio::time::sleep(TIMEOUT / 2).await;
+        assert_eq!(lookups.table().names.len(), CAPS.of_one_message);
+        let keys = gathering.keys().await;
+        assert!(began.elapsed() < TIMEOUT * 3 / 2, "{:?}", began.elapsed());
+        assert_eq!(asked.load(Ordering::SeqCst), 25);
+        // Those that kept silent had all its turns to the end.
+        let silent = keys.iter().filter(|(_, keys)| is_timeout(keys)).count();
+        assert_eq!((silent, keys.len()), (10, 35));
+    }
+
+    #[tokio::test]
+    async fn a_slow_owner_does_not_delay_others() {
+        let (server, _) = server();
+        let caps = Caps {
+            in_all: 20,
+            of_one_owner: 5,
+            of_one_message: 10,
+        };
+        let lookups = lookups(server, caps);
+        let slow: Vec<Gathering> = (0..10)
+            .map(|at| lookups.gather(names("slow.example", at * 20..at * 20 + 20)))
+            .collect();
+        tokio::time::sleep(TIMEOUT / 4).await;
+        assert_eq!(lookups.turns.available_permits(), 15);
+        let began = Instant::now();
+        let keys = lookups.gather(names("good.example", 0..1)).keys().await;
+        assert!(began.elapsed() < TIMEOUT / 2, "{:?}", began.elapsed());
+        assert!(keys.len() == 1 && !is_timeout(&keys[0].1));
+        let mut answers = 0;
+        for gathering in slow {
+            answers += gathering.keys().await.len();
+        }
+        // The others had no turn.
+        assert!((5..=10).contains(&answers), "{answers}");
+        tokio::time::sleep(TIMEOUT * 2).await;
+        let table = lookups.table();
+        assert!(
+            table.names.is_empty() && table.owners.is_empty(),
+            "{table:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn beyond_the_cap_a_lookup_waits_for_its_turn() {
+        let (server, asked) = server();
+        let caps = Caps {
+            in_all: 1,
+            of_one_owner: 1,
+            of_one_message: 10,
+        };
+        let lookups = lookups(server, caps);
+        let gatherings: Vec<Gathering> = (0..8)
+            .map(|at| lookups.gather(names(&format!("{}.good.example", at % 4), 0..2)))
+            .collect();
+        for gathering in gatherings {
+            let keys = gathering.keys().await;
+            assert!(keys.len() == 2 && !keys.iter().any(|(_, keys)| is_timeout(keys)));
+        }
+        // Whoever wants the same waits for the same.
+        assert_eq!(asked.load(Ordering::SeqCst), 8);
+        let slow = lookups.gather(names("slow.example", 0..1));
+        tokio::time::sleep(TIMEOUT / 2).await;
+        let keys = lookups.gather(names("good.example", 5..6)).keys().await;
+        assert!(keys.len() == 1 && !is_timeout(&keys[0].1), "{keys:?}");
+        assert!(is_timeout(&slow.keys().await[0].1));
+    }
+
+    #[tokio::test]
+    async fn what_a_message_no_longer_waits_for_does_not_begin() {
+        let (server, _) = server();
+        let lookups = lookups(server, CAPS);
+        let gathering = lookups.gather(names("slow.example", 0..20));
+        tokio::time::sleep(TIMEOUT / 4).await;
+        drop(gathering);
+        tokio::time::sleep(TIMEOUT * 3 / 2).await;
+        assert!(lookups.table().names.is_empty());
+    }
+
+    #[test]
+    fn owners_are_told_apart_by_what_they_registered() {
+        for (name, owner) in [
+            ("s._domainkey.example.com", "example.com"),
+            ("s._domainkey.a.b.example.com", "example.com"),
+            ("s._domainkey.example.co.uk", "example.co.uk"),
+            ("s._domainkey.mail.example.com.br", "example.com.br"),
+            ("s._domainkey.co.example", "co.example"),
+            ("s._domainkey.com", "_domainkey.com"),
+            ("example.com", "example.com"),
+            ("co.uk", "co.uk"),
+            ("x", "x"),
+        ] {
+            assert_eq!(suffix(&KeyName::published(name).unwrap()), owner);
         }
     }
 }

@@ -213,6 +213,13 @@ impl NameServer {
         asked.get(&key).map_or(0, HashSet::len)
     }
 
+    /// For how many names it was asked.
+    pub(crate) fn names_asked(&self) -> usize {
+        let asked = self.shared.asked.lock().unwrap();
+        let names: HashSet<&String> = asked.keys().map(|(name, _)| name).collect();
+        names.len()
+    }
+
     /// How often it was asked, for whatever name.
     pub(crate) fn asked_in_all(&self) -> usize {
         {

@@ -63,7 +63,12 @@ impl Live {
             None => {
                 let timeout = verifying.dns_timeout;
                 let resolver = Resolver::with_nameservers(servers.clone(), timeout)?;
-                Arc::new(Lookups::new(resolver, verifying.policy, metrics.clone()))
+                Arc::new(Lookups::new(
+                    resolver,
+                    timeout,
+                    verifying.policy,
+                    metrics.clone(),
+                ))
             }
         };
         Ok(Live {

@@ -3,15 +3,13 @@
 use super::super::config::{Action, Config};
 use super::super::decide::client;
 use super::super::journal::Severity;
-use super::super::lookups::Lookup;
+use super::super::lookups::Gathering;
 use super::super::session::Context;
 use super::super::wire::Modification;
 use super::mail::{Ending, NO_PASSING_SIGNATURE};
 use super::{Filter, Live, Mail};
 use crate::authres;
-use crate::dns::{Answer, Cause};
 use crate::message::{Header, SplitError};
-use crate::name::KeyName;
 use crate::report::{Failure, ResultWord, Verdict, overall};
 use crate::time::UnixTime;
 use crate::verify::{Appetite, BodyVerifier, Verifier};
@@ -19,36 +17,36 @@ use crate::verify::{Appetite, BodyVerifier, Verifier};
 /// A message that is being verified. Its keys are looked up while its body comes.
 pub(super) struct Verifying {
     body: BodyVerifier,
-    lookups: Vec<(KeyName, Lookup)>,
+    lookups: Gathering,
 }
 
 impl Verifying {
     pub(super) fn new(header: Header, live: &Live, now: UnixTime) -> Verifying {
         let verifier = Verifier::new(header, live.lookups.policy(), now);
-        let names = verifier.wanted().to_vec();
+        let mut names = verifier.wanted().to_vec();
         let mut body = verifier.start_body();
-        let mut lookups = Vec::new();
-        for name in names {
-            match live.lookups.begin(&name) {
-                // What is known at once may spare the body.
-                Lookup::Known(keys) => body.supply_keys(&name, keys),
-                running => lookups.push((name, running)),
+        names.retain(|name| match live.lookups.known(name) {
+            // What is known at once may spare the body.
+            Some(keys) => {
+                body.supply_keys(name, keys);
+                false
             }
+            None => true,
+        });
+        Verifying {
+            body,
+            lookups: live.lookups.gather(names),
         }
-        Verifying { body, lookups }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Appetite {
         self.body.write(bytes)
     }
 
-    /// Waits for the keys. The resolver answers within its time, whatever comes.
+    /// Waits for the keys, which are there in time, whatever comes.
     async fn verdicts(mut self) -> Vec<Verdict> {
-        for (name, lookup) in self.lookups {
-            match lookup.keys().await {
-                Some(keys) => self.body.supply_keys(&name, keys),
-                None => self.body.supply(&name, Answer::Temporary(Cause::Network)),
-            }
+        for (name, keys) in self.lookups.keys().await {
+            self.body.supply_keys(&name, keys);
         }
         self.body.finish()
     }

@@ -1,11 +1,13 @@
 //! What the filter decides, signs and verifies.
 
+use std::time::{Duration, Instant};
+
 use dkimkit::keystore::KeyState;
 use dkimkit::milter::wire::Reply;
 use dkimkit::report::ResultWord;
 
 use super::world::{ANNA, Client, Done, LOCAL, STRANGER, World};
-use crate::nameserver;
+use crate::nameserver::{self, Script};
 
 const VERIFYING: &str =
     "[verifying]\nauthserv_id = \"mx.example.org\"\nnameservers = [NS]\ndns_timeout = \"1s\"\n";
@@ -526,6 +528,45 @@ fn dns_that_fails_is_a_temporary_error() {
         (done.get("dkim"), done.get("action")),
         ("temperror", "tempfail")
     );
+}
+
+#[test]
+fn names_that_nobody_answers_for_delay_no_other_message() {
+    let silence =
+        |script: Script| script.on("*._domainkey.slow.example.", nameserver::Reply::Silence);
+    let config = VERIFYING.replace("1s", "2s");
+    let world = World::with_names(&config, silence);
+    let good = leaves(&world.mail(ANNA, &message("a@example.com")));
+    let slow = |at: usize| {
+        let (body, b) = ("A".repeat(43) + "=", "A".repeat(172));
+        let sign = |nth| {
+            format!(
+                "DKIM-Signature: v=1; a=rsa-sha256; d=slow.example; s=s{at}-{nth}; h=from; bh={body}; b={b}\r\n"
+            )
+        };
+        let fields: String = (0..20).map(sign).collect();
+        with(&fields, &message("a@slow.example"))
+    };
+    std::thread::scope(|scope| {
+        let slow_ones: Vec<_> = (0..50)
+            .map(|at| {
+                let (world, text, began) = (&world, slow(at), Instant::now());
+                scope.spawn(move || (world.mail(STRANGER, &text), began.elapsed()))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(500));
+        let began = Instant::now();
+        let done = world.mail(STRANGER, &good);
+        assert!(done.inserted[0].contains("dkim=pass"), "{done:?}");
+        assert!(began.elapsed() < Duration::from_secs(1));
+        // Fifty for one owner, and the good one.
+        assert_eq!(world.server.names_asked(), 51);
+        for slow in slow_ones {
+            let (done, took) = slow.join().unwrap();
+            assert!(done.inserted[0].contains("dkim=temperror"), "{done:?}");
+            assert!(took < Duration::from_secs(4), "{took:?}");
+        }
+    });
 }
 
 #[test]

@@ -95,11 +95,16 @@ impl Done {
 impl World {
     /// A world with the keys `a` of example.com and `b` of example.net, and this configuration.
     pub(super) fn new(config: &str) -> World {
+        World::with_names(config, |script| script)
+    }
+
+    /// The same, where the name server knows more.
+    pub(super) fn with_names(config: &str, more: impl FnOnce(Script) -> Script) -> World {
         let dir = tempfile::tempdir().unwrap();
         let store = KeyStore::new(dir.path().join("keys"));
         add(&store, "example.com", "a", true);
         add(&store, "example.net", "b", true);
-        let server = NameServer::start(Script::zone(&text_of(&store)));
+        let server = NameServer::start(more(Script::zone(&text_of(&store))));
         let log = Arc::new(Log::default());
         let config = config.replace("NS", &format!("{:?}", server.addr().to_string()));
         let read = parse(&config, &dir);
