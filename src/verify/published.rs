@@ -1,6 +1,6 @@
 //! What was published at the name of a key: read once, judged by the policy, and kept for the next messages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -45,31 +45,75 @@ impl PublishedKeys {
 
 /// Keys that are kept for the next messages that name them, each for as long as it may be kept.
 ///
+/// What a stranger publishes takes memory here: a cache has room for so many names, and for so many octets. Where
+/// there is no room, those that came first go.
+///
 /// One cache serves many threads, and one policy: what was read under another is not told apart.
 #[derive(Debug)]
 pub struct KeyCache {
     capacity: usize,
-    keys: RwLock<HashMap<KeyName, KeptKeys>>,
+    budget: usize,
+    kept: RwLock<Kept>,
 }
 
-/// Keys, and when they are too old; never, where no clock counts so far.
-type KeptKeys = (Arc<PublishedKeys>, Option<Instant>);
+/// So many octets are kept, where nothing else is said.
+const BUDGET: usize = 32 << 20;
+
+#[derive(Debug, Default)]
+struct Kept {
+    keys: HashMap<KeyName, KeptKeys>,
+    /// The names in the order in which they came.
+    order: BTreeMap<u64, KeyName>,
+    next: u64,
+    octets: usize,
+}
+
+#[derive(Debug)]
+struct KeptKeys {
+    keys: Arc<PublishedKeys>,
+    /// When they are too old; never, where no clock counts so far.
+    expires: Option<Instant>,
+    place: u64,
+    octets: usize,
+}
 
 impl KeyCache {
-    /// An empty cache for at most so many names.
+    /// An empty cache for at most so many names, and 32 MiB.
     pub fn new(capacity: usize) -> KeyCache {
+        KeyCache::with_budget(capacity, BUDGET)
+    }
+
+    /// An empty cache for at most so many names and, as far as that can be estimated, octets.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dkimkit::dns::Answer;
+    /// use dkimkit::name::KeyName;
+    /// use dkimkit::policy::Policy;
+    /// use dkimkit::verify::KeyCache;
+    /// let cache = KeyCache::with_budget(1000, 1 << 20);
+    /// let hour = Duration::from_secs(3600);
+    /// let txt = vec![b"v=DKIM1; p=".to_vec()];
+    /// let answer = Answer::Records { txt, ttl: hour, secure: None };
+    /// let name = KeyName::published("s._domainkey.example.com")?;
+    /// cache.put(&name, answer, &Policy::default(), hour);
+    /// assert!(cache.get(&name).is_some());
+    /// # Ok::<(), dkimkit::name::NameError>(())
+    /// ```
+    pub fn with_budget(capacity: usize, budget: usize) -> KeyCache {
         KeyCache {
             capacity,
-            keys: RwLock::default(),
+            budget,
+            kept: RwLock::default(),
         }
     }
 
     /// The keys at `name`, if they are known and not too old.
     pub fn get(&self, name: &KeyName) -> Option<Arc<PublishedKeys>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let (found, expires) = keys.get(name)?;
-        let fresh = expires.is_none_or(|expires| Instant::now() < expires);
-        fresh.then(|| found.clone())
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.keys.get(name)?;
+        let fresh = found.expires.is_none_or(|expires| Instant::now() < expires);
+        fresh.then(|| found.keys.clone())
     }
 
     /// Reads an answer and keeps it for the time `keep`, if there are records in it: that nothing was found,
@@ -82,23 +126,48 @@ impl KeyCache {
         keep: Duration,
     ) -> Arc<PublishedKeys> {
         let worth = matches!(answer, Answer::Records { .. }) && !keep.is_zero();
-        let read = Arc::new(PublishedKeys::read(answer, policy));
-        if !worth {
-            return read;
+        let keys = Arc::new(PublishedKeys::read(answer, policy));
+        let octets = KEPT_OCTETS + 2 * name.as_str().len() + keys.0.octets();
+        if !worth || self.capacity == 0 || octets > self.budget {
+            return keys;
         }
-        let now = Instant::now();
-        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= self.capacity {
-            keys.retain(|_, (_, expires)| expires.is_none_or(|expires| now < expires));
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(name);
+        while kept.keys.len() >= self.capacity || kept.octets + octets > self.budget {
+            // Not those that expire first: whoever publishes for a day would drive out all others.
+            let Some(oldest) = kept.order.first_key_value() else {
+                break;
+            };
+            let oldest = oldest.1.clone();
+            kept.remove(&oldest);
         }
-        if keys.len() >= self.capacity {
-            keys.clear();
-        }
-        // Longer than a clock can count is for ever.
-        keys.insert(name.clone(), (read.clone(), now.checked_add(keep)));
-        read
+        let place = kept.next;
+        kept.next += 1;
+        kept.octets += octets;
+        kept.order.insert(place, name.clone());
+        let entry = KeptKeys {
+            keys: keys.clone(),
+            // Longer than a clock can count is for ever.
+            expires: Instant::now().checked_add(keep),
+            place,
+            octets,
+        };
+        kept.keys.insert(name.clone(), entry);
+        keys
     }
 }
+
+impl Kept {
+    fn remove(&mut self, name: &KeyName) {
+        if let Some(old) = self.keys.remove(name) {
+            self.order.remove(&old.place);
+            self.octets -= old.octets;
+        }
+    }
+}
+
+/// What an entry takes in its two tables, without what it leads to.
+const KEPT_OCTETS: usize = 2 * (size_of::<KeptKeys>() + size_of::<(u64, KeyName)>());
 
 impl Keys {
     fn read(answer: Answer, policy: &Policy) -> Keys {
@@ -122,7 +191,17 @@ impl Keys {
         if keys.is_empty() {
             return Keys::None(Failure::NoData);
         }
+        keys.shrink_to_fit();
         Keys::Records(keys)
+    }
+
+    /// About what this takes of memory.
+    fn octets(&self) -> usize {
+        size_of::<Keys>()
+            + match self {
+                Keys::None(failure) => failure.to_string().len(),
+                Keys::Records(keys) => keys.iter().map(Published::octets).sum(),
+            }
     }
 }
 
@@ -150,6 +229,19 @@ impl Published {
                 },
             },
         }
+    }
+
+    fn octets(&self) -> usize {
+        // A key stands here as two crates keep it, each with what it computes from it: some numbers of its size.
+        let text = match self {
+            Published::Not(failure) => failure.to_string().len(),
+            Published::Revoked { .. } => 0,
+            Published::Key { key: Ok(key), .. } => 1024 + key.bits(),
+            Published::Key {
+                key: Err(error), ..
+            } => error.to_string().len(),
+        };
+        size_of::<Published>() + text
     }
 
     pub(super) fn facts(&self) -> Option<KeyFacts> {
@@ -195,5 +287,78 @@ impl Published {
             return Err(Failure::StrictIdentity);
         }
         key.as_ref().map_err(|error| Failure::Key(error.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn name(at: usize) -> KeyName {
+        KeyName::published(&format!("s{at}._domainkey.example.com")).unwrap()
+    }
+
+    fn put(cache: &KeyCache, at: usize, txt: &[String], keep: Duration) {
+        let txt = txt.iter().map(|text| text.clone().into_bytes()).collect();
+        let answer = Answer::Records {
+            txt,
+            ttl: keep,
+            secure: None,
+        };
+        cache.put(&name(at), answer, &Policy::default(), keep);
+    }
+
+    fn known(cache: &KeyCache, range: std::ops::Range<usize>) -> Vec<usize> {
+        range.filter(|at| cache.get(&name(*at)).is_some()).collect()
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_first_that_came_goes() {
+        let cache = KeyCache::new(3);
+        let revoked = ["v=DKIM1; p=".to_owned()];
+        for at in 0..4 {
+            put(&cache, at, &revoked, HOUR * (4 - at as u32));
+        }
+        assert_eq!(known(&cache, 0..4), [1, 2, 3]);
+        // What comes again is the last that came, and takes no room twice.
+        put(&cache, 1, &revoked, HOUR);
+        put(&cache, 4, &revoked, HOUR);
+        assert_eq!(known(&cache, 0..5), [1, 3, 4]);
+        put(&cache, 5, &revoked, Duration::ZERO);
+        put(&cache, 5, &revoked, Duration::from_nanos(1));
+        assert_eq!(known(&cache, 0..6), [1, 4]);
+        let kept = cache.kept.read().unwrap();
+        assert_eq!((kept.keys.len(), kept.order.len()), (3, 3));
+        let none = KeyCache::new(0);
+        put(&none, 0, &revoked, HOUR);
+        assert!(known(&none, 0..1).is_empty());
+    }
+
+    #[test]
+    fn long_records_do_not_take_more_than_the_budget() {
+        let cache = KeyCache::with_budget(10_000, 100_000);
+        // The longest that is kept of a record: the name of a tag that stands twice.
+        let tag = "x".repeat(8000);
+        let long = vec![format!("v=DKIM1; {tag}=a; {tag}=b"); 5];
+        for at in 0..20 {
+            put(&cache, at, &long, HOUR);
+            let kept = cache.kept.read().unwrap();
+            let sum: usize = kept.keys.values().map(|kept| kept.octets).sum();
+            assert_eq!(sum, kept.octets);
+            assert!(sum <= 100_000);
+        }
+        assert_eq!(known(&cache, 0..20), [18, 19]);
+        // Notes and what else is not needed take no room.
+        let note = vec![format!("v=DKIM1; n={}; p=", "x".repeat(15_000))];
+        for at in 20..60 {
+            put(&cache, at, &note, HOUR);
+        }
+        assert_eq!(known(&cache, 20..60).len(), 40);
+        let small = KeyCache::with_budget(10_000, 10_000);
+        put(&small, 0, &long, HOUR);
+        assert!(known(&small, 0..1).is_empty());
+        assert_eq!(small.kept.read().unwrap().octets, 0);
     }
 }
