@@ -28,16 +28,22 @@ pub struct Entry {
 impl Entry {
     /// An entry about an event.
     pub fn new(severity: Severity, event: &str) -> Entry {
-        Entry {
-            severity,
-            values: vec![("event", event.to_owned())],
-        }
+        let values = Vec::new();
+        Entry { severity, values }.with("event", event)
     }
 
-    /// Adds a value.
+    /// Adds a value. Of one with more than 2,000 characters, or 8,000 where it is named `why`, that many stand
+    /// there, and `…` behind them.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Entry {
-        self.values.push((name, value.to_string()));
+        let room = if name == "why" { MAX_WHY } else { MAX_VALUE };
+        let text = String::new();
+        let mut start = Start { text, room };
+        // It fails where there is no room, or where the value does not know how to be told.
+        if write!(start, "{value}").is_err() {
+            start.text.push('…');
+        }
+        self.values.push((name, start.text));
         self
     }
 
@@ -82,12 +88,8 @@ impl fmt::Display for Entry {
                 continue;
             }
             write!(f, "{name}=\"")?;
-            for (at, c) in value.chars().enumerate() {
+            for c in value.chars() {
                 match c {
-                    _ if at == MAX_VALUE => {
-                        f.write_str("…")?;
-                        break;
-                    }
                     '"' | '\\' => write!(f, "\\{c}")?,
                     '\n' => f.write_str("\\n")?,
                     c if c.is_control() || is_harmful(c) => write!(f, "{}", c.escape_unicode())?,
@@ -100,11 +102,57 @@ impl fmt::Display for Entry {
     }
 }
 
-/// What a stranger may put into one value of a line, in characters.
+/// What a stranger may put into one value, in characters.
 const MAX_VALUE: usize = 2000;
+/// There may be many reasons.
+const MAX_WHY: usize = 8000;
+
+/// The first characters of a text.
+struct Start {
+    text: String,
+    room: usize,
+}
+
+impl fmt::Write for Start {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for c in more.chars() {
+            self.room = self.room.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(c);
+        }
+        Ok(())
+    }
+}
 
 /// Where entries go. A call must not block for long: the mail waits.
 pub trait Journal: Send + Sync {
     /// Writes an entry down.
     fn write(&self, entry: &Entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_longer_than_it_may_be_in_whatever_form() {
+        let cut = |len| format!("{}…", "é".repeat(len));
+        for len in [0, 1, 1999, 2000, 2001, 300_000] {
+            let text = "é".repeat(len);
+            let entry = Entry::new(Severity::Info, &text)
+                .with("from", &text)
+                .with_some("login", Some(&text))
+                .with("why", &text);
+            let kept = if len > 2000 { cut(2000) } else { text.clone() };
+            for name in ["event", "from", "login"] {
+                assert_eq!(entry.get(name), Some(&*kept), "{len}");
+            }
+            let why = if len > 8000 { cut(8000) } else { text };
+            assert_eq!(entry.get("why"), Some(&*why), "{len}");
+        }
+        // Escapes count as what they stand for; a line is still one.
+        let entry = Entry::new(Severity::Info, "x").with("from", "\u{1}".repeat(300_000));
+        assert!(entry.to_string().len() < 2000 * 6 + 100);
+        let plain = Entry::new(Severity::Info, "x").with("from", "a".repeat(300_000));
+        assert!(plain.to_string().len() < 2100);
+    }
 }
