@@ -1,5 +1,7 @@
 //! A milter over real sockets, asked by an MTA of our own that also misbehaves.
 
+#[cfg(feature = "cli")]
+mod daemon;
 mod filter;
 mod limits;
 mod misbehaving;

@@ -265,7 +265,7 @@ fn parse(config: &str, dir: &tempfile::TempDir) -> Config {
     Config::parse(&text, dir.path()).unwrap()
 }
 
-fn add(store: &KeyStore, domain: &str, selector: &str, activate: bool) {
+pub(super) fn add(store: &KeyStore, domain: &str, selector: &str, activate: bool) {
     let domain = Domain::new(domain).unwrap();
     let selector = Selector::new(selector).unwrap();
     let key = SigningKey::generate(KeyKind::Ed25519).unwrap();
@@ -280,7 +280,7 @@ fn add(store: &KeyStore, domain: &str, selector: &str, activate: bool) {
 }
 
 /// The records of the store as a zone file.
-fn text_of(store: &KeyStore) -> String {
+pub(super) fn text_of(store: &KeyStore) -> String {
     let mut text = String::from("$TTL 300\n");
     for domain in store.domains().unwrap() {
         for entry in store.entries(&domain).unwrap() {
