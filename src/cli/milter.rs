@@ -86,7 +86,15 @@ const EXAMPLE: &str = include_str!("../milter/setup/milter.toml");
 /// Reads a configuration file.
 fn read_config(path: &Path) -> Result<Config, Trouble> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Trouble::open(&name, &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let trouble = Trouble::open(&name, &error);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                trouble.hint("`dkimkit milter --example` prints one to begin with")
+            }
+            _ => trouble,
+        }
+    })?;
     let base = path.parent().unwrap_or(Path::new(""));
     Config::parse(&text, base).map_err(|error| {
         Trouble::usage(error)

@@ -28,11 +28,9 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
     let config = read_config(&path)?;
     let identity = Identity::of(&config)?;
     let journal = logs::open(&config)?;
-    let listeners = sockets::open_all(&config)?;
-    let metrics = match &config.metrics {
-        Some(address) => sockets::open(address, &config)?,
-        None => Vec::new(),
-    };
+    let sockets = sockets::open_all(&config)?;
+    // Before the keys are read: what changes meanwhile is seen the next time.
+    let seen = stamp(&path, &config);
     let mut keyring = Keyring::load(&config, &Keyring::default());
     if let Some(trouble) = keyring.unreadable() {
         return Err(Trouble::usage(trouble).hint(CHECK));
@@ -48,7 +46,6 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
         }
         keyring = again;
     }
-    let seen = stamp(&path, &config);
     tell_of(&*journal, &config, &keyring);
     note_lifetimes(&*journal, &config, &keyring);
     let filter = Filter::new(config, keyring, &host_name(), journal.clone(), clock)
@@ -67,7 +64,7 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
             format!("no threads can be started: {error}"),
         )
     })?;
-    runtime.block_on(service.serve(listeners, metrics, seen))
+    runtime.block_on(service.serve(sockets.mtas, sockets.metrics, seen))
 }
 
 const CHECK: &str = "--check tells more, and what mends it";
@@ -239,8 +236,8 @@ impl Daemon {
         }
         let config = read_config(&self.path).map_err(|trouble| trouble.to_string());
         let replaced = config.and_then(|config| {
-            let keyring = Keyring::load(&config, old.keyring());
             let again = stamp(&self.path, &config);
+            let keyring = Keyring::load(&config, old.keyring());
             for key in needs_restart(old.config(), &config) {
                 let text = format!("{key} has changed, which takes a restart");
                 self.journal

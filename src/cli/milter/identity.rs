@@ -127,7 +127,8 @@ fn c_string(name: &str) -> CString {
 /// The number of a group.
 pub(super) fn group_id(name: &str) -> Result<Gid, Trouble> {
     let group = Group::from_name(name).ok().flatten();
-    group
-        .map(|group| group.gid)
-        .ok_or_else(|| Trouble::usage(format!("there is no group {name}")))
+    group.map(|group| group.gid).ok_or_else(|| {
+        Trouble::usage(format!("there is no group {name}"))
+            .hint(format!("make it: groupadd --system {name}"))
+    })
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dkimkit::milter::Listener;
 use dkimkit::milter::config::{Address, Config};
@@ -15,27 +15,86 @@ use nix::sys::stat::{Mode, umask};
 use super::identity::group_id;
 use crate::cli::speech::{Trouble, plain};
 
-/// Opens everything that the configuration names for MTAs.
-pub(super) fn open_all(config: &Config) -> Result<Vec<Listener>, Trouble> {
-    let mut listeners = Vec::new();
-    for address in &config.listen {
-        listeners.extend(open(address, config)?);
+/// What the configuration names, open.
+#[derive(Default)]
+pub(super) struct Sockets {
+    /// For MTAs.
+    pub(super) mtas: Vec<Listener>,
+    /// For readers of the metrics.
+    pub(super) metrics: Vec<Listener>,
+    made: Vec<Made>,
+}
+
+/// A socket in the file system. It goes away with this.
+struct Made {
+    path: PathBuf,
+    mark: Option<(u64, u64, i64, i64)>,
+}
+
+impl Made {
+    fn new(path: &Path) -> Made {
+        Made {
+            mark: Made::mark(path),
+            path: path.to_owned(),
+        }
     }
-    Ok(listeners)
+
+    /// What tells this socket from another one at the same path.
+    fn mark(path: &Path) -> Option<(u64, u64, i64, i64)> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some((metadata.dev(), metadata.ino(), changed.0, changed.1))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // By now another milter may have put its own in the place.
+        if self.mark.is_some() && self.mark == Made::mark(&self.path) {
+            // Whose directory it is not any more leaves it, and the next one takes it over.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens everything that the configuration names.
+pub(super) fn open_all(config: &Config) -> Result<Sockets, Trouble> {
+    let mut sockets = Sockets::default();
+    for address in &config.listen {
+        let opened = open(address, config, &mut sockets.made)?;
+        sockets.mtas.extend(opened);
+    }
+    if let Some(address) = &config.metrics {
+        sockets.metrics = open(address, config, &mut sockets.made)?;
+    }
+    Ok(sockets)
 }
 
 /// Opens one address; a name may stand for several.
-pub(super) fn open(address: &Address, config: &Config) -> Result<Vec<Listener>, Trouble> {
+fn open(
+    address: &Address,
+    config: &Config,
+    made: &mut Vec<Made>,
+) -> Result<Vec<Listener>, Trouble> {
     match address {
         Address::Inet { host, port } => open_inet(host, *port),
-        Address::Unix(path) => Ok(vec![open_unix(path, config)?]),
+        Address::Unix(path) => open_unix(path, config, made).map(|listener| vec![listener]),
         Address::Systemd => from_systemd(),
     }
     .map_err(|trouble| trouble.about(&address.to_string()))
 }
 
+fn cannot_listen(error: &io::Error) -> Trouble {
+    let trouble = Trouble::usage(format!("cannot listen: {}", plain(error)));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => trouble.hint("is the milter running, or another one? `ss -lntp` tells who listens there"),
+        io::ErrorKind::PermissionDenied => trouble.hint("start it as root with `user` in the configuration, or name an address that this user may open"),
+        _ => trouble.hint("name an address of this machine, or a path, in listen"),
+    }
+}
+
 fn open_inet(host: &str, port: u16) -> Result<Vec<Listener>, Trouble> {
-    let fail = |error: io::Error| Trouble::usage(format!("cannot listen: {}", plain(&error)));
+    let fail = |error: io::Error| cannot_listen(&error);
     if host == "*" {
         // One socket takes both, where the machine has IPv6.
         let listener =
@@ -59,18 +118,23 @@ fn open_inet(host: &str, port: u16) -> Result<Vec<Listener>, Trouble> {
     Ok(listeners)
 }
 
-fn open_unix(path: &Path, config: &Config) -> Result<Listener, Trouble> {
-    let fail = |error: io::Error| Trouble::usage(format!("cannot listen: {}", plain(&error)));
+fn open_unix(path: &Path, config: &Config, made: &mut Vec<Made>) -> Result<Listener, Trouble> {
+    let fail = |error: io::Error| cannot_listen(&error);
     if let Ok(metadata) = fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
             return Err(Trouble::usage("there is a file that is no socket")
                 .hint("choose another path, or move that file away"));
         }
-        if UnixStream::connect(path).is_ok() {
-            return Err(Trouble::usage("somebody listens there already")
-                .hint("is the milter running? `systemctl status dkimkit-milter` tells"));
+        match UnixStream::connect(path).map_err(|error| error.kind()) {
+            // Left over by a process that is gone.
+            Err(io::ErrorKind::ConnectionRefused) => fs::remove_file(path).map_err(fail)?,
+            Err(io::ErrorKind::NotFound) => {}
+            // Also where this user may not connect.
+            Ok(_) | Err(_) => {
+                return Err(Trouble::usage("somebody listens there already")
+                    .hint("is the milter running? `systemctl status dkimkit-milter` tells"));
+            }
         }
-        fs::remove_file(path).map_err(fail)?;
     }
     let dir = path.parent().unwrap_or(Path::new("/"));
     if !dir.is_dir() {
@@ -84,11 +148,16 @@ fn open_unix(path: &Path, config: &Config) -> Result<Listener, Trouble> {
     let listener = UnixListener::bind(path);
     umask(before);
     let listener = listener.map_err(fail)?;
+    // From here on it goes away again if anything fails.
+    made.push(Made::new(path));
     if let Some(group) = &config.socket_group {
         let gid = group_id(group)?.as_raw();
         std::os::unix::fs::chown(path, None, Some(gid)).map_err(fail)?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(config.socket_mode)).map_err(fail)?;
+    if let Some(made) = made.last_mut() {
+        made.mark = Made::mark(path);
+    }
     Ok(Listener::Unix(listener))
 }
 

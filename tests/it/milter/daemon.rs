@@ -4,6 +4,8 @@ mod end;
 mod place;
 mod process;
 mod reload;
+mod sockets;
+mod start;
 
 use std::io::{Read, Write};
 

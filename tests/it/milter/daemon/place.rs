@@ -44,7 +44,8 @@ impl Place {
             ("log_to", "\"stderr\"".to_owned()),
             ("reload_every", "\"0s\"".to_owned()),
         ] {
-            if !text.contains(&format!("{key} = ")) {
+            let mut top = text.lines().take_while(|line| !line.starts_with('['));
+            if !top.any(|line| line.starts_with(&format!("{key} = "))) {
                 text = format!("{key} = {value}\n{text}");
             }
         }
