@@ -82,7 +82,7 @@ pub(super) fn run(
     };
     check_sockets(&config, &mut find);
     check_trust(&config, &mut find);
-    if let Err(trouble) = logs::open(&config) {
+    if let Err(trouble) = logs::Log::open(&config) {
         find(Weight::Error, "log_to", trouble.to_string());
     }
     let mut keyring = Keyring::load(&config, &Keyring::default());

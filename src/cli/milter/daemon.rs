@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, sleep};
 
 use super::identity::Identity;
-use super::{host_name, logs, read_config, sockets};
+use super::logs::Log;
+use super::{host_name, read_config, sockets};
 use crate::cli::Exit;
 use crate::cli::speech::Trouble;
 
@@ -27,7 +28,9 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let config = read_config(&path)?;
     let identity = Identity::of(&config)?;
-    let journal = logs::open(&config)?;
+    // When this ends, however that comes, the log is written to its end.
+    let log = Log::open(&config)?;
+    let journal = log.journal();
     let sockets = sockets::open_all(&config)?;
     // Before the keys are read: what changes meanwhile is seen the next time.
     let seen = stamp(&path, &config);
