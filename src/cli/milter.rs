@@ -7,6 +7,7 @@ mod import;
 mod logs;
 mod rehearsal;
 mod sockets;
+mod watchdog;
 
 use std::path::{Path, PathBuf};
 

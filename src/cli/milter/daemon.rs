@@ -15,10 +15,11 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, sleep};
+use tokio::time::sleep;
 
 use super::identity::Identity;
 use super::logs::Log;
+use super::watchdog::{self, Heartbeat};
 use super::{host_name, read_config, sockets};
 use crate::cli::Exit;
 use crate::cli::speech::Trouble;
@@ -57,6 +58,7 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
         path,
         filter: Arc::new(filter),
         journal,
+        heart: Arc::default(),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -122,7 +124,12 @@ struct Daemon {
     path: PathBuf,
     filter: Arc<Filter>,
     journal: Arc<dyn Journal>,
+    /// That of reloading.
+    heart: Arc<Heartbeat>,
 }
+
+/// However large a store is, it is read in this time.
+const LOADING: Duration = Duration::from_secs(600);
 
 impl Daemon {
     async fn serve(
@@ -157,9 +164,18 @@ impl Daemon {
         }
         for listener in metrics {
             // It ends with the program: nothing of it has to be kept.
-            tokio::spawn(metrics::serve(listener, self.filter.clone()));
+            let daemon = self.clone();
+            tokio::spawn(async move {
+                if let Err(error) = metrics::serve(listener, daemon.filter.clone()).await {
+                    let entry = Entry::new(Severity::Error, "metrics-stopped");
+                    daemon.journal.write(&entry.with("detail", error));
+                }
+            });
         }
-        tokio::spawn(watchdog());
+        if let Some(every) = sd_notify::watchdog_enabled() {
+            let tell = || notify(&[NotifyState::Watchdog]);
+            watchdog::start(every, self.heart.clone(), tell);
+        }
         let reloading = tokio::spawn(self.clone().reload_for_ever(hangup, seen));
         let keyring = self.filter.live().keyring().active().len();
         self.journal.write(
@@ -183,6 +199,7 @@ impl Daemon {
         }
         notify(&[NotifyState::Stopping]);
         reloading.abort();
+        self.heart.expect(None);
         let _ = end.send(true);
         let mut abandoned = 0;
         while let Some(ended) = serving.join_next().await {
@@ -204,13 +221,17 @@ impl Daemon {
         let mut last = seen;
         loop {
             let every = self.filter.live().config().reload_every;
+            let every = every.map(|every| every.max(pause));
+            self.heart
+                .expect(every.map(|every| every.saturating_add(LOADING)));
             let asked = match every {
                 Some(every) => tokio::select! {
                     _ = hangup.recv() => true,
-                    () = sleep(every.max(pause)) => false,
+                    () = sleep(every) => false,
                 },
                 None => hangup.recv().await.is_some(),
             };
+            self.heart.expect(Some(LOADING));
             let daemon = self.clone();
             let work = move || {
                 let began = Instant::now();
@@ -303,17 +324,4 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
 /// Tells the service manager, where there is one.
 fn notify(state: &[NotifyState]) {
     let _ = sd_notify::notify(state);
-}
-
-/// Says that the program is alive for as long as its threads come round.
-async fn watchdog() {
-    let Some(every) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    let mut tick = tokio::time::interval(every / 3);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        notify(&[NotifyState::Watchdog]);
-    }
 }

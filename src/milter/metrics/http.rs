@@ -23,6 +23,9 @@ use crate::milter::filter::Filter;
 const MAX_READERS: usize = 16;
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one may take to ask, and in how many octets.
+const ASKING: Duration = Duration::from_secs(5);
+const MAX_REQUEST: usize = 16 << 10;
 
 /// Answers `GET /metrics` for ever.
 ///
@@ -69,7 +72,11 @@ async fn answer<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
             async { Ok::<_, Infallible>(response) }
         });
         let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).keep_alive(false);
+        server
+            .timer(TokioTimer::new())
+            .header_read_timeout(ASKING)
+            .max_buf_size(MAX_REQUEST)
+            .keep_alive(false);
         let connection = server.serve_connection(TokioIo::new(stream), service);
         // A reader that goes away, or is too slow, asks again.
         let _ = timeout(PATIENCE, connection).await;

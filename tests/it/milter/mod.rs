@@ -4,6 +4,7 @@
 mod daemon;
 mod filter;
 mod limits;
+mod metrics;
 mod misbehaving;
 mod mta;
 mod orderly;
