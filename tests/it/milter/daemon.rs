@@ -1,11 +1,14 @@
 //! The program itself as a daemon: started, asked over its sockets, told to load anew and to end.
 
 mod end;
+mod metrics;
 mod place;
+mod privileges;
 mod process;
 mod reload;
 mod sockets;
 mod start;
+mod systemd;
 
 use std::io::{Read, Write};
 
