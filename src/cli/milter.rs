@@ -35,16 +35,21 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     check: bool,
     /// With --check: do not ask DNS
-    #[arg(long, requires = "check")]
+    #[arg(long, requires = "check", conflicts_with = "dry_run")]
     offline: bool,
     /// With --check, as root: for this user, as where a service manager starts the milter as one
-    #[arg(long = "as", value_name = "USER", requires = "check")]
+    #[arg(
+        long = "as",
+        value_name = "USER",
+        requires = "check",
+        conflicts_with = "dry_run"
+    )]
     as_user: Option<String>,
     /// Say what would be done with a message, or what would be imported, and end
     #[arg(long)]
     dry_run: bool,
     /// With --dry-run: the message; standard input without it
-    #[arg(value_name = "MESSAGE", requires = "dry_run")]
+    #[arg(value_name = "MESSAGE", requires = "dry_run", conflicts_with = "check")]
     message: Option<PathBuf>,
     #[command(flatten)]
     client: rehearsal::ClientArgs,
@@ -71,12 +76,20 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let Some(path) = &args.config else {
         return Err(Trouble::usage("--config FILE is missing"));
     };
+    if args.clock.is_set() {
+        return Err(Trouble::usage("--now has no meaning for a milter")
+            .hint("dkimkit verify --now judges a message at another time"));
+    }
     if args.check {
         return audit::run(path, args.as_user.as_deref(), args.offline, args.json);
     }
     if args.dry_run {
         let message = args.message.as_deref().unwrap_or(Path::new("-"));
-        return rehearsal::run(path, message, &args.client, args.json, &args.clock);
+        return rehearsal::run(path, message, &args.client, args.json);
+    }
+    if args.json {
+        return Err(Trouble::usage("--json needs --check or --dry-run")
+            .hint("the log of the milter goes where log_to of the configuration says"));
     }
     daemon::run(path)
 }

@@ -76,7 +76,9 @@ pub(super) fn run(
     let identity = match Identity::of(&config) {
         Ok(identity) => identity,
         Err(trouble) => {
-            find(Weight::Error, "user", trouble.to_string());
+            let text = trouble.to_string();
+            let text = text.strip_prefix("user: ").unwrap_or(&text);
+            find(Weight::Error, "user", text.to_owned());
             None
         }
     };
@@ -123,7 +125,7 @@ pub(super) fn run(
                 Err(trouble) => find(Weight::Unknown, "user", trouble.to_string()),
             }
         }
-        None if nix::unistd::Uid::effective().is_root() => {
+        None if config.user.is_none() && nix::unistd::Uid::effective().is_root() => {
             let text =
                 "it is checked as root, who may read everything; --as USER checks for another user";
             find(Weight::Warning, "user", text.to_owned());

@@ -24,7 +24,8 @@ impl Identity {
     pub(super) fn of(config: &Config) -> Result<Option<Identity>, Trouble> {
         let Some(name) = &config.user else {
             return match config.group {
-                Some(_) => Err(Trouble::usage("group: it needs a user beside it")),
+                Some(_) => Err(Trouble::usage("group: it needs a user beside it")
+                    .hint("name the user of the milter as well: user = \"dkimkit\"")),
                 None => Ok(None),
             };
         };

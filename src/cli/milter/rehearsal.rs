@@ -22,7 +22,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use self::told::Told;
 use super::{host_name, read_config};
-use crate::cli::args::ClockArgs;
 use crate::cli::asking::block_on;
 use crate::cli::speech::{Trouble, escape, warning};
 use crate::cli::{Exit, output};
@@ -35,20 +34,41 @@ pub(super) struct ClientArgs {
         long,
         value_name = "ADDR",
         requires = "dry_run",
+        conflicts_with = "check",
         default_value = "192.0.2.1"
     )]
     client: IpAddr,
     /// With --dry-run: its host name
-    #[arg(long, value_name = "NAME", requires = "dry_run")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "dry_run",
+        conflicts_with = "check"
+    )]
     client_name: Option<String>,
     /// With --dry-run: the login of the client
-    #[arg(long, value_name = "LOGIN", requires = "dry_run")]
+    #[arg(
+        long,
+        value_name = "LOGIN",
+        requires = "dry_run",
+        conflicts_with = "check"
+    )]
     auth_user: Option<String>,
     /// With --dry-run: the sender of the envelope
-    #[arg(long, value_name = "ADDRESS", requires = "dry_run")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        requires = "dry_run",
+        conflicts_with = "check"
+    )]
     mail_from: Option<String>,
     /// With --dry-run: another macro; may be given several times
-    #[arg(long = "macro", value_name = "NAME=VALUE", requires = "dry_run")]
+    #[arg(
+        long = "macro",
+        value_name = "NAME=VALUE",
+        requires = "dry_run",
+        conflicts_with = "check"
+    )]
     macros: Vec<String>,
 }
 
@@ -68,12 +88,7 @@ pub(super) fn run(
     message: &Path,
     args: &ClientArgs,
     json: bool,
-    clock: &ClockArgs,
 ) -> Result<Exit, Trouble> {
-    if clock.is_set() {
-        return Err(Trouble::usage("--now has no meaning for a milter")
-            .hint("dkimkit verify --now judges a message at another time"));
-    }
     let mut config = read_config(config)?;
     config.log = LogLevel::Why;
     let keyring = Keyring::load(&config, &Keyring::default());

@@ -41,6 +41,14 @@ impl Told {
             .map_or_else(Vec::new, |why| why.split("; ").collect())
     }
 
+    /// What the client is told where the message is refused in words.
+    fn reply(&self) -> Option<String> {
+        match self.replies.last() {
+            Some(Reply::Text(reply)) => Some(reply.to_string()),
+            _ => None,
+        }
+    }
+
     /// The fields that are inserted, and those that are deleted.
     fn changes(&self) -> (Vec<String>, Vec<String>) {
         let (mut inserted, mut deleted) = (Vec::new(), Vec::new());
@@ -77,11 +85,8 @@ impl Told {
         for rule in self.why() {
             text.push_str(&format!("  because {}\n", escape(rule)));
         }
-        if let Some(Reply::Text(reply)) = self.replies.last() {
-            text.push_str(&format!(
-                "  the client is told {}\n",
-                escape(&reply.to_string())
-            ));
+        if let Some(reply) = self.reply() {
+            text.push_str(&format!("  the client is told {}\n", escape(&reply)));
         }
         let (inserted, deleted) = self.changes();
         for field in deleted {
@@ -112,6 +117,7 @@ impl Told {
             "domains": list("domain"),
             "selectors": list("selector"),
             "why": self.why(),
+            "reply": self.reply(),
             "inserted": inserted,
             "deleted": deleted,
         })
