@@ -1,5 +1,6 @@
 //! The program itself as a daemon: started, asked over its sockets, told to load anew and to end.
 
+mod check;
 mod end;
 mod metrics;
 mod place;
