@@ -69,7 +69,10 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
             format!("no threads can be started: {error}"),
         )
     })?;
-    runtime.block_on(service.serve(sockets.mtas, sockets.metrics, seen))
+    let ended = runtime.block_on(service.serve(sockets.mtas, sockets.metrics, seen));
+    // A reload that waits for a file system does not hold up the end.
+    runtime.shutdown_background();
+    ended
 }
 
 const CHECK: &str = "--check tells more, and what mends it";

@@ -143,7 +143,13 @@ impl Raw {
             limits: self.limits.checked()?,
             metrics: self
                 .metrics
-                .map(|metrics| address("metrics.listen", &metrics.listen))
+                .map(|metrics| match address("metrics.listen", &metrics.listen)? {
+                    Address::Systemd => Err(ConfigError::value(
+                        "metrics.listen",
+                        "what systemd hands over is for MTAs: write inet:PORT@HOST or unix:/PATH",
+                    )),
+                    address => Ok(address),
+                })
                 .transpose()?,
         })
     }

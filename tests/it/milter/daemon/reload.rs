@@ -78,6 +78,8 @@ fn a_retired_key_does_not_sign_whatever_is_wrong_elsewhere() {
     let mut milter = place.start();
     let mut mta = place.mta();
     assert_eq!(signers(&mut mta), "a");
+    let mut within = place.mta();
+    begin_message(&mut within, true);
     place.rotate();
     for broken in ["[signing", "nonsense = 1\n", "listen = \"8891\"\n"] {
         fs::write(place.path("milter.toml"), broken).unwrap();
@@ -88,6 +90,7 @@ fn a_retired_key_does_not_sign_whatever_is_wrong_elsewhere() {
         milter.wait_for("event=reloaded");
         assert_eq!(signers(&mut mta), "b");
     }
+    assert_eq!(selectors(&end_message(&mut within)), "b");
     fs::remove_file(place.path("milter.toml")).unwrap();
     place.state("b", KeyState::Retired);
     milter.signal("HUP");
@@ -177,5 +180,40 @@ fn what_is_still_changing_is_not_taken() {
     }
     let mut milter = milter;
     milter.wait_for("event=reloaded");
+    milter.end();
+}
+
+#[test]
+fn what_takes_a_restart_is_said() {
+    let place = Place::new("");
+    let mut milter = place.start();
+    place.configure(
+        "listen = \"unix:DIR/t\"\nsocket_mode = \"0666\"\n[limits]\nshutdown = \"1s\"\n",
+    );
+    milter.signal("HUP");
+    for key in ["listen", "socket_mode", "limits"] {
+        let line = milter.wait_for("has changed, which takes a restart");
+        assert!(line.contains(&format!("detail=\"{key} has")), "{line}");
+    }
+    milter.wait_for("event=reloaded");
+    assert_eq!(signers(&mut place.mta()), "a");
+    assert!(!place.path("t").exists());
+    milter.end();
+}
+
+/// A file system that does not answer stops neither the mail nor the end.
+#[test]
+fn a_key_that_cannot_be_read_to_its_end_holds_up_nothing() {
+    let place = Place::new("");
+    let milter = place.start();
+    let mut mta = place.mta();
+    let pem = place.path("keys/example.com/a.pem");
+    fs::remove_file(&pem).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&pem).status();
+    assert!(made.unwrap().success());
+    milter.signal("HUP");
+    assert_eq!(signers(&mut mta), "a");
+    milter.signal("HUP");
+    assert_eq!(signers(&mut mta), "a");
     milter.end();
 }

@@ -38,6 +38,18 @@ fn several_listeners_and_both_families() {
         assert_eq!(signers(&mut mta(&place.path(name))), "a");
     }
     milter.end();
+    // All addresses of the machine.
+    let all = ["127.0.0.1", "::1"];
+    for (host, reached) in [("", &all[..]), ("@*", &all), ("@localhost", &["localhost"])] {
+        place.configure(&format!("listen = \"inet:{v4}{host}\"\n"));
+        let milter = place.start();
+        for host in reached {
+            let stream = TcpStream::connect((*host, v4)).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(signers(&mut greet(stream)), "a");
+        }
+        milter.end();
+    }
     // What it has made is gone with it.
     assert_eq!(place.names(), ["keys", "milter.toml"]);
 }
