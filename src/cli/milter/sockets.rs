@@ -4,13 +4,14 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use dkimkit::milter::Listener;
 use dkimkit::milter::config::{Address, Config};
 use listenfd::ListenFd;
 use nix::sys::stat::{Mode, umask};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::identity::group_id;
 use crate::cli::speech::{Trouble, plain};
@@ -125,12 +126,18 @@ fn open_unix(path: &Path, config: &Config, made: &mut Vec<Made>) -> Result<Liste
             return Err(Trouble::usage("there is a file that is no socket")
                 .hint("choose another path, or move that file away"));
         }
-        match UnixStream::connect(path).map_err(|error| error.kind()) {
+        match knock(path).map_err(|error| error.kind()) {
             // Left over by a process that is gone.
             Err(io::ErrorKind::ConnectionRefused) => fs::remove_file(path).map_err(fail)?,
             Err(io::ErrorKind::NotFound) => {}
-            // Also where this user may not connect.
-            Ok(_) | Err(_) => {
+            Err(io::ErrorKind::PermissionDenied) => {
+                return Err(
+                    Trouble::usage("there is a socket that this user may not connect to")
+                        .hint("choose another path, or remove it if nobody uses it"),
+                );
+            }
+            // Also one whose queue is full.
+            Ok(()) | Err(_) => {
                 return Err(Trouble::usage("somebody listens there already")
                     .hint("is the milter running? `systemctl status dkimkit-milter` tells"));
             }
@@ -159,6 +166,13 @@ fn open_unix(path: &Path, config: &Config, made: &mut Vec<Made>) -> Result<Liste
         made.mark = Made::mark(path);
     }
     Ok(Listener::Unix(listener))
+}
+
+/// Whether somebody listens there. It does not wait for one that is too busy.
+fn knock(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 /// The sockets that systemd opened (`sd_listen_fds(3)`).

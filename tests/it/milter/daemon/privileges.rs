@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -253,4 +254,18 @@ fn started_as_its_user() {
         text.contains("\nhint: start it as root, or as that user\n"),
         "{text}"
     );
+
+    // A socket of somebody else is not taken away, even where the directory would let it.
+    mode(&place.path("."), 0o777);
+    place.configure("");
+    drop(UnixListener::bind(place.path("s")).unwrap());
+    mode(&place.path("s"), 0o600);
+    let refused = as_nobody(&[]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        text.contains("there is a socket that this user may not connect to\nhint: "),
+        "{text}"
+    );
+    assert!(place.path("s").exists());
 }

@@ -130,10 +130,7 @@ fn what_changes_is_taken_by_itself() {
     let mut milter = place.start();
     let mut mta = place.mta();
     // What it notes in the store itself does not go round and round.
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(800) {
-        thread::sleep(Duration::from_millis(50));
-    }
+    thread::sleep(Duration::from_millis(800));
     let own = milter.lines("event=reloaded").len();
     assert!(own <= 1, "{:?}", milter.lines("event="));
     place.rotate();
@@ -154,7 +151,7 @@ fn what_changes_is_taken_by_itself() {
 
 #[test]
 fn what_is_still_changing_is_not_taken() {
-    let place = Place::new("reload_every = \"200ms\"\n");
+    let place = Place::new("reload_every = \"400ms\"\n");
     let milter = place.start();
     for attempt in 0.. {
         assert!(
@@ -164,8 +161,8 @@ fn what_is_still_changing_is_not_taken() {
         let began = Instant::now();
         let before = milter.lines("event=reloaded").len();
         let (mut last, mut longest) = (began, Duration::ZERO);
-        while began.elapsed() < Duration::from_secs(1) {
-            let config = format!("reload_every = \"200ms\"\n# {:?}\n", began.elapsed());
+        while began.elapsed() < Duration::from_millis(1500) {
+            let config = format!("reload_every = \"400ms\"\n# {:?}\n", began.elapsed());
             place.configure(&config);
             thread::sleep(Duration::from_millis(10));
             longest = longest.max(last.elapsed());
@@ -173,7 +170,7 @@ fn what_is_still_changing_is_not_taken() {
         }
         let taken = milter.lines("event=reloaded").len() - before;
         // Where the writer was held up for long, the files were at rest.
-        if longest < Duration::from_millis(100) {
+        if longest < Duration::from_millis(300) {
             assert_eq!(taken, 0);
             break;
         }

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use socket2::{Domain, SockAddr, Socket, Type};
+
 use super::place::Place;
 use super::signers;
 
@@ -101,4 +103,18 @@ fn a_live_socket_is_left_alone_and_a_stale_one_is_not() {
     refused(&place, "somebody listens there already");
     assert_eq!(signers(&mut place.mta()), "a");
     milter.end();
+    // One that lives, and takes nobody in at the moment.
+    let busy = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let addr = SockAddr::unix(place.path("s")).unwrap();
+    busy.bind(&addr).unwrap();
+    busy.listen(0).unwrap();
+    let waiting: Vec<Socket> = (0..3)
+        .map_while(|_| {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.connect(&addr).ok().map(|()| socket)
+        })
+        .collect();
+    assert!(waiting.len() < 3, "its queue is full");
+    refused(&place, "somebody listens there already");
 }
