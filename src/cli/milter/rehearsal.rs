@@ -91,6 +91,7 @@ pub(super) fn run(
 ) -> Result<Exit, Trouble> {
     let mut config = read_config(config)?;
     config.log = LogLevel::Why;
+    let limits = config.limits.clone();
     let keyring = Keyring::load(&config, &Keyring::default());
     for trouble in keyring.troubles().iter().chain(keyring.warnings()) {
         warning(escape(trouble));
@@ -107,8 +108,14 @@ pub(super) fn run(
         clock as fn() -> UnixTime,
     )
     .map_err(Trouble::usage)?;
-    let replies = block_on(play(filter, commands))??;
+    let replies = block_on(play(filter, limits, commands))?;
     let entries = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let replies = replies.map_err(|error| {
+        // The log knows more than an MTA does.
+        let why = entries.iter().rev().find_map(|entry| entry.get("detail"));
+        let why = why.unwrap_or(&error);
+        Trouble::new(Exit::TempFail, format!("the milter gives no answer: {why}"))
+    })?;
     let entry = entries.last().cloned();
     let told = Told { entry, replies };
     match json {
@@ -240,19 +247,14 @@ fn macros<'a>(pairs: impl Iterator<Item = &'a str>) -> Result<Vec<u8>, Trouble> 
 }
 
 /// Sends the packets, and reads the answers to the end of the message.
-async fn play(filter: Filter, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>, Trouble> {
+async fn play(filter: Filter, limits: Limits, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>, String> {
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let milter = tokio::spawn(async move {
-        serve(theirs, &filter, &Limits::default()).await;
+        serve(theirs, &filter, &limits).await;
     });
     let talk = talk(ours, packets).await;
     let _ = milter.await;
-    talk.map_err(|error| {
-        Trouble::new(
-            Exit::TempFail,
-            format!("the milter gave no answer: {error}"),
-        )
-    })
+    talk
 }
 
 async fn talk(stream: DuplexStream, packets: Vec<Vec<u8>>) -> Result<Vec<Reply>, String> {
