@@ -47,7 +47,11 @@ fn begin_message<T: Read + Write>(mta: &mut Mta<T>, login: bool) {
 /// Ends a message. Returned are the fields that it gets.
 fn end_message<T: Read + Write>(mta: &mut Mta<T>) -> Vec<String> {
     mta.send(&[Command::EndOfMessage(BODY)]);
-    let mut replies = mta.replies();
+    end_of(mta.replies())
+}
+
+/// The fields that a message gets, which is accepted.
+fn end_of(mut replies: Vec<Reply>) -> Vec<String> {
     assert_eq!(replies.pop(), Some(Reply::Accept));
     let fields = replies.into_iter().map(|reply| match reply {
         Reply::Modify(Modification::InsertHeader { name, value, .. }) => {

@@ -3,8 +3,12 @@
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use dkimkit::milter::wire::{self, Command};
+
 use super::place::Place;
-use super::{begin_message, end_message, selectors};
+use super::{begin_message, end_message, end_of, selectors};
+use crate::milter::mta::{field, macros, mail};
+use crate::nameserver::{NameServer, Reply, Script};
 
 #[test]
 fn a_message_in_hand_is_answered_at_the_end() {
@@ -33,6 +37,35 @@ fn a_message_in_hand_is_answered_at_the_end() {
         assert_eq!(milter.status().code(), Some(0));
         milter.wait_for("level=notice event=ended abandoned_messages=0");
     }
+}
+
+#[test]
+fn a_lookup_in_hand_is_waited_for_at_the_end() {
+    let key = "late._domainkey.example.net.";
+    let slow = Reply::NoName.late(Duration::from_millis(400));
+    let server = NameServer::start(Script::new().on(key, slow));
+    let place = Place::new(&format!(
+        "[verifying]\nauthserv_id = \"mx.test\"\nnameservers = [\"{}\"]\n",
+        server.addr()
+    ));
+    let mut milter = place.start();
+    let mut mta = place.mta();
+    let begun = mta.ask(&[macros(b'M', b"i\0Q3\0"), mail("<a@example.net>")]);
+    assert_eq!(begun, wire::Reply::Continue);
+    let signature = " v=1; a=ed25519-sha256; d=example.net; s=late; h=from; \
+                     bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA";
+    mta.send(&[
+        field("DKIM-Signature", signature),
+        field("From", " c@example.net"),
+    ]);
+    assert_eq!(mta.ask(&[Command::EndOfHeader]), wire::Reply::Continue);
+    mta.send(&[Command::EndOfMessage(b"")]);
+    milter.signal("TERM");
+    let fields = end_of(mta.replies());
+    assert!(fields[0].contains("dkim=permerror"), "{fields:?}");
+    milter.wait_for("event=verified queue_id=Q3");
+    assert_eq!(milter.status().code(), Some(0));
+    milter.wait_for("event=ended abandoned_messages=0");
 }
 
 #[test]
