@@ -118,10 +118,14 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let record = describe(args, &key);
     // A form that cannot carry the record says so before anything is kept.
     let text = args.form.render(&place, &record.to_string())?;
+    // Who reads the key that signs now is to read the next one.
+    let active = store.active(&args.domain).unwrap_or_default();
+    let group = args.group.clone();
+    let group = group.or_else(|| active.iter().find_map(|s| store.group(&args.domain, s)));
     let placing = Placing {
         activate: args.activate,
         force: args.force,
-        group: args.group.as_deref(),
+        group: group.as_deref(),
     };
     let stored = store.add(&args.domain, &selector, &key, &record, placing, now)?;
     for old in &stored.renamed {
@@ -130,7 +134,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     speech::note(format!("private key written to {}", stored.pem.display()));
     output::print(&text)?;
 
-    if let (false, Some(group)) = (stored.closed_to_group.is_empty(), &args.group) {
+    if let (false, Some(group)) = (stored.closed_to_group.is_empty(), &group) {
         for dir in &stored.closed_to_group {
             let dir = dir.display();
             speech::warning(format!("the group {group} cannot enter {dir}"));

@@ -85,6 +85,18 @@ fn set(change: &Change, state: KeyState) -> Result<Exit, Trouble> {
             Trouble::usage(message).hint(format!("make another key: dkimkit generate -d {domain}"))
         );
     }
+    if state == KeyState::Active {
+        let others = store.active(domain).unwrap_or_default();
+        let group = others.iter().find_map(|other| store.group(domain, other));
+        if let (Some(group), None) = (group, store.group(domain, selector)) {
+            let path = store.pem_path(domain, selector);
+            let path = path.display();
+            speech::warning(format!(
+                "the group {group} reads the key that signs now, and cannot read {path}"
+            ));
+            speech::hint(format!("chgrp {group} {path} && chmod 0640 {path}"));
+        }
+    }
     let before = store.set_state(domain, selector, state, change.clock.now())?;
     if before == state {
         speech::note(format!("{selector} of {domain} is {state} already"));

@@ -95,7 +95,7 @@ pub struct Signing {
 /// How is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verifying {
-    /// Our name in Authentication-Results; `None` is that of the host.
+    /// Our name in Authentication-Results; `None` is that of the MTA, or else of the host.
     pub authserv_id: Option<AuthservId>,
     /// Other names whose fields are removed.
     pub remove_ids: Vec<AuthservId>,

@@ -31,6 +31,9 @@ use crate::sign::SigningIdentity;
 use crate::time::UnixTime;
 use crate::verify::Appetite;
 
+/// RFC 3463 §3.4.
+const MESSAGE_TOO_BIG: (u16, u16) = (3, 4);
+
 /// Who signs by a rule for an author of this domain.
 ///
 /// # Errors
@@ -334,17 +337,32 @@ impl Service for Filter {
     }
 
     /// A header that is not told to its end may hide what should be removed from it.
-    fn overflow(&self, _: &Context, _: &mut Mail, what: Overflow) -> ControlFlow<Outcome> {
+    fn overflow(&self, context: &Context, mail: &mut Mail, what: Overflow) -> ControlFlow<Outcome> {
         match what {
-            Overflow::Recipients { .. } => ControlFlow::Continue(()),
-            Overflow::HeaderOctets { .. } | Overflow::HeaderFields { .. } => {
-                let text = ReplyText::new(552, 3, 4, "DKIM: the header is too large");
-                ControlFlow::Break(text.map_or(Outcome::Reject, Outcome::Refuse))
+            Overflow::Recipients { .. } => return ControlFlow::Continue(()),
+            Overflow::HeaderOctets { limit } | Overflow::HeaderFields { limit } => {
+                mail.why
+                    .note(|| format!("the header is too large: the limit is {limit}"));
             }
         }
+        let ending = Ending {
+            event: "refused",
+            result: "header-too-large".to_owned(),
+            severity: Severity::Warning,
+            values: vec![("reason", "header-too-large".to_owned())],
+            action: Action::Reject,
+            code: MESSAGE_TOO_BIG,
+            modifications: Vec::new(),
+        };
+        mail.told = true;
+        ControlFlow::Break(self.close(context, mail, ending).outcome)
     }
 
     fn ended(&self, context: &Context, mail: Mail, end: End) {
+        // What we have refused has its line.
+        if mail.told {
+            return;
+        }
         let (severity, text) = match end {
             End::Aborted => (Severity::Info, "the MTA gave it up"),
             End::Replaced => (Severity::Info, "another message came in its place"),

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,11 @@ pub struct Keyring {
     /// By domain in A-labels.
     domains: HashMap<String, DomainKeys>,
     /// The keys of rules, by path.
-    files: HashMap<PathBuf, Loaded>,
+    files: HashMap<PathBuf, RuleFile>,
+    /// Paths of rules that never could be looked for, and why.
+    lost: HashMap<String, String>,
+    /// Where the store is.
+    dir: PathBuf,
     /// Why the store cannot be read, if it is needed and cannot.
     unreadable: Option<String>,
     /// What is wrong, and what is not well, in words that name the way out.
@@ -56,6 +61,16 @@ impl StoredKey {
         let (key, stamp) = (self.key.clone()?, self.stamp);
         Some(Loaded { key, stamp })
     }
+}
+
+/// A key file of a rule.
+#[derive(Debug, Clone)]
+struct RuleFile {
+    /// The path as the rule has it.
+    rule: String,
+    /// The domain for which it stands, where the path has a place for one.
+    domain: Option<Domain>,
+    loaded: Loaded,
 }
 
 /// A key file as it was read.
@@ -100,25 +115,59 @@ impl Keyring {
             ring.add_store(&KeyStore::new(&config.keys), before);
         }
         for path in rules.iter().filter_map(|rule| rule.key.as_deref()) {
-            for (wanted, path) in expanded(path) {
-                ring.add_file(wanted, &path, before);
-            }
+            ring.add_files(path, before);
         }
         ring
     }
 
+    /// The files of a rule.
+    fn add_files(&mut self, path: &str, before: &Keyring) {
+        match expanded(path) {
+            Ok(found) => {
+                for one in found {
+                    self.add_file(path, one, before);
+                }
+            }
+            // As with the store: what was known is better than nothing.
+            Err(error) => {
+                let known = before.files.iter().filter(|(_, file)| file.rule == path);
+                let known: Vec<_> = known.map(|(a, b)| (a.clone(), b.clone())).collect();
+                let text = format!("the keys {path} cannot be looked for: {error}");
+                if known.is_empty() {
+                    self.troubles.push(text.clone());
+                    self.lost.insert(path.to_owned(), text);
+                } else {
+                    let text = format!("{text}; what was loaded before stays in use");
+                    self.troubles.push(text);
+                    self.files.extend(known);
+                }
+            }
+        }
+    }
+
     fn add_store(&mut self, store: &KeyStore, before: &Keyring) {
         let dir = store.dir();
+        self.dir = dir.to_owned();
+        // Another store has other keys.
+        let nothing = Keyring::default();
+        let before = if before.dir == dir { before } else { &nothing };
         // One that is not there is empty for those who make keys, and a mistake for those who sign.
         let there = fs::metadata(dir).map_err(|error| {
             let why = match error.kind() {
-                std::io::ErrorKind::NotFound => "there is no such directory",
-                std::io::ErrorKind::PermissionDenied => "this user cannot get there",
+                io::ErrorKind::NotFound => "there is no such directory",
+                io::ErrorKind::PermissionDenied => "this user cannot get there",
                 _ => "it cannot be read",
             };
             format!("the key store {}: {why}", dir.display())
         });
         let domains = there.and_then(|_| store.domains().map_err(|error| error.to_string()));
+        let domains = domains.and_then(|domains| match domains.is_empty() {
+            true if !before.domains.is_empty() => Err(format!(
+                "the key store {} is empty: is its file system mounted?",
+                dir.display()
+            )),
+            _ => Ok(domains),
+        });
         match domains {
             Ok(domains) => {
                 for domain in domains {
@@ -190,12 +239,17 @@ impl Keyring {
             .insert(domain.as_ascii().to_owned(), domain_keys);
     }
 
-    fn add_file(&mut self, wanted: PathBuf, path: &Path, before: &Keyring) {
-        if self.files.contains_key(&wanted) {
+    fn add_file(&mut self, rule: &str, one: Expanded, before: &Keyring) {
+        if self.files.contains_key(&one.wanted) {
             return;
         }
-        let loaded = self.read(path, before.files.get(&wanted).cloned());
-        self.files.insert(wanted, loaded);
+        let old = before.files.get(&one.wanted).map(|old| old.loaded.clone());
+        let file = RuleFile {
+            rule: rule.to_owned(),
+            domain: one.domain,
+            loaded: self.read(&one.file, old),
+        };
+        self.files.insert(one.wanted, file);
     }
 
     fn read(&mut self, path: &Path, old: Option<Loaded>) -> Loaded {
@@ -264,7 +318,29 @@ impl Keyring {
 
     /// The key of a rule, or why it cannot be used.
     pub fn file(&self, path: &Path) -> Option<&Result<Arc<SigningKey>, String>> {
-        self.files.get(path).map(|loaded| &loaded.key)
+        self.files.get(path).map(|file| &file.loaded.key)
+    }
+
+    /// The keys that the path of a rule stands for, with their domains where it has a place for one.
+    pub fn rule_files<'a>(
+        &'a self,
+        rule: &'a str,
+    ) -> impl Iterator<Item = (Option<&'a Domain>, &'a Arc<SigningKey>)> {
+        let files = self.files.values().filter(move |file| file.rule == rule);
+        files.filter_map(|file| Some((file.domain.as_ref(), file.loaded.key.as_ref().ok()?)))
+    }
+
+    /// Why the files of a rule could not be looked for, where they never could.
+    pub fn lost(&self, rule: &str) -> Option<&str> {
+        self.lost.get(rule).map(String::as_str)
+    }
+
+    /// How many keys there are to sign with: those of the store that are active, and those of rules.
+    pub fn signing(&self) -> usize {
+        let usable = |key: &&StoredKey| matches!(key.key, Some(Ok(_)));
+        let stored = self.domains.values().flat_map(|domain| &domain.keys);
+        let files = self.files.values().filter(|file| file.loaded.key.is_ok());
+        stored.filter(usable).count() + files.count()
     }
 
     /// The keys that sign, with their domains, in order.
@@ -293,7 +369,7 @@ impl Keyring {
 fn unreadable(path: &Path, error: &StoreError) -> String {
     match error {
         StoreError::Io {
-            kind: std::io::ErrorKind::PermissionDenied,
+            kind: io::ErrorKind::PermissionDenied,
             ..
         } => {
             let mode = fs::metadata(path).map_or(0, |m| m.mode() & 0o7777);
@@ -306,11 +382,23 @@ fn unreadable(path: &Path, error: &StoreError) -> String {
     }
 }
 
-/// The files that a path with `%` for a domain stands for, each with the path by which it is wanted: with the
-/// domain in A-labels. A path without `%` is itself.
-fn expanded(path: &str) -> Vec<(PathBuf, PathBuf)> {
+/// A file that a path with `%` stands for.
+struct Expanded {
+    /// The domain, where the path has a place for one.
+    domain: Option<Domain>,
+    /// By which path it is wanted: with the domain in A-labels.
+    wanted: PathBuf,
+    file: PathBuf,
+}
+
+/// The files that a path with `%` for a domain stands for. A path without `%` is itself.
+fn expanded(path: &str) -> io::Result<Vec<Expanded>> {
     let Some((before, after)) = path.split_once('%') else {
-        return vec![(PathBuf::from(path), PathBuf::from(path))];
+        return Ok(vec![Expanded {
+            domain: None,
+            wanted: PathBuf::from(path),
+            file: PathBuf::from(path),
+        }]);
     };
     // The domain may stand for a file or for a directory above it.
     let (dir, head) = before.rsplit_once('/').unwrap_or((".", before));
@@ -318,28 +406,34 @@ fn expanded(path: &str) -> Vec<(PathBuf, PathBuf)> {
         Some((tail, below)) => (tail, Some(below)),
         None => (after, None),
     };
-    let Ok(entries) = fs::read_dir(if dir.is_empty() { "/" } else { dir }) else {
-        return Vec::new();
-    };
-    let names = entries
-        .flatten()
-        .filter_map(|e| e.file_name().into_string().ok());
-    let mut found: Vec<(PathBuf, PathBuf)> = names
-        .filter_map(|name| {
-            let domain = name.strip_prefix(head)?.strip_suffix(tail)?;
-            let domain = Domain::new(domain).ok()?;
-            let file = match below {
-                Some(below) => format!("{dir}/{name}/{}", below.replace('%', domain.as_ascii())),
-                None => format!("{dir}/{name}"),
-            };
-            let wanted = path.replace('%', domain.as_ascii());
-            Path::new(&file)
-                .is_file()
-                .then(|| (PathBuf::from(wanted), PathBuf::from(file)))
-        })
-        .collect();
-    found.sort();
-    found
+    let mut found = Vec::new();
+    for entry in fs::read_dir(if dir.is_empty() { "/" } else { dir })? {
+        let Ok(name) = entry?.file_name().into_string() else {
+            continue;
+        };
+        let bare = name.strip_prefix(head).and_then(|n| n.strip_suffix(tail));
+        let Some(Ok(domain)) = bare.map(Domain::new) else {
+            continue;
+        };
+        let file = match below {
+            Some(below) => format!("{dir}/{name}/{}", below.replace('%', domain.as_ascii())),
+            None => format!("{dir}/{name}"),
+        };
+        // What cannot be looked at is read all the same, and told of.
+        let there = fs::metadata(&file).map_or_else(
+            |error| error.kind() != io::ErrorKind::NotFound,
+            |metadata| metadata.is_file(),
+        );
+        if there {
+            found.push(Expanded {
+                wanted: PathBuf::from(path.replace('%', domain.as_ascii())),
+                file: PathBuf::from(file),
+                domain: Some(domain),
+            });
+        }
+    }
+    found.sort_by(|a, b| a.wanted.cmp(&b.wanted));
+    Ok(found)
 }
 
 /// A number for the state of everything that [`Keyring::load`] and the configuration depend on: it changes
@@ -378,9 +472,9 @@ pub fn stamp(config_file: &Path, config: &Config) -> u64 {
             .iter()
             .filter_map(|r| r.key.as_deref())
         {
-            for (_, path) in expanded(path) {
-                path.hash(&mut hasher);
-                Stamp::of(&path).hash(&mut hasher);
+            for one in expanded(path).unwrap_or_default() {
+                one.file.hash(&mut hasher);
+                Stamp::of(&one.file).hash(&mut hasher);
             }
         }
     }

@@ -85,7 +85,9 @@ pub(super) fn run(
     check_sockets(&config, &mut find);
     check_trust(&config, &mut find);
     if let Err(trouble) = logs::Log::open(&config) {
-        find(Weight::Error, "log_to", trouble.to_string());
+        let text = trouble.to_string();
+        let text = text.strip_prefix("log_to: ").unwrap_or(&text);
+        find(Weight::Error, "log_to", text.to_owned());
     }
     let mut keyring = Keyring::load(&config, &Keyring::default());
     let before = keyring.troubles().len();
@@ -210,7 +212,12 @@ fn check_sockets(config: &Config, find: &mut Find<'_>) {
                 let dir = path.parent().unwrap_or(Path::new("/"));
                 if !dir.is_dir() {
                     let text = format!("there is no directory {}", dir.display());
-                    find(Weight::Error, "listen", text);
+                    let (weight, more) = match dir.starts_with("/run") {
+                        // It lives no longer than the machine is up.
+                        true => (Weight::Warning, "; the unit makes it when it starts"),
+                        false => (Weight::Error, ""),
+                    };
+                    find(weight, "listen", format!("{text}{more}"));
                 }
                 if config.socket_mode & 0o070 == 0 && config.socket_mode & 0o007 == 0 {
                     let text = "nobody but the owner of the socket can connect".to_owned();
@@ -299,6 +306,13 @@ fn signing_keys(
         }
     }
     for (at, rule) in rules.iter().enumerate() {
+        if let (Some(path), Some(selector)) = (&rule.key, &rule.selector) {
+            for (domain, key) in keyring.rule_files(path) {
+                if let Some(domain) = domain.or(rule.domain.as_ref()) {
+                    add(domain, selector, key);
+                }
+            }
+        }
         let Some(domain) = &rule.domain else { continue };
         match rule_identities(keyring, rule, domain) {
             Ok(identities) => {

@@ -39,6 +39,8 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
     if let Some(trouble) = keyring.unreadable() {
         return Err(Trouble::usage(trouble).hint(CHECK));
     }
+    // While it is root that looks: the user of the milter may hardly write there.
+    let unnoted = note_lifetimes(&config, &keyring);
     if let Some(identity) = identity {
         identity.become_it()?;
         // What was opened stays open, but a reload must not lose it.
@@ -49,9 +51,29 @@ pub(super) fn run(path: &Path) -> Result<Exit, Trouble> {
             return Err(Trouble::usage(text).hint(CHECK));
         }
         keyring = again;
+        for path in keyring.paths() {
+            if let Err(error) = std::fs::File::open(path) {
+                let text = format!(
+                    "{} was read by root; when it changes, the user of the milter cannot read it: {error}",
+                    path.display()
+                );
+                journal.write(&Entry::new(Severity::Warning, "key-trouble").with("detail", text));
+            }
+        }
     }
-    tell_of(&*journal, &config, &keyring);
-    note_lifetimes(&*journal, &config, &keyring);
+    tell_of(&*journal, &keyring);
+    if let Some(text) = unnoted {
+        journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
+    }
+    if config.sign && config.signing.authenticated && config.sender_login.is_none() {
+        let text =
+            "there is no [sender_login]: every login may use every From address that has a key";
+        journal.write(&Entry::new(Severity::Notice, "note").with("detail", text));
+    }
+    if config.sign && keyring.signing() == 0 {
+        let text = "there is no key that signs: all mail leaves unsigned";
+        journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
+    }
     let filter = Filter::new(config, keyring, &host_name(), journal.clone(), clock)
         .map_err(|error| Trouble::usage(error).about(&path.display().to_string()))?;
     let service = Arc::new(Daemon {
@@ -83,25 +105,18 @@ pub(super) fn clock() -> UnixTime {
 }
 
 /// What is to be known of a configuration and its keys when they are put to use.
-fn tell_of(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
+fn tell_of(journal: &dyn Journal, keyring: &Keyring) {
     for trouble in keyring.troubles() {
         journal.write(&Entry::new(Severity::Error, "key-trouble").with("detail", trouble));
     }
     for warning in keyring.warnings() {
         journal.write(&Entry::new(Severity::Warning, "key-trouble").with("detail", warning));
     }
-    if config.sign && config.signing.authenticated && config.sender_login.is_none() {
-        let text =
-            "there is no [sender_login]: every login may use every From address that has a key";
-        journal.write(&Entry::new(Severity::Notice, "note").with("detail", text));
-    }
 }
 
-/// A rotation keeps records for as long as signatures last: the store is told.
-fn note_lifetimes(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
-    let Some(lifetime) = config.signing.expires else {
-        return;
-    };
+/// A rotation keeps records for as long as signatures last: the store is told. Returns why it could not be.
+fn note_lifetimes(config: &Config, keyring: &Keyring) -> Option<String> {
+    let lifetime = config.signing.expires?;
     let store = KeyStore::new(&config.keys);
     let note = |(domain, key): (&str, &StoredKey)| {
         let selectors = [key.selector.clone()];
@@ -110,14 +125,13 @@ fn note_lifetimes(journal: &dyn Journal, config: &Config, keyring: &Keyring) {
         noted.err()
     };
     let failed: Vec<_> = keyring.active().into_iter().filter_map(note).collect();
-    if let Some(error) = failed.first() {
-        let text = format!(
-            "that signatures last {lifetime} s cannot be noted in the store for {} keys, and `dkimkit rotate` \
-             may withdraw a record too early: {error}",
-            failed.len()
-        );
-        journal.write(&Entry::new(Severity::Warning, "note").with("detail", text));
-    }
+    let error = failed.first()?;
+    Some(format!(
+        "that signatures last {lifetime} s cannot be noted in the store for {} keys, so that `dkimkit rotate` \
+         may withdraw a record too early; the owner of the store notes it by \
+         `dkimkit sign --expires {lifetime}s` of any message: {error}",
+        failed.len()
+    ))
 }
 
 /// However large the store is, it is looked at so often.
@@ -180,7 +194,7 @@ impl Daemon {
             watchdog::start(every, self.heart.clone(), tell);
         }
         let reloading = tokio::spawn(self.clone().reload_for_ever(hangup, seen));
-        let keyring = self.filter.live().keyring().active().len();
+        let keyring = self.filter.live().keyring().signing();
         self.journal.write(
             &Entry::new(Severity::Notice, "started")
                 .with("listen", listening.join(","))
@@ -265,12 +279,15 @@ impl Daemon {
         let replaced = config.and_then(|config| {
             let again = stamp(&self.path, &config);
             let keyring = Keyring::load(&config, old.keyring());
+            if let Some(trouble) = keyring.unreadable() {
+                return Err(format!("keys: {trouble}"));
+            }
             for key in needs_restart(old.config(), &config) {
                 let text = format!("{key} has changed, which takes a restart");
                 self.journal
                     .write(&Entry::new(Severity::Warning, "note").with("detail", text));
             }
-            tell_of(&*self.journal, &config, &keyring);
+            tell_of(&*self.journal, &keyring);
             let replaced = self.filter.replace(config, keyring);
             replaced.map_err(|error| error.to_string())?;
             Ok(again)
@@ -298,10 +315,11 @@ impl Daemon {
         let keyring = live.keyring();
         self.journal.write(
             &Entry::new(Severity::Notice, "reloaded")
-                .with("signing_keys", keyring.active().len())
+                .with("signing_keys", keyring.signing())
                 .with("key_troubles", keyring.troubles().len()),
         );
-        note_lifetimes(&*self.journal, live.config(), keyring);
+        // New keys are noted where that is allowed; where it is not, that was told at the start.
+        let _ = note_lifetimes(live.config(), keyring);
         notify(&[NotifyState::Ready]);
         seen
     }

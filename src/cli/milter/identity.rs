@@ -48,6 +48,11 @@ impl Identity {
         }))
     }
 
+    /// Its number, and that of its group.
+    pub(super) fn owner(&self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+
     /// Becomes that user for good. No thread may run yet.
     pub(super) fn become_it(&self) -> Result<(), Trouble> {
         if Uid::effective() == self.uid {

@@ -13,7 +13,7 @@ use listenfd::ListenFd;
 use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::identity::group_id;
+use super::identity::{Identity, group_id};
 use crate::cli::speech::{Trouble, plain};
 
 /// What the configuration names, open.
@@ -157,9 +157,14 @@ fn open_unix(path: &Path, config: &Config, made: &mut Vec<Made>) -> Result<Liste
     let listener = listener.map_err(fail)?;
     // From here on it goes away again if anything fails.
     made.push(Made::new(path));
-    if let Some(group) = &config.socket_group {
-        let gid = group_id(group)?.as_raw();
-        std::os::unix::fs::chown(path, None, Some(gid)).map_err(fail)?;
+    // As OpenDKIM has it: it is that of the user of the milter, and whoever is in its group may connect.
+    let identity = Identity::of(config)?;
+    let owner = identity.as_ref().map(|identity| identity.owner());
+    let group = config.socket_group.as_deref().map(group_id).transpose()?;
+    let group = group.map(|group| group.as_raw());
+    if owner.is_some() || group.is_some() {
+        let (uid, gid) = owner.unzip();
+        std::os::unix::fs::chown(path, uid, group.or(gid)).map_err(fail)?;
     }
     fs::set_permissions(path, fs::Permissions::from_mode(config.socket_mode)).map_err(fail)?;
     if let Some(made) = made.last_mut() {

@@ -49,6 +49,10 @@ fn what_cannot_be_used_is_named_with_its_key() {
             "peers: \"10.0.0.1/8\": write 10.0.0.0/8",
         ),
         (
+            "peers = [\"*.example.com\"]",
+            "peers: \"*.example.com\": write .example.com",
+        ),
+        (
             "[signing]\ntrusted_networks = [\"10.0.0.0/33\"]",
             "signing.trusted_networks: \"10.0.0.0/33\": ",
         ),

@@ -144,6 +144,9 @@ pub(in crate::milter) fn by_rule(
         }
     };
     if let (Some(path), Some(selector)) = (&rule.key, &rule.selector) {
+        if let Some(trouble) = keyring.lost(path) {
+            return Err(trouble.to_owned());
+        }
         let path = path.replace('%', domain.as_ascii());
         return match keyring.file(path.as_ref()) {
             Some(Ok(key)) => {

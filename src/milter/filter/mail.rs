@@ -12,7 +12,7 @@ use super::super::wire::{Modification, is_field_name, put_field_bytes};
 use super::Live;
 use super::signing::Signing;
 use super::verifying::Verifying;
-use crate::authres::{self, is_forged, value_hides_forged};
+use crate::authres::{self, AuthservId, is_forged, value_hides_forged};
 use crate::message::{Header, HeaderLimits, SplitError};
 use crate::time::UnixTime;
 
@@ -35,6 +35,8 @@ pub(super) const NO_PASSING_SIGNATURE: (u16, u16) = (7, 20);
 /// A message between its calls.
 pub struct Mail {
     pub(super) live: Arc<Live>,
+    /// Our name in results, where the MTA gave it.
+    id: Option<AuthservId>,
     pub(super) began: Instant,
     pub(super) origin: Origin,
     pub(super) login: Option<String>,
@@ -51,6 +53,8 @@ pub struct Mail {
     pub(super) numbers: HashMap<Vec<u8>, u32>,
     pub(super) deletions: Vec<Modification>,
     pub(super) removed: usize,
+    /// Whether its line is in the log.
+    pub(super) told: bool,
 }
 
 /// What is being done with a message.
@@ -68,7 +72,14 @@ pub(super) enum Work {
 impl Mail {
     /// A message of which nothing has come yet.
     pub(super) fn new(live: Arc<Live>, context: &Context, origin: Origin, why: Why) -> Mail {
+        // Without a name of our own we go by that of the MTA.
+        let id = match live.config.verifying.authserv_id {
+            Some(_) => None,
+            None => context.macro_value("j"),
+        };
+        let id = id.and_then(|name| AuthservId::new(std::str::from_utf8(name).ok()?));
         Mail {
+            id,
             began: Instant::now(),
             origin,
             login: login(context),
@@ -82,8 +93,14 @@ impl Mail {
             numbers: HashMap::new(),
             deletions: Vec::new(),
             removed: 0,
+            told: false,
             live,
         }
+    }
+
+    /// Our name in results.
+    pub(super) fn id(&self) -> &AuthservId {
+        self.id.as_ref().unwrap_or(&self.live.ids[0])
     }
 
     pub(super) fn entry(&self, context: &Context, event: &str, severity: Severity) -> Entry {
@@ -175,9 +192,9 @@ impl Mail {
     }
 
     fn claims_to_be_ours(&self, name: &[u8], value: &[u8]) -> bool {
-        let ids = &self.live.ids;
+        let ids = || self.id.iter().chain(&self.live.ids);
         let bare = name.trim_ascii_end();
-        if ids.iter().any(|id| value_hides_forged(id, value)) {
+        if ids().any(|id| value_hides_forged(id, value)) {
             // Nothing can be said to an MTA about what has no name.
             return is_field_name(bare);
         }
@@ -190,7 +207,7 @@ impl Mail {
         // What nobody can read is not ours to vouch for.
         header.is_none_or(|header| {
             let field = header.field(0);
-            header.len() > 1 || ids.iter().any(|id| is_forged(id, field))
+            header.len() > 1 || ids().any(|id| is_forged(id, field))
         })
     }
 }

@@ -106,7 +106,7 @@ impl Filter {
         }
         let live = &mail.live;
         let mut modifications = std::mem::take(&mut mail.deletions);
-        let field = authres::field(&live.ids[0], &verdicts);
+        let field = authres::field(mail.id(), &verdicts);
         modifications.push(Modification::insert_field(0, &field));
         Ending {
             event: "verified",
@@ -126,7 +126,7 @@ impl Mail {
         let result = failure.result();
         let action = action_for(&self.live.config, result, Some(failure.reason()));
         let mut modifications = std::mem::take(&mut self.deletions);
-        let field = authres::unreadable(&self.live.ids[0], &failure);
+        let field = authres::unreadable(self.id(), &failure);
         modifications.push(Modification::insert_field(0, &field));
         Ending {
             event: "verified",

@@ -77,6 +77,11 @@ impl HostSet {
     /// assert_eq!(HostSet::fault("192.0.2.0/24"), None);
     /// ```
     pub fn fault(entry: &str) -> Option<String> {
+        if entry.contains('*') {
+            return Some(
+                "write .example.com for all below a domain, and a network for addresses".to_owned(),
+            );
+        }
         let text = never_found(entry)?;
         // The way out stands behind the reason, which is OpenDKIM's.
         let mend = text.rsplit_once(": ").map(|(_, mend)| mend.to_owned());

@@ -9,4 +9,5 @@ mod misbehaving;
 mod mta;
 mod orderly;
 mod service;
+mod stores;
 mod world;

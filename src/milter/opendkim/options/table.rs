@@ -24,7 +24,7 @@ pub const OPTIONS: &[OpenDkimOption] = &[
     row("AnonymousStatistics", Boolean, Cannot, "no statistics are kept; the metrics count results"),
     row("ATPSDomains", DataSet, Cannot, "ATPS (RFC 6541) was never taken up, and is not looked up"),
     row("ATPSHashAlgorithm", Text, Cannot, "ATPS (RFC 6541) was never taken up, and is not looked up"),
-    row("AuthservID", Text, Supported, "`verifying.authserv_id`; HOSTNAME is the name of the host, as by default"),
+    row("AuthservID", Text, Supported, "`verifying.authserv_id`; without it the name of the MTA (its macro j), as by default; HOSTNAME is the name of the host"),
     row("AuthservIDWithJobID", Boolean, Cannot, "the authserv-id stays the same for all messages, or forged fields could not be told; the queue id is in the log"),
     row("AutoRestart", Boolean, Cannot, "the service manager restarts: `Restart=on-failure` in the unit"),
     row("AutoRestartCount", Integer, Cannot, "the service manager restarts: `StartLimitBurst=` in the unit"),
