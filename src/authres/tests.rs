@@ -1,0 +1,288 @@
+use super::*;
+use crate::message::{Header, HeaderLimits};
+
+/// The verdicts on a message whose keys do not exist, as `field` tells them.
+fn told(header: &str) -> String {
+    let message = format!("{header}From: a@example.com\r\n\r\n");
+    let zone = crate::dns::Zone::default();
+    let policy = crate::policy::Policy::default();
+    let now = crate::time::UnixTime(1_700_000_000);
+    let verdicts = crate::verify(message.as_bytes(), &zone, &policy, now).unwrap();
+    field(&AuthservId::new("mx.example.org").unwrap(), &verdicts)
+}
+
+fn signature(domain: &str, more: &str, b: &str) -> String {
+    format!("DKIM-Signature: v=1; a=rsa-sha256; d={domain}; s=s; h=from; bh=Zm9v;{more} b={b}\r\n")
+}
+
+#[test]
+fn signatures_are_told_apart_by_as_much_of_b_as_that_takes() {
+    let text = told(
+        &[
+            signature("example.com", "", "AAAAAAAAAABBAAAA"),
+            signature("example.com", "", "AAAAAAAAAACCAAAA"),
+            signature("example.com", "", "AAAAAAAAAACCAAAA"),
+            signature("example.com", "", "Zm9v"),
+        ]
+        .concat(),
+    );
+    for start in ["AAAAAAAAAAB\r", "AAAAAAAAAAC\r", "Zm9v"] {
+        assert!(
+            format!("{text};\r").replace(';', "\r").contains(start),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_identity_that_is_too_long_for_a_mailbox_is_left_out() {
+    let of_len = |len| {
+        let i = format!(" i={}@example.com;", "x".repeat(len));
+        told(&signature("example.com", &i, "Zm9v"))
+    };
+    assert!(of_len(64).contains("header.i=xxx"));
+    let text = of_len(65);
+    assert!(
+        !text.contains("header.i") && text.contains("header.d=example.com"),
+        "{text}"
+    );
+}
+
+#[test]
+fn of_many_signatures_the_best_are_told() {
+    let mut header = signature("junk.example", "", "Zm9v").repeat(40);
+    header.push_str(&signature("example.com", "", "YmFy"));
+    header.push_str(&"DKIM-Signature: x\r\n".repeat(40));
+    let text = told(&header);
+    assert_eq!(text.matches("dkim=").count(), MAX_RESULTS);
+    assert!(
+        text.contains("(65 more signatures are not told of)"),
+        "{text}"
+    );
+    assert!(text.contains("header.d=example.com"), "{text}");
+    assert!(text.lines().all(|line| line.len() <= 78), "{text}");
+}
+
+#[test]
+fn our_id_is_recognised_in_every_spelling() {
+    let id = AuthservId::new("mx.example.org").unwrap();
+    for (value, forged) in [
+        (" mx.example.org; dkim=pass", true),
+        ("mx.example.org;dkim=pass", true),
+        ("\r\n\tMX.EXAMPLE.ORG\r\n\t; dkim=pass", true),
+        (" mx.example.org", true),
+        (" mx.example.org 1; dkim=pass", true),
+        (" mx.example.org/1; dkim=pass", true),
+        (" mx.example.org.; dkim=pass", true),
+        (" \"mx.example.org\"; dkim=pass", true),
+        (" \"mx.ex\\ample.org\" 1; dkim=pass", true),
+        (" mx\\.example.org; dkim=pass", true),
+        (" (a(b)\\)c) mx.example.org (d); none", true),
+        (" mx.example.org(d); none", true),
+        (" mx.(x)example.org; none", true),
+        (" mx.example.org(x)evil; none", true),
+        (" \"mx.example.org\"evil; none", true),
+        (" mx.\"example\".org; none", true),
+        (" mx.example.org\"\"; none", true),
+        (" mx.example(x); none", false),
+        (" \"mx.ex\\ample.org\" (unended", true),
+        (" (unended mx.ex\\ample.org; none", true),
+        (" mx.example.org\\", true),
+        (" mx .example.org; none", true),
+        (" mx.\r\n example.org; none", true),
+        (" mx (c) . (c) example . org 1; none", true),
+        ("\x0bmx.example.org\x0c; none", true),
+        (" mx.example.org\0; none", true),
+        (" mx.example.org\0.evil; none", true),
+        (" mx.example.org\x01; none", true),
+        (" (a)) mx.example.org; none", true),
+        (" ) mx.example.org; none", true),
+        (" mx example.org; none", false),
+        (" (mx.example.org) other.example; none", false),
+        (" \"(\" mx.example.org; none", false),
+        (" (unended mx.example.org; dkim=pass", true),
+        (" \"mx.example.org; dkim=pass", true),
+        (" ; mx.example.org; dkim=pass", false),
+        (" mx.example.org.evil.example; dkim=pass", false),
+        (" evil.mx.example.org; dkim=pass", false),
+        (" other.example; dkim=pass header.d=mx.example.org", false),
+        ("", false),
+    ] {
+        for name in [
+            "Authentication-Results",
+            "authentication-RESULTS ",
+            "Authentication-Results\t",
+        ] {
+            let text = format!("{name}:{value}\r\n");
+            let header = Header::parse(text.as_bytes(), HeaderLimits::default()).unwrap();
+            assert_eq!(is_forged(&id, header.field(0)), forged, "{text}");
+        }
+    }
+    let id = AuthservId::new("mx.xn--bcher-kva.example").unwrap();
+    let text = "Authentication-Results: mx.B\u{fc}cher.example; none\r\n";
+    let header = Header::parse(text.as_bytes(), HeaderLimits::default()).unwrap();
+    assert!(is_forged(&id, header.field(0)));
+    let other = Header::parse(b"X: mx.example.org;\r\n", HeaderLimits::default()).unwrap();
+    assert!(!is_forged(&id, other.field(0)));
+}
+
+#[test]
+fn our_id_is_recognised_in_a_labels_and_u_labels() {
+    for (id, spelling, forged) in [
+        ("mx.xn--bcher-kva.example", "mx.b\u{fc}cher.example", true),
+        ("mx.xn--bcher-kva.example", "MX.B\u{dc}CHER.Example.", true),
+        ("mx.xn--bcher-kva.example", "mx.bu\u{308}cher.example", true),
+        (
+            "mx.xn--bcher-kva.example",
+            "mx . b\u{fc}ch er . example 1",
+            true,
+        ),
+        (
+            "mx.xn--bcher-kva.example",
+            "mx.b\u{fc}cher\u{3002}example",
+            true,
+        ),
+        (
+            "mx.xn--bcher-kva.example",
+            "mx.xn--bcher-kva.ex\u{e4}mple",
+            false,
+        ),
+        (
+            "mx.xn--bcher-kva.example",
+            "mx.b\u{fc}cher.example.evil",
+            false,
+        ),
+        ("mx.xn--bcher-kva.example", "mx.b\u{fc}cher", false),
+        ("mx.xn--bcher-kva.example", "mx.b\u{fc}chern.example", false),
+        (
+            "MX.XN--BCHER-KVA.xn--bcher-kva",
+            "mx.b\u{fc}cher.xn--bcher-kva",
+            true,
+        ),
+        (
+            "MX.XN--BCHER-KVA.xn--bcher-kva",
+            "mx.xn--bcher-kva.b\u{fc}cher",
+            true,
+        ),
+        (
+            "mx.example.org",
+            "\u{ff4d}\u{ff38}.\u{1d41e}xample.org",
+            true,
+        ),
+        ("mx.example.org", "mx.exam\u{ad}ple.org", true),
+        ("mx_1!", "mx_\u{2460}!", true),
+        ("mx.example.org", "\u{fffd}mx.example.org", false),
+    ] {
+        let id = AuthservId::new(id).unwrap();
+        let text = format!("Authentication-Results: {spelling}; none\r\n");
+        let header = Header::parse(text.as_bytes(), HeaderLimits::default()).unwrap();
+        assert_eq!(is_forged(&id, header.field(0)), forged, "{text}");
+    }
+}
+
+/// A value of some 330 characters that are all different, and end after every fourth.
+fn far_and_wide() -> String {
+    let chars = ('\u{4e00}'..).take(330).collect::<Vec<char>>();
+    let words = chars.chunks(4).map(|word| word.iter().collect::<String>());
+    words.collect::<Vec<String>>().join(" ")
+}
+
+#[test]
+fn each_octet_is_mapped_once_at_most_wherever_an_id_may_end() {
+    let text = far_and_wide();
+    for value in [
+        text.as_str(),
+        &text.replace(' ', ". "),
+        &text.replace(' ', ""),
+    ] {
+        let reading = Reading::of(value.as_bytes());
+        let mut octets = 0;
+        let (mapped, ends) = reading.mapped(|label| {
+            octets += label.len();
+            Some(label.to_owned())
+        });
+        assert!(octets <= reading.text.len(), "{octets}");
+        assert!(ends.len() <= MAX_ENDS && ends.iter().all(|end| *end <= mapped.len()));
+    }
+    // Two thousand of them are as long as a header may be: minutes, if each were mapped for each end.
+    let id = AuthservId::new("mx.xn--bcher-kva.example").unwrap();
+    let began = std::time::Instant::now();
+    let fields = format!("{FIELD_NAME}: {text}; dkim=pass\r\n").repeat(2000);
+    let limits = HeaderLimits {
+        bytes: fields.len(),
+        ..HeaderLimits::default()
+    };
+    let header = Header::parse(fields.as_bytes(), limits).unwrap();
+    assert!(!header.fields().any(|field| is_forged(&id, field)));
+    let hidden = format!("X: {}\r\n", "\rAuthentication-Results: (".repeat(80_000));
+    let header = Header::parse(hidden.as_bytes(), HeaderLimits::default()).unwrap();
+    assert!(!hides_forged(&id, header.field(0)));
+    let took = began.elapsed();
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
+fn what_a_control_character_hides_is_found() {
+    let id = AuthservId::new("mx.example.org").unwrap();
+    for (value, hidden) in [
+        ("y\rAuthentication-Results: mx.example.org; dkim=pass", true),
+        (
+            "\rauthentication-results \t:\r\n (c) MX.example.org 1; dkim=pass",
+            true,
+        ),
+        ("y\r\rAuthentication-Results:mx.example.org", true),
+        ("y\0Authentication-Results: mx.example.org; dkim=pass", true),
+        ("y\nAuthentication-Results: mx.example.org; dkim=pass", true),
+        (
+            "y\n\0\rAuthentication-Results: mx.example.org; dkim=pass",
+            true,
+        ),
+        (
+            "y\rX: z\rAuthentication-Results: mx.example.org; none\rX: z",
+            true,
+        ),
+        (
+            "y\rAuthentication-Results: a.example; none\rAuthentication-Results: mx.example.org",
+            true,
+        ),
+        (
+            "y\rAuthentication-Results: a.example; mx.example.org\r",
+            false,
+        ),
+        (
+            "y\rAuthentication-Results: a.example\rmx.example.org",
+            false,
+        ),
+        (
+            "y\r Authentication-Results: mx.example.org; dkim=pass",
+            false,
+        ),
+        (
+            "y\r\n Authentication-Results: mx.example.org; dkim=pass",
+            false,
+        ),
+        (
+            "y\r\n\tAuthentication-Results: mx.example.org; dkim=pass",
+            false,
+        ),
+        ("y Authentication-Results: mx.example.org; dkim=pass", false),
+        (
+            "y\rX-Authentication-Results: mx.example.org; dkim=pass",
+            false,
+        ),
+        ("y\rAuthentication-Results", false),
+        ("y\rAuthentication-Results:", false),
+        ("mx.example.org\r", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            value_hides_forged(&id, value.as_bytes()),
+            hidden,
+            "{value:?}"
+        );
+        let text = format!("X: {value}\r\n");
+        if let Ok(header) = Header::parse(text.as_bytes(), HeaderLimits::default()) {
+            assert_eq!(hides_forged(&id, header.field(0)), hidden, "{value:?}");
+        }
+    }
+}
