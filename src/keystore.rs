@@ -8,6 +8,7 @@
 //! mail2 pending 2027-05-20T04:00:00Z hold=3600 served=2027-05-20T04:10:00Z
 //! ```
 
+mod error;
 mod files;
 mod import;
 mod states;
@@ -24,13 +25,14 @@ use zeroize::Zeroizing;
 use self::files::{
     at, find_group, is_open_to, keep_aside, lock, names_in, place, prepare, read_capped, sweep,
 };
-use crate::dns::{Answer, LookupTxt as _, Zone, ZoneError};
-use crate::key::{KeyError, RsaSizes, SigningKey, VerifyingKey};
-use crate::name::{Domain, KeyName, NameError, Selector};
+use crate::dns::{Answer, LookupTxt as _, Zone};
+use crate::key::{RsaSizes, SigningKey, VerifyingKey};
+use crate::name::{Domain, KeyName, Selector};
 use crate::publish::zone_line;
-use crate::record::{KeyRecord, RecordError};
+use crate::record::KeyRecord;
 use crate::time::UnixTime;
 
+pub use self::error::StoreError;
 pub use self::states::{Entry, KeyState, Notes};
 
 use self::states::{Line, States};
@@ -603,117 +605,4 @@ fn read_zone(path: &Path) -> Result<Zone, StoreError> {
 pub fn unsafe_mode(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & 0o026 != 0).then_some(mode)
-}
-
-/// Why the key store cannot do what it should.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The system refused.
-    #[error("{}: {error}", .path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// The kind of error.
-        kind: io::ErrorKind,
-        /// The error in words.
-        error: String,
-    },
-    /// There is a key of that name.
-    #[error("{} exists already", .path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is another key of that name.
-    #[error("{} holds another key", .path.display())]
-    Taken {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no key of that name.
-    #[error("{} does not exist", .path.display())]
-    NoSuchKey {
-        /// The file that was looked for.
-        path: PathBuf,
-    },
-    /// The file holds no private key that can be used.
-    #[error("{}: {error}", .path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: KeyError,
-    },
-    /// The file holds no records.
-    #[error("{}: {error}", .path.display())]
-    Zone {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: ZoneError,
-    },
-    /// The file holds no record of this key.
-    #[error("{} holds no TXT record for {name}", .path.display())]
-    NoRecord {
-        /// The file.
-        path: PathBuf,
-        /// The name of the key.
-        name: KeyName,
-    },
-    /// The file holds a broken key record.
-    #[error("{}: {error}", .path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: RecordError,
-    },
-    /// The record is that of another key.
-    #[error("p= in {} is not that of the private key beside it", .path.display())]
-    OtherKey {
-        /// The file of the record.
-        path: PathBuf,
-    },
-    /// The file of states cannot be understood.
-    #[error("{}: line {line} is not `selector state time`", .path.display())]
-    States {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// The domain has no keys.
-    #[error("there is no key for {domain}")]
-    NoKeys {
-        /// The domain.
-        domain: Domain,
-    },
-    /// Several keys, and nothing says which is active.
-    #[error("several keys lie there for {domain}, and none is marked active: {}", .selectors.join(", "))]
-    Undecided {
-        /// The domain.
-        domain: Domain,
-        /// The selectors.
-        selectors: Vec<String>,
-    },
-    /// No key is active.
-    #[error("no key of {domain} is active: {}", .selectors.join(", "))]
-    NoneActive {
-        /// The domain.
-        domain: Domain,
-        /// The selectors.
-        selectors: Vec<String>,
-    },
-    /// There is no such group.
-    #[error("there is no group {name}")]
-    NoGroup {
-        /// Its name.
-        name: String,
-    },
-    /// Selector and domain together are too long.
-    #[error("the name of the key is too long: {0}")]
-    Name(#[from] NameError),
-    /// The key cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] KeyError),
 }
