@@ -1,11 +1,12 @@
 //! Arguments that several commands share, from text to what they mean.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use dkimkit::canon::Canonicalization;
+use dkimkit::dns::system::read_server;
 use dkimkit::header::FieldName;
 use dkimkit::keystore::KeyStore;
 use dkimkit::name::{Domain, Selector};
@@ -129,11 +130,5 @@ pub(super) fn field_names(text: &str) -> Result<Vec<FieldName>, String> {
 
 /// `ADDR` or `ADDR:PORT`.
 pub(super) fn nameserver(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(server) = text.parse() {
-        return Ok(server);
-    }
-    let address: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
-    address
-        .map(|address| SocketAddr::new(address, 53))
-        .map_err(|_| "not an IP address, with or without a port".to_owned())
+    read_server(text).ok_or_else(|| "not an IP address, with or without a port".to_owned())
 }

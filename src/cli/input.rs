@@ -23,7 +23,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    fn from_arg(path: &Path) -> Source {
+    pub(super) fn from_arg(path: &Path) -> Source {
         if path == Path::new("-") {
             Source::Stdin
         } else {

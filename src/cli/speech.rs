@@ -157,6 +157,9 @@ impl From<StoreError> for Trouble {
             StoreError::Exists { .. } => trouble
                 .hint("choose another selector with -s")
                 .hint("--force renames the old pair to ….old-UNIXTIME first"),
+            StoreError::NoGroup { name } => {
+                trouble.hint(format!("make it: groupadd --system {name}"))
+            }
             StoreError::NoSuchKey { .. } => {
                 trouble.hint("`dkimkit keys list` shows what is in the store")
             }

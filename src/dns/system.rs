@@ -200,6 +200,22 @@ fn filled(answers: Vec<(KeyName, Option<Answer>)>) -> Vec<(KeyName, Answer)> {
     answers.into_iter().map(fill).collect()
 }
 
+/// Reads `ADDR`, `ADDR:PORT` or `[ADDR]:PORT`; the port is 53 unless it is given.
+///
+/// ```
+/// use dkimkit::dns::system::read_server;
+/// assert_eq!(read_server("192.0.2.53"), "192.0.2.53:53".parse().ok());
+/// assert_eq!(read_server("2001:db8::53"), "[2001:db8::53]:53".parse().ok());
+/// assert_eq!(read_server("ns1.example.com"), None);
+/// ```
+pub fn read_server(text: &str) -> Option<SocketAddr> {
+    let port = ConnectionConfig::udp().port;
+    let alone = || text.trim_matches(['[', ']']).parse().ok();
+    text.parse()
+        .ok()
+        .or_else(|| Some(SocketAddr::new(alone()?, port)))
+}
+
 /// The servers of the system's configuration (`/etc/resolv.conf`), three at most.
 ///
 /// # Errors

@@ -2,12 +2,11 @@
 
 mod told;
 
-use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dkimkit::message::{HeaderLimits, split};
+use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::milter::config::LogLevel;
 use dkimkit::milter::filter::Filter;
 use dkimkit::milter::journal::{Entry, Journal};
@@ -22,7 +21,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use self::told::Told;
 use super::{host_name, read_config};
+use crate::cli::args::LineEnds;
 use crate::cli::asking::block_on;
+use crate::cli::input::{HeaderEnd, Message, Source};
 use crate::cli::speech::{Trouble, escape, warning};
 use crate::cli::{Exit, output};
 
@@ -96,8 +97,8 @@ pub(super) fn run(
     for trouble in keyring.troubles().iter().chain(keyring.warnings()) {
         warning(escape(trouble));
     }
-    let bytes = read_message(message)?;
-    let commands = commands(args, &bytes)?;
+    let (header, body) = read_message(message)?;
+    let commands = commands(args, &header, &body)?;
     let kept = Arc::new(Kept::default());
     let clock = || super::daemon::clock();
     let filter = Filter::new(
@@ -125,42 +126,29 @@ pub(super) fn run(
     Ok(told.exit())
 }
 
-/// The message with CRLF, without an mbox line before it.
-fn read_message(path: &Path) -> Result<Vec<u8>, Trouble> {
-    let name = path.display().to_string();
-    let mut bytes = Vec::new();
-    if name == "-" {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .map_err(|error| Trouble::read("-", &error))?;
-    } else {
-        bytes = std::fs::read(path).map_err(|error| Trouble::open(&name, &error))?;
-    }
-    if bytes.starts_with(b"From ") {
-        let end = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |at| at + 1);
-        bytes.drain(..end);
-    }
-    let mut whole = Vec::with_capacity(bytes.len() + bytes.len() / 32);
-    for line in bytes.split_inclusive(|b| *b == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(line) => {
-                whole.extend(line.strip_suffix(b"\r").unwrap_or(line));
-                whole.extend(b"\r\n");
-            }
-            None => whole.extend(line),
-        }
-    }
-    Ok(whole)
-}
-
-/// What an MTA would send for this message, packet by packet.
-fn commands(args: &ClientArgs, message: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
-    // What is too large is for the milter to say.
+/// The header and the body, with CRLF, as `verify` reads them. What is too large is for the milter to say.
+fn read_message(path: &Path) -> Result<(Header, Vec<u8>), Trouble> {
     let limits = HeaderLimits {
         bytes: usize::MAX,
         fields: usize::MAX,
     };
-    let (header, body) = split(message, limits)?;
+    let mut opened = Source::from_arg(path).open()?;
+    let name = opened.name.clone();
+    let mut message = Message::new(&mut opened, LineEnds::Crlf, None);
+    let header = match message.header(limits)? {
+        HeaderEnd::Found(header) => header,
+        HeaderEnd::Refused(error) => return Err(Trouble::from(error).about(&name)),
+    };
+    let mut body = Vec::new();
+    while let Some(bytes) = message.next()? {
+        body.extend_from_slice(bytes);
+    }
+    message.warn();
+    Ok((header, body))
+}
+
+/// What an MTA would send for this message, packet by packet.
+fn commands(args: &ClientArgs, header: &Header, body: &[u8]) -> Result<Vec<Vec<u8>>, Trouble> {
     let mut packets = Vec::new();
     let mut put = |command: Command<'_>| {
         let mut packet = Vec::new();

@@ -1,13 +1,14 @@
 //! The table `[verifying]`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
 use super::super::{Action, ConfigError, Verifying};
 use super::{Checked, action, one_of, some_span, span};
 use crate::authres::AuthservId;
+use crate::dns::system::read_server;
 use crate::policy::{Level, Policy};
 use crate::report::{REASONS, ResultWord};
 
@@ -74,10 +75,7 @@ impl RawVerifying {
         }
         let server = |text: String| {
             let why = || format!("{text:?} is not an IP address, with or without a port");
-            let server = text.parse().ok().or_else(|| {
-                let ip: IpAddr = text.trim_matches(['[', ']']).parse().ok()?;
-                Some(SocketAddr::new(ip, 53))
-            });
+            let server = read_server(&text);
             let server = server.filter(|server: &SocketAddr| server.port() != 0);
             server.ok_or_else(|| ConfigError::value("verifying.nameservers", why()))
         };
