@@ -31,7 +31,7 @@ impl HashAlgorithm {
 }
 
 /// The output of a hash: 20 or 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest {
     bytes: [u8; 32],
     len: u8,
@@ -43,7 +43,8 @@ impl Digest {
         &self.bytes[..usize::from(self.len)]
     }
 
-    fn new(output: &[u8]) -> Digest {
+    /// From the 20 or 32 bytes of a hash.
+    pub(crate) fn new(output: &[u8]) -> Digest {
         let mut bytes = [0; 32];
         bytes[..output.len()].copy_from_slice(output);
         let len = u8::try_from(output.len()).expect("no hash here is longer than 32 bytes");

@@ -152,6 +152,15 @@ fn algorithm_identifier(oid: ObjectIdentifier) -> AlgorithmIdentifierRef<'static
 
 /// The padding of RFC 8017 §9.2, from the literal DigestInfo prefix of its notes.
 fn pkcs1v15(hash: HashAlgorithm) -> Pkcs1v15Sign {
+    let (len, prefix) = digest_info(hash);
+    Pkcs1v15Sign {
+        hash_len: Some(len),
+        prefix: prefix.into(),
+    }
+}
+
+/// The length of the digest, and what stands before it in a DigestInfo.
+fn digest_info(hash: HashAlgorithm) -> (usize, &'static [u8]) {
     const SHA1: &[u8] = &[
         0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14,
     ];
@@ -159,13 +168,9 @@ fn pkcs1v15(hash: HashAlgorithm) -> Pkcs1v15Sign {
         0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
         0x05, 0x00, 0x04, 0x20,
     ];
-    let (len, prefix) = match hash {
+    match hash {
         HashAlgorithm::Sha1 => (20, SHA1),
         HashAlgorithm::Sha256 => (32, SHA256),
-    };
-    Pkcs1v15Sign {
-        hash_len: Some(len),
-        prefix: prefix.into(),
     }
 }
 

@@ -97,6 +97,9 @@ pub mod keystore;
 #[cfg(feature = "store")]
 pub mod rotate;
 
+#[cfg(feature = "explain")]
+pub mod explain;
+
 #[cfg(feature = "milter")]
 pub mod milter;
 

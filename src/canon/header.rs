@@ -44,6 +44,20 @@ pub(crate) fn unsigned(canon: Canon, name: &str, value: &str, sink: &mut dyn Sin
     }
 }
 
+/// Puts a field that stands in no header, as [`field`] would; `raw` is without its final CRLF.
+#[cfg(feature = "explain")]
+pub(crate) fn text(canon: Canon, raw: &[u8], sink: &mut dyn Sink) {
+    match canon {
+        Canon::Simple => sink.put(raw),
+        Canon::Relaxed => {
+            let colon = raw.iter().position(|b| *b == b':').unwrap_or(raw.len());
+            put_name(raw[..colon].trim_ascii_end(), sink);
+            RelaxedValue::default().put(raw.get(colon + 1..).unwrap_or_default(), sink);
+        }
+    }
+    sink.put(b"\r\n");
+}
+
 fn unended(canon: Canon, field: Field<'_>, omit: Range<usize>, sink: &mut dyn Sink) {
     match canon {
         Canon::Simple => {

@@ -10,8 +10,8 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BigUint, RsaPublicKey};
 
 use super::{
-    KeyError, KeyType, RSA_OID, RsaSizes, bit_length, check_exponent, check_size, pkcs1v15,
-    rsa_spki,
+    KeyError, KeyType, RSA_OID, RsaSizes, bit_length, check_exponent, check_size, digest_info,
+    pkcs1v15, rsa_spki,
 };
 use crate::hash::{Digest, HashAlgorithm};
 
@@ -136,6 +136,51 @@ impl VerifyingKey {
                 parsed.verify_sig(digest.as_bytes(), signature).is_ok()
             }
         }
+    }
+
+    /// The hash that an RSA signature was made over, whatever the message: the key takes the signature back to
+    /// its padded block (RFC 8017 §8.2.2). `None` where the block is no padded hash of DKIM, because another key
+    /// made the signature or it was damaged, and for every Ed25519 signature, which does not give its hash away.
+    ///
+    /// ```
+    /// use dkimkit::canon::Sink as _;
+    /// use dkimkit::hash::{HashAlgorithm, Hasher};
+    /// use dkimkit::key::{KeyKind, KeyType, RsaSizes, SigningKey, VerifyingKey};
+    /// let signing = SigningKey::generate(KeyKind::Rsa(1024))?;
+    /// let key = VerifyingKey::parse(KeyType::Rsa, &signing.public_bytes(), RsaSizes::default())?;
+    /// let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+    /// hasher.put(b"from:a@example.com\r\n");
+    /// let digest = hasher.finish();
+    /// let mut signature = signing.sign(&digest)?;
+    /// assert_eq!(key.recover(&signature), Some((HashAlgorithm::Sha256, digest)));
+    /// signature[0] ^= 1;
+    /// assert_eq!(key.recover(&signature), None);
+    /// # Ok::<(), dkimkit::key::KeyError>(())
+    /// ```
+    pub fn recover(&self, signature: &[u8]) -> Option<(HashAlgorithm, Digest)> {
+        let number = match &self.0 {
+            Public::Rsa { number, .. } | Public::SmallRsa { number } => number,
+            Public::Ed25519 { .. } => return None,
+        };
+        let size = number.size();
+        let value = BigUint::from_bytes_be(signature);
+        if signature.len() != size || value >= *number.n() {
+            return None;
+        }
+        let block = value.modpow(number.e(), number.n()).to_bytes_be();
+        // 00 01 FF … FF 00 DigestInfo (§9.2); the number has no leading zero.
+        let mut rest = block.strip_prefix(&[1])?;
+        if block.len() + 1 != size {
+            return None;
+        }
+        let padding = rest.iter().take_while(|b| **b == 0xff).count();
+        rest = rest[padding..].strip_prefix(&[0])?;
+        let hashes = [HashAlgorithm::Sha256, HashAlgorithm::Sha1];
+        hashes.into_iter().find_map(|hash| {
+            let (len, prefix) = digest_info(hash);
+            let digest = rest.strip_prefix(prefix)?;
+            (padding >= 8 && digest.len() == len).then(|| (hash, Digest::new(digest)))
+        })
     }
 
     /// The bytes of p= that we would publish for this key: SubjectPublicKeyInfo, or the 32 bytes.

@@ -41,6 +41,18 @@ impl PublishedKeys {
     pub fn read(answer: Answer, policy: &Policy) -> PublishedKeys {
         PublishedKeys(Keys::read(answer, policy))
     }
+
+    /// The keys that this signature may use.
+    #[cfg(feature = "explain")]
+    pub(crate) fn usable_for(&self, signature: &Signature) -> Vec<&VerifyingKey> {
+        match &self.0 {
+            Keys::None(_) => Vec::new(),
+            Keys::Records(keys) => keys
+                .iter()
+                .filter_map(|key| key.usable(signature).ok())
+                .collect(),
+        }
+    }
 }
 
 /// Keys that are kept for the next messages that name them, each for as long as it may be kept.

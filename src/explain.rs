@@ -1,0 +1,379 @@
+//! Why a signature fails: a search over the ways in which mail is known to be changed.
+//!
+//! The hash cannot say what changed. But when the right change is undone, it matches again, and that is a proof: a
+//! claim is made of a set of changes only when the bytes without them hash to what was signed. Body and header are
+//! judged apart. What bh= says is the hash of the body; from an RSA signature the key gives back the hash of the
+//! header ([`VerifyingKey::recover`](crate::key::VerifyingKey::recover)), and an Ed25519 key is asked.
+//!
+//! The whole message is held in memory, and some copies of it while it is searched. The clock is read for the
+//! budget alone.
+
+mod body;
+mod change;
+mod header;
+mod kind;
+mod lines;
+mod mime;
+mod reading;
+mod report;
+mod search;
+mod target;
+mod words;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::change::{Change, Spot};
+pub use self::kind::{Kind, Who};
+
+use self::body::BodySearch;
+use self::search::Search;
+use self::target::{BodyTarget, HeaderTarget};
+use crate::author::Authors;
+use crate::header::FieldIndex;
+use crate::message::{Header, SplitError};
+use crate::name::{Domain, KeyName};
+use crate::policy::Policy;
+use crate::report::{DomainKeysReport, Failure, Verdict};
+use crate::signature::{FIELD_NAME, Signature};
+use crate::time::UnixTime;
+use crate::verify::{PublishedKeys, Verifier};
+
+/// How to search.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is refused whatever the hashes say.
+    pub policy: Arc<Policy>,
+    /// The time at which t= and x= are judged.
+    pub now: UnixTime,
+    /// How long the search may take, for all signatures together.
+    pub budget: Duration,
+    /// Whether a bare LF is read as CRLF, as in a file that was saved with the line ends of Unix.
+    pub lf_is_crlf: bool,
+}
+
+impl Options {
+    /// The strict policy, ten seconds, and LF for CRLF.
+    pub fn new(now: UnixTime) -> Options {
+        Options {
+            policy: Arc::new(Policy::default()),
+            now,
+            budget: Duration::from_secs(10),
+            lf_is_crlf: true,
+        }
+    }
+}
+
+/// Says of each DKIM-Signature of a message whether it holds, and if not, what changed.
+///
+/// `keys` gives what is published at a name.
+///
+/// ```
+/// use std::sync::Arc;
+/// use dkimkit::dns::{LookupTxt as _, Zone};
+/// use dkimkit::explain::{Kind, Options, Part, explain};
+/// use dkimkit::key::{KeyKind, SigningKey};
+/// use dkimkit::name::{Domain, Selector};
+/// use dkimkit::record::KeyRecord;
+/// use dkimkit::sign::{SignOptions, SigningIdentity};
+/// use dkimkit::time::UnixTime;
+/// use dkimkit::verify::PublishedKeys;
+///
+/// let now = UnixTime(1_700_000_000);
+/// let key = SigningKey::generate(KeyKind::Ed25519)?;
+/// let record = KeyRecord::new(key.algorithm().key_type(), key.public_bytes()).to_string();
+/// let mut dns = Zone::default();
+/// dns.insert_txt("mail._domainkey.example.com.", record.into_bytes());
+///
+/// let message = b"From: anna@example.com\r\n\r\nHello.\r\n";
+/// let identity = SigningIdentity::new(Domain::new("example.com")?, Selector::new("mail")?, key);
+/// let fields = dkimkit::sign(message, vec![identity], &SignOptions::new(now))?;
+/// let came = [fields[0].as_bytes(), b"\r\n", message, b"-- \r\nA list\r\n"].concat();
+///
+/// let options = Options::new(now);
+/// let keys = |name: &_| Arc::new(PublishedKeys::read(dns.lookup_txt(name), &options.policy));
+/// let found = explain(&came, keys, &options)?;
+/// let Part::Changed(changes) = &found.signatures[0].body else { panic!() };
+/// assert_eq!(changes[0].kind, Kind::TextAppended);
+/// assert_eq!(changes[0].spots[0].came, b"-- \r\nA list\r\n");
+/// assert_eq!(found.signatures[0].restored().unwrap(), &came[..came.len() - 13]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`SplitError`] for a message whose header cannot be read, not even when its line ends are mended.
+pub fn explain(
+    message: &[u8],
+    keys: impl FnMut(&KeyName) -> Arc<PublishedKeys>,
+    options: &Options,
+) -> Result<Explanation, SplitError> {
+    let read = reading::read(message, options)?;
+    let search = Search::new(options.budget);
+    let mut work = Work {
+        text: read.text,
+        body_at: read.body_at,
+        header: Arc::new(read.header),
+        raw: message,
+        keys,
+        options,
+        search: &search,
+        bodies: Vec::new(),
+    };
+    let (verdicts, authors, domainkeys) = work.verdicts();
+    let index = FieldIndex::new(&work.header);
+    let positions = index.positions(&work.header, FIELD_NAME);
+    let mut signatures = Vec::new();
+    for (verdict, position) in verdicts.into_iter().zip(positions) {
+        signatures.push(work.signature(verdict, position));
+    }
+    Ok(Explanation {
+        signatures,
+        reading: read.changes,
+        from_domains: authors.domains().to_vec(),
+        domainkeys,
+        text: work.text.into_owned(),
+        header: work.header,
+        body_at: work.body_at,
+        took: search.elapsed(),
+    })
+}
+
+/// What is known of a message whose signatures were looked at.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// One for each DKIM-Signature field, from the top down.
+    pub signatures: Vec<Explained>,
+    /// What had to be undone before there was a header to read.
+    pub reading: Vec<Change>,
+    /// The domains of From.
+    pub from_domains: Vec<Domain>,
+    /// The DomainKey-Signature fields.
+    pub domainkeys: Vec<DomainKeysReport>,
+    /// How long the search took.
+    pub took: Duration,
+    text: Vec<u8>,
+    header: Arc<Header>,
+    body_at: usize,
+}
+
+impl Explanation {
+    /// The message as it was read, with CRLF: what all places count in.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The header as it came.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Where the body begins in [`text`](Self::text).
+    pub fn body_at(&self) -> usize {
+        self.body_at
+    }
+
+    /// The first signature for which the message is fully known as it was signed: one aligned with From before others.
+    pub fn restorable(&self) -> Option<&Explained> {
+        let known = |s: &&Explained| s.is_restorable();
+        let aligned = |s: &&Explained| s.verdict.alignment.is_some();
+        let mut all = self.signatures.iter().filter(known);
+        let first = all.clone().find(aligned);
+        first.or_else(|| all.next())
+    }
+}
+
+/// What is known of one signature.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// The verdict on the message as it came.
+    pub verdict: Verdict,
+    /// The field, if it could be read.
+    pub signature: Option<Signature>,
+    /// The position of the DKIM-Signature field in the header, from 0 at the top.
+    pub position: usize,
+    /// Which field each name of h= means: its position, or none where it is not there.
+    pub covered: Vec<(String, Option<usize>)>,
+    /// What became of what bh= covers.
+    pub body: Part,
+    /// What became of what b= covers.
+    pub header: Part,
+    /// The header and body as they were signed, where they are known.
+    signed_header: Option<Vec<u8>>,
+    signed_body: Option<Arc<Vec<u8>>>,
+}
+
+/// What became of the body, or of the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// It is as it was signed.
+    Holds,
+    /// The hash proves it: without these changes it is as it was signed.
+    Changed(Vec<Change>),
+    /// It is not what was signed, and none of the known changes gives that back.
+    Unexplained(Effort),
+    /// There is nothing to hold it against.
+    Unjudged(Unjudged),
+}
+
+/// How much was tried without success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Texts whose hash was compared.
+    pub tried: u64,
+    /// Whether all that is known was tried; otherwise the budget ended before.
+    pub finished: bool,
+}
+
+/// Why header or body could not be held against a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unjudged {
+    /// The DKIM-Signature field cannot be read.
+    Field,
+    /// There is no key that can be used: without it, b= says nothing.
+    NoKey,
+    /// The key that is published did not make the signature, or b= was damaged.
+    OtherKey,
+}
+
+impl Explained {
+    /// Whether header and body are known as they were signed.
+    pub fn is_restorable(&self) -> bool {
+        self.signed_header.is_some() && self.signed_body.is_some()
+    }
+
+    /// The message as it was signed, where that is fully known: with the fields that were added and are not
+    /// signed, about which the signature says nothing.
+    pub fn restored(&self) -> Option<Vec<u8>> {
+        let (header, body) = (self.signed_header.as_ref()?, self.signed_body.as_ref()?);
+        Some([header.as_slice(), b"\r\n", body.as_slice()].concat())
+    }
+
+    /// Whether the reason of the failure is known: for what holds there is none to find.
+    pub fn is_explained(&self) -> bool {
+        let known = |part: &Part| matches!(part, Part::Holds | Part::Changed(_));
+        match self.verdict.failure() {
+            None => true,
+            Some(Failure::BodyHash { .. } | Failure::BodyTooShort { .. } | Failure::Mismatch) => {
+                known(&self.body) && known(&self.header)
+            }
+            // Why it fails was said by the verdict, whatever the hashes say.
+            Some(_) => true,
+        }
+    }
+
+    /// The changes of header and body.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        [&self.body, &self.header]
+            .into_iter()
+            .flat_map(|part| match part {
+                Part::Changed(changes) => changes.as_slice(),
+                _ => &[],
+            })
+    }
+}
+
+/// What is at hand while a message is explained.
+struct Work<'m, K> {
+    text: Cow<'m, [u8]>,
+    body_at: usize,
+    header: Arc<Header>,
+    /// The message before anything was done with its line ends.
+    raw: &'m [u8],
+    keys: K,
+    options: &'m Options,
+    search: &'m Search,
+    /// What was found for bodies: signatures often share theirs.
+    bodies: Vec<(BodyTarget, body::Found)>,
+}
+
+impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
+    fn verdicts(&mut self) -> (Vec<Verdict>, Authors, Vec<DomainKeysReport>) {
+        let policy = self.options.policy.clone();
+        let header = Header::clone(&self.header);
+        let mut verifier = Verifier::new(header, policy, self.options.now);
+        for name in verifier.wanted().to_vec() {
+            let keys = (self.keys)(&name);
+            verifier.supply_keys(&name, keys);
+        }
+        let authors = verifier.authors().clone();
+        let domainkeys = verifier.domainkeys();
+        let mut verifier = verifier.start_body();
+        let _ = verifier.write(&self.text[self.body_at..]);
+        (verifier.finish(), authors, domainkeys)
+    }
+
+    fn signature(&mut self, verdict: Verdict, position: usize) -> Explained {
+        let header = self.header.clone();
+        let value = header.field(position).value();
+        let limits = self.options.policy.limits.signature;
+        let unjudged = |why| (Part::Unjudged(why), None);
+        let mut explained = Explained {
+            verdict,
+            signature: None,
+            position,
+            covered: Vec::new(),
+            body: Part::Unjudged(Unjudged::Field),
+            header: Part::Unjudged(Unjudged::Field),
+            signed_header: None,
+            signed_body: None,
+        };
+        let Ok((signature, b_value)) = Signature::parse(value, limits) else {
+            return explained;
+        };
+        let names = signature.signed_headers.names();
+        let index = FieldIndex::new(&header);
+        let picked = index.pick(&header, names, Some(position));
+        let picked = picked.iter().map(|field| field.map(|f| f.position()));
+        explained.covered = names.iter().map(str::to_owned).zip(picked).collect();
+        if matches!(explained.verdict.failure(), Some(Failure::NotEvaluated)) {
+            explained.signature = Some(signature);
+            return explained;
+        }
+        let target = BodyTarget::of(&signature);
+        (explained.body, explained.signed_body) = self.body(&target);
+        let keys = match signature.key_name() {
+            Ok(name) => (self.keys)(&name),
+            Err(_) => return explained,
+        };
+        let usable = keys.usable_for(&signature);
+        let targets: Vec<HeaderTarget<'_>> = usable
+            .iter()
+            .filter_map(|key| HeaderTarget::of(&signature, key))
+            .collect();
+        (explained.header, explained.signed_header) = match (usable.is_empty(), targets.is_empty())
+        {
+            (true, _) => unjudged(Unjudged::NoKey),
+            (false, true) => unjudged(Unjudged::OtherKey),
+            (false, false) => {
+                let task = header::Task {
+                    header: &header,
+                    signature: &signature,
+                    position,
+                    b_value,
+                    body: &self.text[self.body_at..],
+                };
+                header::explain(&task, &targets, self.search)
+            }
+        };
+        explained.signature = Some(signature);
+        explained
+    }
+
+    fn body(&mut self, target: &BodyTarget) -> (Part, Option<Arc<Vec<u8>>>) {
+        if let Some((_, found)) = self.bodies.iter().find(|(known, _)| known == target) {
+            return found.clone();
+        }
+        let search = BodySearch {
+            text: &self.text,
+            body_at: self.body_at,
+            header: &self.header,
+            raw: self.raw,
+            target,
+            search: self.search,
+        };
+        let found = search.run();
+        self.bodies.push((target.clone(), found.clone()));
+        found
+    }
+}

@@ -1,0 +1,248 @@
+//! The search in the body, the cheapest hypotheses first: what the signer may have done wrong; text behind the end;
+//! the known rewritings of the whole; lines and blocks put in or changed; and pairs of all these.
+
+mod cuts;
+mod ends;
+mod line;
+mod ops;
+mod quoted;
+mod recode;
+mod signer;
+mod splice;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::ops::Op;
+use self::splice::Splice;
+use super::change::{Stage, staged};
+use super::kind::Kind;
+use super::lines::Lines;
+use super::mime::Structure;
+use super::search::{Search, Share};
+use super::target::BodyTarget;
+use super::{Effort, Part};
+use crate::hash::Digest;
+use crate::message::Header;
+
+/// What became of a body, and the body as it was signed.
+pub(super) type Found = (Part, Option<Arc<Vec<u8>>>);
+
+/// A body and what it must come to.
+pub(super) struct BodySearch<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) body_at: usize,
+    pub(super) header: &'a Header,
+    /// The message before anything was done with its line ends.
+    pub(super) raw: &'a [u8],
+    pub(super) target: &'a BodyTarget,
+    pub(super) search: &'a Search,
+}
+
+impl BodySearch<'_> {
+    pub(super) fn run(&self) -> Found {
+        let body = &self.text[self.body_at..];
+        if self.target.holds(body) {
+            return (Part::Holds, Some(Arc::new(body.to_vec())));
+        }
+        let share = self.search.share(0.6);
+        if let Some(stage) = signer::find(body, self.raw, self.target) {
+            return (Part::Changed(self.changes(&[stage])), None);
+        }
+        let hunt = Hunt {
+            fields: self.header.as_bytes(),
+            raw: self.raw,
+            target: self.target,
+            share,
+            seen: Mutex::default(),
+        };
+        match hunt.find(body) {
+            Some(stages) => {
+                let changes = self.changes(&stages);
+                let signed = stages.into_iter().last().map(|stage| Arc::new(stage.text));
+                (Part::Changed(changes), signed)
+            }
+            None => {
+                let effort = Effort {
+                    tried: share.tried(),
+                    finished: !share.is_over(),
+                };
+                (Part::Unexplained(effort), None)
+            }
+        }
+    }
+
+    fn changes(&self, stages: &[Stage]) -> Vec<super::Change> {
+        let before = &self.text[..self.body_at];
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
+        staged(&self.text[self.body_at..], self.body_at, line, stages)
+    }
+}
+
+/// The search itself.
+struct Hunt<'a> {
+    fields: &'a [u8],
+    raw: &'a [u8],
+    target: &'a BodyTarget,
+    share: Share<'a>,
+    /// The hashes of the texts that were looked at: most rewritings leave most bodies alone.
+    seen: Mutex<HashSet<Digest>>,
+}
+
+/// Texts from this size on are not searched in every way that takes their length squared.
+const LARGE: usize = 2 << 20;
+
+impl Hunt<'_> {
+    fn find(&self, body: &[u8]) -> Option<Vec<Stage>> {
+        let lines = Lines::new(body, self.target.canon);
+        self.is_new(body);
+        if let Some(found) = self.ending(&lines) {
+            return Some(vec![found]);
+        }
+        let structure = Structure::of(self.fields, body);
+        // Each rewriting of the whole, alone and with text behind it.
+        let ops = ops::all(body, &structure, self.raw);
+        if let Some(found) = self.each(body, &structure, &ops, |_| None) {
+            return Some(found);
+        }
+        let cuts = cuts::likely(&lines, &structure);
+        let alternatives = line::all(&lines);
+        if let Some(found) = self
+            .one(&lines, &cuts)
+            .or_else(|| self.one(&lines, &alternatives))
+        {
+            return Some(vec![found]);
+        }
+        if body.len() > LARGE {
+            return self.beside(body, &structure, &ops);
+        }
+        // Two at once.
+        let marked = line::marked(&lines);
+        let few = cuts::few(&lines, &structure);
+        let both: Vec<Splice> = splice::sorted(few.iter().chain(&marked).cloned());
+        ends::within_lines(&lines, self.target, &self.share)
+            .map(|text| vec![Stage::new(Kind::TextAppended, None, text)])
+            .or_else(|| self.two(&lines, &both, &both, true))
+            .or_else(|| self.beside(body, &structure, &ops))
+            .or_else(|| self.two(&lines, &cuts, &cuts, false))
+            .or_else(|| self.rewritten_twice(body, &structure, &ops))
+            .or_else(|| {
+                self.one(&lines, &cuts::blocks(&lines))
+                    .map(|found| vec![found])
+            })
+            .or_else(|| {
+                self.two(
+                    &lines,
+                    &splice::merged(&cuts, &alternatives),
+                    &alternatives,
+                    true,
+                )
+            })
+    }
+
+    /// Whether a text was not looked at before.
+    fn is_new(&self, text: &[u8]) -> bool {
+        let Some(digest) = self.target.digest(text) else {
+            return true;
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(digest)
+    }
+
+    /// The text ends early: something was put behind it.
+    fn ending(&self, lines: &Lines<'_>) -> Option<Stage> {
+        ends::early(lines, self.target, &self.share)
+            .map(|text| Stage::new(Kind::TextAppended, None, text))
+    }
+
+    /// Each rewriting for itself, with text behind it, and with what `more` finds in it.
+    fn each(
+        &self,
+        text: &[u8],
+        structure: &Structure,
+        ops: &[Op],
+        more: impl Fn(&[u8]) -> Option<Vec<Stage>> + Sync,
+    ) -> Option<Vec<Stage>> {
+        self.share.first(ops, |op| {
+            let mended = op.apply(text, structure)?;
+            if !self.is_new(&mended) {
+                return None;
+            }
+            self.share.count(1);
+            let stage = |text| Stage::new(op.kind, op.detail.clone(), text);
+            if self.target.holds(&mended) {
+                return Some(vec![stage(mended)]);
+            }
+            let lines = Lines::new(&mended, self.target.canon);
+            let found = self.ending(&lines).map(|end| vec![end]);
+            let mut found = found.or_else(|| more(&mended))?;
+            found.insert(0, stage(mended));
+            Some(found)
+        })
+    }
+
+    /// A rewriting, and something put in beside it.
+    fn beside(&self, text: &[u8], structure: &Structure, ops: &[Op]) -> Option<Vec<Stage>> {
+        self.again();
+        self.each(text, structure, ops, |mended| {
+            let lines = Lines::new(mended, self.target.canon);
+            let structure = Structure::of(self.fields, mended);
+            let splices = splice::merged(&cuts::likely(&lines, &structure), &line::all(&lines));
+            let found = splice::one(&lines, self.target, &self.share, &splices)?;
+            Some(vec![found.stage(&lines)])
+        })
+    }
+
+    /// Two rewritings.
+    fn rewritten_twice(
+        &self,
+        text: &[u8],
+        structure: &Structure,
+        ops: &[Op],
+    ) -> Option<Vec<Stage>> {
+        self.again();
+        self.each(text, structure, ops, |mended| {
+            let structure = Structure::of(self.fields, mended);
+            let ops = ops::all(mended, &structure, self.raw);
+            ops.iter().find_map(|op| {
+                if self.share.is_over() {
+                    return None;
+                }
+                let twice = op.apply(mended, &structure)?;
+                if !self.is_new(&twice) {
+                    return None;
+                }
+                self.share.count(1);
+                let stage = |text| Stage::new(op.kind, op.detail.clone(), text);
+                if self.target.holds(&twice) {
+                    return Some(vec![stage(twice)]);
+                }
+                let end = self.ending(&Lines::new(&twice, self.target.canon))?;
+                Some(vec![stage(twice), end])
+            })
+        })
+    }
+
+    /// Lets texts be looked at in another way.
+    fn again(&self) {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    fn one(&self, lines: &Lines<'_>, splices: &[Splice]) -> Option<Stage> {
+        let found = splice::one(lines, self.target, &self.share, splices)?;
+        Some(found.stage(lines))
+    }
+
+    fn two(
+        &self,
+        lines: &Lines<'_>,
+        first: &[Splice],
+        second: &[Splice],
+        ends: bool,
+    ) -> Option<Vec<Stage>> {
+        splice::two(lines, self.target, &self.share, first, second, ends)
+    }
+}

@@ -1,0 +1,216 @@
+//! Text that may have been put in: where banners, footers and parts are known to stand.
+
+use super::splice::{Splice, sorted};
+use crate::explain::kind::Kind;
+use crate::explain::lines::Lines;
+use crate::explain::mime::{Part, Structure};
+
+/// So many lines of a banner or footer are thought of.
+const MAX_LINES: usize = 400;
+/// So many places within lines of a part.
+const MAX_PLACES: usize = 1500;
+
+/// What stands at the beginning of the body, at either end of a part, around tags of HTML, and whole parts.
+pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
+    let mut cuts = Vec::new();
+    heads(
+        lines,
+        0..lines.len(),
+        Kind::TextPrepended,
+        MAX_LINES,
+        &mut cuts,
+    );
+    delimited(lines, structure, &mut cuts);
+    let multipart = structure.is_multipart();
+    for part in structure.leaves().filter(|part| part.is_text()) {
+        if multipart {
+            ends(lines, part, MAX_LINES, &mut cuts);
+            within_last_line(lines, part, &mut cuts);
+        }
+        if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()]) {
+            around_tags(lines, part, &mut cuts);
+        }
+    }
+    sorted(cuts.into_iter())
+}
+
+/// The likeliest of these.
+pub(super) fn few(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
+    let mut cuts = Vec::new();
+    heads(lines, 0..lines.len(), Kind::TextPrepended, 40, &mut cuts);
+    delimited(lines, structure, &mut cuts);
+    if structure.is_multipart() {
+        for part in structure.leaves().filter(|part| part.is_text()) {
+            ends(lines, part, 40, &mut cuts);
+        }
+    }
+    sorted(cuts.into_iter())
+}
+
+/// Every run of lines, where the body is short enough.
+pub(super) fn blocks(lines: &Lines<'_>) -> Vec<Splice> {
+    let count = lines.len();
+    if count > 1500 {
+        return Vec::new();
+    }
+    let from = |start: usize| {
+        (start + 1..count + 1).map(move |end| Splice::out(Kind::TextInserted, start..end))
+    };
+    (0..count).flat_map(from).collect()
+}
+
+/// The first lines of a range, more and more of them.
+fn heads(
+    lines: &Lines<'_>,
+    range: std::ops::Range<usize>,
+    kind: Kind,
+    most: usize,
+    cuts: &mut Vec<Splice>,
+) {
+    let last = range.end.min(range.start + most);
+    cuts.extend((range.start + 1..=last).map(|end| Splice::out(kind, range.start..end)));
+    let _ = lines;
+}
+
+/// What stands at the beginning and at the end of a part.
+fn ends(lines: &Lines<'_>, part: &Part, most: usize, cuts: &mut Vec<Splice>) {
+    let (first, last) = (lines.at(part.body.start), lines.at(part.end));
+    heads(lines, first..last, Kind::TextInserted, most, cuts);
+    for start in first.max(last.saturating_sub(most))..last {
+        cuts.push(Splice::out(Kind::TextInserted, start..last));
+        // The CRLF before the delimiter is the delimiter's: there may have been one more of them.
+        cuts.push(Splice::put(
+            Kind::TextInserted,
+            start..last,
+            b"\r\n".to_vec(),
+        ));
+    }
+    // Nothing was taken out, and a line end came or went before the delimiter.
+    cuts.push(Splice::put(
+        Kind::BlankLinesRemoved,
+        last..last,
+        b"\r\n".to_vec(),
+    ));
+}
+
+/// A footer that continues the last line of a part.
+fn within_last_line(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
+    let start = part
+        .body
+        .end
+        .saturating_sub(MAX_PLACES)
+        .max(part.body.start);
+    for at in start..part.body.end {
+        if lines.start(lines.at(at)) != at {
+            cuts.push(Splice::cut(Kind::TextInserted, lines, at..part.body.end));
+        }
+    }
+}
+
+/// Whole parts, and what else stands between two delimiters.
+fn delimited(lines: &Lines<'_>, structure: &Structure, cuts: &mut Vec<Splice>) {
+    let places = &structure.delimiters;
+    let near = places.iter().enumerate().take(60);
+    for (nth, start) in near {
+        for end in places.iter().skip(nth + 1).take(12) {
+            let range = lines.at(*start)..lines.at(*end);
+            cuts.push(Splice::out(Kind::PartAdded, range.clone()));
+            cuts.push(Splice::put(Kind::PartAdded, range, b"\r\n".to_vec()));
+        }
+    }
+    // What was put before the first delimiter, or behind a closing one.
+    if let (Some(first), Some(last)) = (places.first(), places.last()) {
+        let (first, last) = (lines.at(*first), lines.at(*last));
+        for start in 0..first.min(60) {
+            cuts.push(Splice::out(Kind::TextInserted, start..first));
+        }
+        for start in last + 1..(last + 60).min(lines.len()) {
+            cuts.push(Splice::out(Kind::TextAppended, start..lines.len()));
+        }
+    }
+}
+
+fn looks_like_html(text: &[u8]) -> bool {
+    let start = &text[..text.len().min(2000)];
+    memchr::memmem::find(&start.to_ascii_lowercase(), b"<html").is_some()
+}
+
+/// A banner behind `<body>`, and a footer before `</body>` and what else closes: they begin and end with tags.
+fn around_tags(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
+    let text = &lines.text[part.body.clone()];
+    let lower = text.to_ascii_lowercase();
+    let mut starts = vec![0];
+    for tag in [
+        &b"<body"[..],
+        b"<html",
+        b"<head",
+        b"</head>",
+        b"<div",
+        b"<!doctype",
+        b"<table",
+    ] {
+        let found = memchr::memmem::find(&lower, tag);
+        let end = found.and_then(|at| Some(at + memchr::memchr(b'>', &lower[at..])? + 1));
+        starts.extend(found.into_iter().chain(end));
+    }
+    let mut ends = vec![text.len()];
+    for tag in [
+        &b"</body>"[..],
+        b"</html>",
+        b"</div>",
+        b"</p>",
+        b"</td>",
+        b"</table>",
+    ] {
+        let found = memchr::memmem::rfind(&lower, tag);
+        ends.extend(found.into_iter().chain(found.map(|at| at + tag.len())));
+    }
+    let places = tag_places(text);
+    let mut push = |from: usize, to: usize| {
+        let bytes = part.body.start + from..part.body.start + to;
+        cuts.push(Splice::cut(Kind::TextInserted, lines, bytes));
+    };
+    for start in starts {
+        for end in with_line_ends(text, start) {
+            places
+                .iter()
+                .filter(|place| **place > end)
+                .take(MAX_PLACES)
+                .for_each(|place| push(end, *place));
+        }
+    }
+    for end in ends {
+        places
+            .iter()
+            .rev()
+            .filter(|place| **place < end)
+            .take(MAX_PLACES)
+            .for_each(|place| push(*place, end));
+    }
+}
+
+/// A place, and the one behind the line end that stands there.
+fn with_line_ends(text: &[u8], at: usize) -> Vec<usize> {
+    match text[at..].starts_with(b"\r\n") {
+        true => vec![at, at + 2],
+        false => vec![at],
+    }
+}
+
+/// Where tags and lines begin and end.
+fn tag_places(text: &[u8]) -> Vec<usize> {
+    let mut places = Vec::new();
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'<' => places.push(at),
+            b'>' | b'\n' => places.push(at + 1),
+            b'\r' if text.get(at + 1) == Some(&b'\n') => places.push(at),
+            _ => {}
+        }
+        if places.len() > 4 * MAX_PLACES {
+            break;
+        }
+    }
+    places.dedup();
+    places
+}

@@ -1,0 +1,62 @@
+//! Text behind the end: one pass, in which the hash is looked at behind each line.
+
+use crate::explain::lines::Lines;
+use crate::explain::search::Share;
+use crate::explain::target::BodyTarget;
+
+/// The body up to where its hash is the one that was signed.
+///
+/// A body without a line end at its end may have been continued within its last line: so the ends of words within
+/// lines are tried too, where the body is not too long for that.
+pub(super) fn early(lines: &Lines<'_>, target: &BodyTarget, share: &Share<'_>) -> Option<Vec<u8>> {
+    if target.octets().is_some() {
+        return None;
+    }
+    let mut probe = lines.begin(target);
+    for line in 0..lines.len() {
+        if !lines.is_blank(line) || line == 0 {
+            share.count(1);
+            if target.is(&probe.digest()) {
+                return Some(lines.text[..lines.start(line)].to_vec());
+            }
+        }
+        lines.feed(&mut probe, line..line + 1);
+        if line % 4096 == 4095 && share.is_over() {
+            return None;
+        }
+    }
+    None
+}
+
+/// The body up to a place within a line: that line was the last, and had no line end.
+pub(super) fn within_lines(
+    lines: &Lines<'_>,
+    target: &BodyTarget,
+    share: &Share<'_>,
+) -> Option<Vec<u8>> {
+    if target.octets().is_some() || lines.text.len() > LONG {
+        return None;
+    }
+    let mut probe = lines.begin(target);
+    for line in 0..lines.len() {
+        let text = lines.line(line);
+        for cut in 1..text.len() {
+            let mut canonical = Vec::with_capacity(cut + 2);
+            crate::explain::lines::put_line(&text[..cut], target.canon, &mut canonical);
+            let mut here = probe.clone();
+            here.lines(&canonical);
+            share.count(1);
+            if target.is(&here.digest()) {
+                return Some(lines.text[..lines.start(line) + cut].to_vec());
+            }
+        }
+        lines.feed(&mut probe, line..line + 1);
+        if share.is_over() {
+            return None;
+        }
+    }
+    None
+}
+
+/// Longer bodies are not cut at every byte.
+const LONG: usize = 200_000;

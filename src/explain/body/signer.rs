@@ -1,0 +1,207 @@
+//! What signers are known to hash instead of the body that they send.
+
+use crate::canon::Canon;
+use crate::explain::change::Stage;
+use crate::explain::kind::Kind;
+use crate::explain::target::{BodyTarget, other};
+use crate::hash::{BodyLimit, HashAlgorithm};
+
+/// The known mistake that gives this hash for this body; the body stays as it is.
+pub(super) fn find(body: &[u8], raw: &[u8], target: &BodyTarget) -> Option<Stage> {
+    let stage = |kind, detail: String| Some(Stage::new(kind, Some(detail), body.to_vec()));
+    let with = |canon, limit, hash| BodyTarget {
+        canon,
+        limit,
+        hash,
+        ..target.clone()
+    };
+    let empty = Canon::as_str;
+    let no_limit = BodyLimit::Whole;
+    // §3.4.3: an empty body is CRLF when it is simple; §3.4.4: it is nothing when it is relaxed.
+    let blank = body
+        .iter()
+        .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
+    if blank {
+        for (hashed, what) in [(&b""[..], "as nothing"), (b"\r\n", "as one CRLF")] {
+            if target.is_raw(hashed) {
+                return stage(
+                    Kind::SignerEmptyBody,
+                    format!("an empty body, {}, was hashed {what}", empty(target.canon)),
+                );
+            }
+        }
+    }
+    let swapped = other(target.canon);
+    if with(swapped, target.limit, target.hash).holds(body) {
+        return stage(
+            Kind::SignerCanonicalization,
+            format!(
+                "c= says {} for the body, and the hash is that of {}",
+                target.canon.as_str(),
+                swapped.as_str()
+            ),
+        );
+    }
+    if let Some(found) = limit(body, target, &with) {
+        return stage(Kind::SignerBodyLimit, found);
+    }
+    let hash = match target.hash {
+        HashAlgorithm::Sha1 => HashAlgorithm::Sha256,
+        HashAlgorithm::Sha256 => HashAlgorithm::Sha1,
+    };
+    if with(target.canon, target.limit, hash).holds(body) {
+        let (says, is) = (target.hash.as_str(), hash.as_str());
+        return stage(
+            Kind::SignerHash,
+            format!("a= says {says}, and the hash of the body is {is}"),
+        );
+    }
+    for (form, what) in last_lines(body, target.canon) {
+        if target.is_raw(&form) {
+            return stage(Kind::SignerLastLines, what.to_owned());
+        }
+    }
+    let separated = [b"\r\n", body].concat();
+    if with(target.canon, no_limit, target.hash).holds(&separated) {
+        return stage(
+            Kind::SignerSeparator,
+            "the hash is that of the body with an empty line before it".to_owned(),
+        );
+    }
+    for canon in [target.canon, swapped] {
+        let mut canonical = Vec::new();
+        let mut state = crate::canon::body::BodyCanonicalizer::new(canon);
+        state.write(body, &mut canonical);
+        state.finish(&mut canonical);
+        let lf = without_cr(&canonical);
+        if target.is_raw(&lf) || target.is_raw(&without_cr(raw_body(raw))) {
+            return stage(
+                Kind::SignerLineEnds,
+                "the hash is that of the body with LF for CRLF".to_owned(),
+            );
+        }
+        if target.is_raw(canonical.strip_suffix(b"\r\n").unwrap_or(&canonical)) {
+            return stage(
+                Kind::SignerLastLines,
+                "the hash is that of the body without its last CRLF".to_owned(),
+            );
+        }
+    }
+    None
+}
+
+/// l= left out, counted in other octets, or too large for the body.
+fn limit(
+    body: &[u8],
+    target: &BodyTarget,
+    with: &dyn Fn(Canon, BodyLimit, HashAlgorithm) -> BodyTarget,
+) -> Option<String> {
+    let octets = target.octets()?;
+    let whole = with(target.canon, BodyLimit::Whole, target.hash);
+    if whole.holds(body) {
+        return Some(format!(
+            "l= says {octets} octets, and the hash is that of the whole body"
+        ));
+    }
+    if target.is_raw(body.get(..usize::try_from(octets).ok()?)?) {
+        return Some(format!(
+            "l= counts the first {octets} octets of the body before it is canonical"
+        ));
+    }
+    // The prefix of which the hash is: found in one pass.
+    let mut canonical = Vec::new();
+    let mut state = crate::canon::body::BodyCanonicalizer::new(target.canon);
+    state.write(body, &mut canonical);
+    state.finish(&mut canonical);
+    let near = usize::try_from(octets).ok()?;
+    let tried = near.saturating_sub(NEAR)..=(near + NEAR).min(canonical.len());
+    let found = tried
+        .into_iter()
+        .find(|len| target.is_raw(&canonical[..*len]));
+    let found = found.or_else(|| {
+        let ends = memchr::memchr_iter(b'\n', &canonical).map(|at| at + 1);
+        ends.take(MAX_ENDS)
+            .find(|len| target.is_raw(&canonical[..*len]))
+    })?;
+    Some(format!(
+        "l= says {octets} octets, and the hash is that of the first {found}"
+    ))
+}
+
+/// So far from what l= says.
+const NEAR: usize = 400;
+const MAX_ENDS: usize = 2000;
+
+/// The canonical body with what should not count at its end.
+fn last_lines(body: &[u8], canon: Canon) -> Vec<(Vec<u8>, &'static str)> {
+    let mut forms = Vec::new();
+    let mut each = Vec::new();
+    for line in body.split_inclusive(|b| *b == b'\n') {
+        crate::explain::lines::put_line(
+            line.strip_suffix(b"\r\n").unwrap_or(line),
+            canon,
+            &mut each,
+        );
+    }
+    forms.push((
+        each.clone(),
+        "the hash is that of the body with the empty lines at its end",
+    ));
+    if canon == Canon::Relaxed {
+        // Lines of white space alone were taken for text when the last lines were cut, and emptied afterwards.
+        let mut kept = body;
+        while let Some(rest) = kept.strip_suffix(b"\r\n") {
+            kept = rest;
+        }
+        let mut form = Vec::new();
+        for line in kept.split_inclusive(|b| *b == b'\n') {
+            crate::explain::lines::put_line(
+                line.strip_suffix(b"\r\n").unwrap_or(line),
+                canon,
+                &mut form,
+            );
+        }
+        forms.push((
+            form,
+            "the hash counts lines of white space at the end of the body",
+        ));
+        // Or they were kept with a space.
+        let mut form = Vec::new();
+        for line in kept.split_inclusive(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+            let blank = !line.is_empty() && line.iter().all(|b| crate::message::is_wsp(*b));
+            match blank {
+                true => form.extend_from_slice(b" \r\n"),
+                false => crate::explain::lines::put_line(line, canon, &mut form),
+            }
+        }
+        forms.push((
+            form,
+            "the hash counts lines of white space at the end of the body",
+        ));
+    }
+    forms.push((
+        body.to_vec(),
+        "the hash is that of the body as it stands, not canonical",
+    ));
+    forms
+}
+
+fn without_cr(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for (at, byte) in text.iter().enumerate() {
+        if *byte != b'\r' || text.get(at + 1) != Some(&b'\n') {
+            out.push(*byte);
+        }
+    }
+    out
+}
+
+/// The body of a message whose line ends are those that it came with.
+pub(super) fn raw_body(raw: &[u8]) -> &[u8] {
+    let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"];
+    let found = ends
+        .iter()
+        .filter_map(|end| Some(memchr::memmem::find(raw, end)? + end.len()));
+    found.min().map_or(&[], |at| &raw[at..])
+}

@@ -1,0 +1,109 @@
+//! The message as it is read: with CRLF, and with what had to be mended before there was a header at all.
+
+use std::borrow::Cow;
+
+use super::Options;
+use super::change::{Change, Stage, staged};
+use super::kind::Kind;
+use crate::message::{Header, SplitError, split};
+
+/// A message with a header that can be read.
+pub(super) struct Read<'m> {
+    pub(super) text: Cow<'m, [u8]>,
+    pub(super) header: Header,
+    pub(super) body_at: usize,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Reads a message; where that fails, once more with other line ends and without a byte order mark.
+pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>, SplitError> {
+    let limits = options.policy.limits.header;
+    let text: Cow<'m, [u8]> = match options.lf_is_crlf {
+        true => with_crlf(message),
+        false => Cow::Borrowed(message),
+    };
+    let error = match split(&text, limits) {
+        Ok((header, body)) => {
+            let body_at = text.len() - body.len();
+            return Ok(Read {
+                text,
+                header,
+                body_at,
+                changes: Vec::new(),
+            });
+        }
+        Err(error) => error,
+    };
+    let mended: [(Kind, Option<Vec<u8>>); 4] = [
+        (
+            Kind::ByteOrderMark,
+            text.strip_prefix(BOM).map(<[u8]>::to_vec),
+        ),
+        (Kind::LineEnds, Some(doubled(&text))),
+        (Kind::LineEnds, Some(from_cr(&text))),
+        (Kind::LineEnds, Some(with_crlf(&text).into_owned())),
+    ];
+    for (kind, mended) in mended {
+        let Some(mended) = mended.filter(|mended| **mended != *text) else {
+            continue;
+        };
+        if let Ok((header, body)) = split(&mended, limits) {
+            let body_at = mended.len() - body.len();
+            let stage = Stage::new(kind, None, mended);
+            let changes = staged(&text, 0, 1, std::slice::from_ref(&stage));
+            return Ok(Read {
+                text: Cow::Owned(stage.text),
+                header,
+                body_at,
+                changes,
+            });
+        }
+    }
+    Err(error)
+}
+
+/// The UTF-8 byte order mark.
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Each bare LF as CRLF.
+pub(super) fn with_crlf(text: &[u8]) -> Cow<'_, [u8]> {
+    let bare = |at: &usize| *at == 0 || text[at - 1] != b'\r';
+    if !memchr::memchr_iter(b'\n', text).any(|at| bare(&at)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len() + text.len() / 32);
+    let mut from = 0;
+    for at in memchr::memchr_iter(b'\n', text).filter(bare) {
+        out.extend_from_slice(&text[from..at]);
+        out.push(b'\r');
+        from = at;
+    }
+    out.extend_from_slice(&text[from..]);
+    Cow::Owned(out)
+}
+
+/// Each bare CR as CRLF.
+pub(super) fn from_cr(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 32);
+    for (at, byte) in text.iter().enumerate() {
+        out.push(*byte);
+        if *byte == b'\r' && text.get(at + 1) != Some(&b'\n') {
+            out.push(b'\n');
+        }
+    }
+    out
+}
+
+/// Line ends with several CRs, as CRLF.
+pub(super) fn doubled(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        if *byte == b'\n' {
+            while out.ends_with(b"\r\r") {
+                out.pop();
+            }
+        }
+        out.push(*byte);
+    }
+    out
+}
