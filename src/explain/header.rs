@@ -1,8 +1,30 @@
-//! The search in the header.
+//! The search in the header: each field that is signed as it may have been, alone, in pairs and in threes.
+//!
+//! What b= signs is the fields that h= names, one behind the other, and then the signature's own field. A [`Move`]
+//! replaces some of them; the hash of what stands before is kept, so that a hypothesis costs what stands behind.
+
+mod address;
+mod board;
+mod copied;
+mod date;
+mod draft;
+mod encoded;
+mod fold;
+mod instance;
+mod mime_field;
+mod moves;
+mod own;
+mod signer;
+mod subject;
 
 use std::ops::Range;
 
-use super::search::Search;
+use self::board::Board;
+use self::draft::Draft;
+use self::moves::Move;
+use super::change::{Change, Hunk, Spot, excerpt, hunks};
+use super::kind::Kind;
+use super::search::{Search, Share};
 use super::target::HeaderTarget;
 use super::{Effort, Part};
 use crate::hash::Hasher;
@@ -21,6 +43,7 @@ pub(super) struct Task<'a> {
     pub(super) body: &'a [u8],
 }
 
+/// What became of the header, and the header as it was signed.
 pub(super) fn explain(
     task: &Task<'_>,
     targets: &[HeaderTarget<'_>],
@@ -29,25 +52,241 @@ pub(super) fn explain(
     let index = FieldIndex::new(task.header);
     let holds = |target: &HeaderTarget<'_>| {
         let mut hasher = Hasher::new(target.hash());
+        let (position, b_value) = (task.position, task.b_value.clone());
         put_signed_header(
             task.header,
             &index,
             task.signature,
-            task.position,
-            task.b_value.clone(),
+            position,
+            b_value,
             &mut hasher,
         );
         target.is(&hasher.finish())
     };
-    if targets.iter().any(holds) {
-        return (Part::Holds, Some(task.header.as_bytes().to_vec()));
+    let draft = Draft::of(task.header);
+    let says = task.signature.algorithm.hash();
+    if targets
+        .iter()
+        .any(|target| target.hash() == says && holds(target))
+    {
+        return (Part::Holds, Some(draft.bytes()));
     }
-    let share = search.share(1.0);
-    (
-        Part::Unexplained(Effort {
-            tried: share.tried(),
-            finished: true,
-        }),
-        None,
-    )
+    let mut tried = 0;
+    let mut finished = true;
+    for (left, target) in (1..=targets.len()).rev().zip(targets) {
+        let share = search.share(1.0 / left as f64);
+        let hunt = Hunt {
+            task,
+            target,
+            share,
+            draft: &draft,
+        };
+        if let Some((kind, detail)) = signer::find(task, target, &draft) {
+            let change = Change {
+                kind,
+                field: None,
+                detail: Some(detail),
+                spots: Vec::new(),
+                places: 0,
+                added: 0,
+                removed: 0,
+            };
+            return (Part::Changed(vec![change]), None);
+        }
+        if let Some(found) = hunt.find() {
+            return (
+                Part::Changed(changes(task.header, &found)),
+                Some(restored(&draft, &found)),
+            );
+        }
+        tried += share.tried();
+        finished &= !share.is_over();
+    }
+    (Part::Unexplained(Effort { tried, finished }), None)
+}
+
+/// The search for one key.
+struct Hunt<'a, 't> {
+    task: &'a Task<'a>,
+    target: &'a HeaderTarget<'t>,
+    share: Share<'a>,
+    draft: &'a Draft,
+}
+
+/// Moves that cost no more than this are tried in threes.
+const LIKELY: u8 = 1;
+/// And no more than this, in pairs with all others.
+const POSSIBLE: u8 = 2;
+
+impl Hunt<'_, '_> {
+    fn find(&self) -> Option<Vec<Move>> {
+        let board = Board::new(self.task, self.draft);
+        let mut moves = moves::all(self.task, self.draft);
+        board.prepare(self.task, self.draft, &mut moves);
+        moves.sort_by_key(|m| m.cost);
+        let single = self.share.first(&chunks(&moves, 64), |chunk| {
+            chunk
+                .iter()
+                .find(|m| self.test(&board, &[m]))
+                .map(|m| vec![(*m).clone()])
+        });
+        if single.is_some() {
+            return single;
+        }
+        let up_to = |cost: u8| &moves[..moves.partition_point(|m| m.cost <= cost)];
+        let (likely, possible) = (up_to(LIKELY), up_to(POSSIBLE));
+        self.pairs(&board, likely, likely)
+            .or_else(|| self.pairs(&board, possible, possible))
+            .or_else(|| self.onward(likely))
+            .or_else(|| self.threes(&board, likely))
+            .or_else(|| self.pairs(&board, likely, &moves))
+            .or_else(|| self.onward(possible))
+            .or_else(|| self.pairs(&board, possible, &moves))
+    }
+
+    fn test(&self, board: &Board, moves: &[&Move]) -> bool {
+        self.share.count(1);
+        self.target.is(&board.digest(self.target.hash(), moves))
+    }
+
+    /// Two moves that touch different fields.
+    fn pairs(&self, board: &Board, first: &[Move], second: &[Move]) -> Option<Vec<Move>> {
+        let jobs: Vec<&Move> = first.iter().collect();
+        self.share.first(&jobs, |one| {
+            for (nth, two) in second.iter().enumerate() {
+                if nth % 64 == 0 && self.share.is_over() {
+                    return None;
+                }
+                if one.is_apart(two) && self.test(board, &[one, two]) {
+                    return Some(vec![(*one).clone(), two.clone()]);
+                }
+            }
+            None
+        })
+    }
+
+    fn threes(&self, board: &Board, moves: &[Move]) -> Option<Vec<Move>> {
+        let jobs: Vec<usize> = (0..moves.len()).collect();
+        self.share.first(&jobs, |first| {
+            let one = &moves[*first];
+            let rest = &moves[first + 1..];
+            for (second, two) in rest.iter().enumerate() {
+                if self.share.is_over() {
+                    return None;
+                }
+                if !one.is_apart(two) {
+                    continue;
+                }
+                for three in &rest[second + 1..] {
+                    if three.is_apart(one)
+                        && three.is_apart(two)
+                        && self.test(board, &[one, two, three])
+                    {
+                        return Some(vec![one.clone(), two.clone(), three.clone()]);
+                    }
+                }
+            }
+            None
+        })
+    }
+
+    /// A move, and then others from where it leads: for fields that were changed twice.
+    fn onward(&self, first: &[Move]) -> Option<Vec<Move>> {
+        let jobs: Vec<&Move> = first.iter().collect();
+        self.share.first(&jobs, |one| {
+            let draft = self.draft.with(&one.edits);
+            let board = Board::new(self.task, &draft);
+            let mut moves = moves::all(self.task, &draft);
+            board.prepare(self.task, &draft, &mut moves);
+            moves.retain(|m| m.cost <= 3 && !one.is_apart(m));
+            moves.sort_by_key(|m| m.cost);
+            let likely = &moves[..moves.partition_point(|m| m.cost <= LIKELY)];
+            for two in &moves {
+                if self.share.is_over() {
+                    return None;
+                }
+                if self.test(&board, &[two]) {
+                    return Some(vec![(*one).clone(), two.clone()]);
+                }
+            }
+            let _ = likely;
+            None
+        })
+    }
+}
+
+fn chunks(moves: &[Move], len: usize) -> Vec<&[Move]> {
+    moves.chunks(len).collect()
+}
+
+/// The header with all moves made.
+fn restored(draft: &Draft, moves: &[Move]) -> Vec<u8> {
+    moves
+        .iter()
+        .fold(draft.clone(), |draft, m| draft.with(&m.edits))
+        .bytes()
+}
+
+/// What each move undoes, and where it stands in the message.
+fn changes(header: &Header, moves: &[Move]) -> Vec<Change> {
+    let mut draft = Draft::of(header);
+    let mut changes: Vec<Change> = Vec::new();
+    let mut starts = vec![0];
+    for field in header.fields() {
+        starts.push(starts.last().unwrap_or(&0) + field.raw().len() + 2);
+    }
+    let line = |at: usize| {
+        let before = &header.as_bytes()[..at.min(header.as_bytes().len())];
+        1 + memchr::memchr_iter(b'\n', before).count()
+    };
+    for made in moves {
+        let mut change = Change {
+            kind: made.kind,
+            field: None,
+            detail: made.detail.clone(),
+            spots: Vec::new(),
+            places: 0,
+            added: 0,
+            removed: 0,
+        };
+        let mut names: Vec<String> = Vec::new();
+        for edit in &made.edits {
+            let (position, came, signed) = draft.sides(edit);
+            let name = draft::name(if came.is_empty() { &signed } else { &came });
+            if !names.iter().any(|n| n.eq_ignore_ascii_case(&name)) {
+                names.push(name);
+            }
+            let found = match came.is_empty() || signed.is_empty() {
+                true => vec![Hunk {
+                    came: 0..came.len(),
+                    signed: 0..signed.len(),
+                }],
+                false => hunks(&came, &signed),
+            };
+            for hunk in found {
+                change.places += 1;
+                change.added += hunk.came.len() as u64;
+                change.removed += hunk.signed.len() as u64;
+                if change.spots.len() < Change::MAX_SPOTS {
+                    let start = starts[position.min(starts.len() - 1)];
+                    let end = starts[(position + 1).min(starts.len() - 1)];
+                    let at = (start + hunk.came.start).min(end)..(start + hunk.came.end).min(end);
+                    change.spots.push(Spot {
+                        line: line(at.start),
+                        at,
+                        came: excerpt(&came[hunk.came.clone()]),
+                        signed: excerpt(&signed[hunk.signed.clone()]),
+                        signed_len: hunk.signed.len(),
+                    });
+                }
+            }
+        }
+        change.field = (!names.is_empty()).then(|| names.join(", "));
+        draft = draft.with(&made.edits);
+        if change.kind == Kind::FieldChanged && change.places == 0 {
+            continue;
+        }
+        changes.push(change);
+    }
+    changes
 }

@@ -1,0 +1,165 @@
+//! Tags of lists and filters in Subject.
+
+use super::draft::{Draft, is, revalued, unfolded};
+use super::moves::Move;
+use crate::explain::kind::Kind;
+
+/// Longer subjects are not cut at every byte.
+const LONG: usize = 220;
+
+pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
+    for (at, raw) in draft.present().filter(|(_, raw)| is(raw, "Subject")) {
+        let text = unfolded(raw);
+        let mut push = |cost, text: Vec<u8>| {
+            moves.push(Move::replace(
+                Kind::SubjectTagged,
+                cost,
+                at,
+                revalued(raw, &text),
+            ));
+        };
+        for text in untagged(&text) {
+            push(1, text);
+        }
+        // With the folds that are left.
+        let value = super::draft::value(raw);
+        let start = value.len() - value.trim_ascii_start().len();
+        for text in untagged(value.trim_ascii()) {
+            push(1, text);
+        }
+        let _ = start;
+        for prefix in [&b"Re: "[..], b"RE: ", b"Fwd: ", b"FW: "] {
+            push(4, [prefix, &text].concat());
+        }
+        if text.len() > LONG {
+            continue;
+        }
+        for from in 0..text.len() {
+            for to in from + 1..=text.len() {
+                let whole_words = edge(&text, from) && edge(&text, to);
+                let cost = match (from == 0 || to == text.len(), whole_words) {
+                    (true, true) => 2,
+                    (true, false) => 4,
+                    (false, true) => 4,
+                    (false, false) => 5,
+                };
+                push(
+                    cost,
+                    [&text[..from], &text[to..]].concat().trim_ascii().to_vec(),
+                );
+            }
+        }
+    }
+}
+
+/// Whether a word begins or ends here.
+fn edge(text: &[u8], at: usize) -> bool {
+    at == 0
+        || at == text.len()
+        || text[at - 1].is_ascii_whitespace()
+        || text[at].is_ascii_whitespace()
+}
+
+/// The text without a tag in brackets or stars or before a colon, at the beginning, behind a "Re:", or at the end.
+pub(super) fn untagged(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut starts = vec![0];
+    let mut at = 0;
+    while let Some(len) = reply(&text[at..]) {
+        at += len;
+        starts.push(at);
+    }
+    for start in starts {
+        let rest = &text[start..];
+        for len in tags(rest) {
+            let behind = rest[len..].trim_ascii_start();
+            let rest = [&text[..start], behind].concat();
+            // A tag before what was a reply already may have been moved behind a "Re:" of its own.
+            if start > 0 {
+                out.push(behind.to_vec());
+            }
+            out.push(rest);
+            for more in tags(behind) {
+                out.push([&text[..start], behind[more..].trim_ascii_start()].concat());
+            }
+        }
+    }
+    for (open, close) in BRACKETS {
+        let open = [b" ", open].concat();
+        if text.ends_with(close)
+            && let Some(at) = memchr::memmem::rfind(text, &open)
+        {
+            out.push(text[..at].trim_ascii_end().to_vec());
+        }
+    }
+    out.retain(|found| found != text);
+    out
+}
+
+const BRACKETS: [(&[u8], &[u8]); 5] = [
+    (b"[", b"]"),
+    (b"(", b")"),
+    (b"{", b"}"),
+    (b"<", b">"),
+    (b"*", b"*"),
+];
+
+/// The length of "Re: " or the like at the beginning.
+fn reply(text: &[u8]) -> Option<usize> {
+    const WORDS: [&str; 14] = [
+        "re", "fw", "fwd", "aw", "wg", "sv", "vs", "vb", "antw", "rif", "res", "enc", "tr", "odp",
+    ];
+    let colon = text.iter().take(8).position(|b| *b == b':')?;
+    let word = std::str::from_utf8(&text[..colon])
+        .ok()?
+        .to_ascii_lowercase();
+    let word = word.split('[').next()?;
+    WORDS
+        .contains(&word)
+        .then(|| colon + 1 + text[colon + 1..].iter().take_while(|b| **b == b' ').count())
+}
+
+/// The lengths of tags at the beginning.
+fn tags(text: &[u8]) -> Vec<usize> {
+    let mut out = Vec::new();
+    for (open, close) in BRACKETS {
+        if let Some(rest) = text.strip_prefix(open) {
+            let stars = rest.iter().take_while(|b| **b == b'*').count();
+            if let Some(end) = memchr::memmem::find(&rest[stars..], close) {
+                let end = open.len() + stars + end;
+                out.push(end + text[end..].iter().take_while(|b| **b == close[0]).count());
+            }
+        }
+    }
+    if let Some(colon) = text.iter().take(60).position(|b| *b == b':') {
+        out.push(colon + 1);
+    }
+    if let Some(dash) = memchr::memmem::find(&text[..text.len().min(60)], b" - ") {
+        out.push(dash + 3);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_found_where_lists_and_filters_put_them() {
+        for (came, was) in [
+            ("[list] Hello", "Hello"),
+            ("Re: [list] Hello", "Re: Hello"),
+            ("[list] Re: Hello", "Re: Hello"),
+            ("Re: [list] Hello", "Hello"),
+            ("***SPAM*** Hello", "Hello"),
+            ("*****SPAM***** Hello", "Hello"),
+            ("[EXTERNAL] [list] Hello", "Hello"),
+            ("SPAM: Hello", "Hello"),
+            ("Hello [spam 5.2]", "Hello"),
+            ("(ext) AW: Hello", "AW: Hello"),
+        ] {
+            let found = untagged(came.as_bytes());
+            assert!(found.iter().any(|f| f == was.as_bytes()), "{came:?}");
+        }
+    }
+}
