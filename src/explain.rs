@@ -26,6 +26,9 @@ use std::time::Duration;
 
 pub use self::change::{Change, Spot};
 pub use self::kind::{Kind, Who};
+pub use self::report::{
+    ChangeReport, ExplanationReport, MendReport, PartReport, SignatureExplanation, SpotReport,
+};
 
 use self::body::BodySearch;
 use self::search::Search;
@@ -201,6 +204,8 @@ pub struct Explained {
     /// The header and body as they were signed, where they are known.
     signed_header: Option<Vec<u8>>,
     signed_body: Option<Arc<Vec<u8>>>,
+    /// The line of the message in which the body begins, counted from 1.
+    body_line: usize,
 }
 
 /// What became of the body, or of the header.
@@ -317,6 +322,7 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             header: Part::Unjudged(Unjudged::Field),
             signed_header: None,
             signed_body: None,
+            body_line: 1 + memchr::memchr_iter(b'\n', &self.text[..self.body_at]).count(),
         };
         let Ok((signature, b_value)) = Signature::parse(value, limits) else {
             return explained;

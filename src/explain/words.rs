@@ -1,1 +1,235 @@
+//! What was found, in sentences.
 
+use super::change::Change;
+use super::kind::Kind;
+use super::{Effort, Explained, Part, Unjudged};
+use crate::report::ResultWord;
+
+impl Change {
+    /// What was changed and where, in a sentence; text of the message stands in it, and is escaped.
+    pub fn sentence(&self) -> String {
+        let about = self.kind.about();
+        if self.kind.is_of_signer() {
+            return match &self.detail {
+                Some(detail) => format!("{about}: {detail}"),
+                None => about.to_owned(),
+            };
+        }
+        let detail = self
+            .detail
+            .as_ref()
+            .map(|detail| format!(" ({detail})"))
+            .unwrap_or_default();
+        let Some(first) = self.spots.first() else {
+            return format!("{about}{detail}");
+        };
+        let place = format!(
+            "line {}, byte {}",
+            grouped(first.line as u64),
+            grouped(first.at.start as u64)
+        );
+        let beginning = |bytes: &[u8]| shown(bytes.trim_ascii_start(), 40);
+        let only_came = self.removed == 0;
+        let only_went = self.added == 0;
+        let of = self
+            .field
+            .as_ref()
+            .map(|field| format!(" of {}", shown(field.as_bytes(), 60)))
+            .unwrap_or_default();
+        match (self.places, only_came, only_went) {
+            (1, true, _) if self.kind == Kind::TextAppended => format!(
+                "{} bytes were appended after byte {} (line {}), beginning {}",
+                grouped(self.added),
+                grouped(first.at.start as u64),
+                grouped(first.line as u64),
+                beginning(&first.came)
+            ),
+            (1, true, _) => format!(
+                "{about}{detail}: {} bytes{of} at {place}: {}",
+                grouped(self.added),
+                beginning(&first.came)
+            ),
+            (1, _, true) => format!(
+                "{about}{detail}: {} bytes{of} at {place} are gone: {}",
+                grouped(self.removed),
+                beginning(&first.signed)
+            ),
+            (1, ..) => format!(
+                "{about}{detail}{of}: at {place} stands {}, and {} was signed",
+                beginning(&first.came),
+                beginning(&first.signed)
+            ),
+            (places, ..) => {
+                format!(
+                    "{about}{detail}{of}: at {} places, the first at {place}",
+                    grouped(places as u64)
+                )
+            }
+        }
+    }
+}
+
+impl Explained {
+    /// What is known of the signature, in sentences; text of the message stands in them, and is escaped.
+    pub fn sentences(&self) -> Vec<String> {
+        let domain = self.verdict.claims.domain.as_ref();
+        let whose = domain.map_or("the signature".to_owned(), |domain| {
+            format!(
+                "the signature of {}",
+                shown(domain.as_str().as_bytes(), 100).trim_matches('"')
+            )
+        });
+        let mut out = Vec::new();
+        match self.verdict.result() {
+            ResultWord::Pass => out.push(format!("{whose} passes: {}", self.verdict.detail())),
+            result => out.push(format!(
+                "{whose} does not pass ({result}): {}",
+                self.verdict.detail()
+            )),
+        }
+        if self.verdict.result() == ResultWord::Pass {
+            return out;
+        }
+        part("body", &self.body, &mut out);
+        if let (Part::Changed(changes), Some(lines)) = (&self.body, self.holding_lines()) {
+            let what = changes[0].sentence();
+            out.pop();
+            out.push(format!(
+                "{whose} holds for the first {} lines of the body: {what}",
+                grouped(lines)
+            ));
+        }
+        part("header", &self.header, &mut out);
+        if matches!(self.header, Part::Unexplained(_)) {
+            out.extend(self.absent());
+        }
+        if matches!(self.header, Part::Holds) && matches!(self.body, Part::Unexplained(_)) {
+            out.push(
+                "bh= is what was signed: the body was changed, and not the signature".to_owned(),
+            );
+        }
+        out
+    }
+
+    /// The number of lines of the body before what was appended, if that is all that was changed.
+    fn holding_lines(&self) -> Option<u64> {
+        let Part::Changed(changes) = &self.body else {
+            return None;
+        };
+        match changes.as_slice() {
+            [change] if change.kind == Kind::TextAppended && change.places == 1 => {
+                let line = change.spots.first()?.line;
+                Some(line.saturating_sub(self.body_line) as u64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The names of h= for which fewer fields are there than it says.
+    fn absent(&self) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut out = Vec::new();
+        for (name, _) in &self.covered {
+            let lower = name.to_ascii_lowercase();
+            if seen.contains(&lower) {
+                continue;
+            }
+            let same = || {
+                self.covered
+                    .iter()
+                    .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+            };
+            let (named, there) = (
+                same().count(),
+                same().filter(|(_, at)| at.is_some()).count(),
+            );
+            seen.push(lower);
+            let name = shown(name.as_bytes(), 60);
+            let name = name.trim_matches('"');
+            match (named, there) {
+                (1, 0) => out.push(format!(
+                    "h= names {name}, and there is none: it was removed, or signed so that none can be added"
+                )),
+                (named, there) if there < named => out.push(format!(
+                    "h= names {name} {}, and there {}: one was removed, or it is signed so that none can be added",
+                    times(named),
+                    if there == 1 { "is one".to_owned() } else { format!("are {there}") }
+                )),
+                _ => {}
+            }
+        }
+        out
+    }
+}
+
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+fn part(name: &str, part: &Part, out: &mut Vec<String>) {
+    match part {
+        Part::Holds => out.push(format!("the {name} is as it was signed")),
+        Part::Changed(changes) => out.extend(changes.iter().map(Change::sentence)),
+        Part::Unexplained(effort) => out.push(format!("the {name} is not what was signed: {}", effort.sentence())),
+        Part::Unjudged(Unjudged::Field) => {}
+        Part::Unjudged(Unjudged::NoKey) => {
+            out.push(format!("the {name} cannot be judged: there is no key that may be used"));
+        }
+        Part::Unjudged(Unjudged::OtherKey) => out.push(
+            "b= was not made with the key that is published, or it was damaged: compare the record with the private key (`dkimkit check`)"
+                .to_owned(),
+        ),
+    }
+}
+
+impl Effort {
+    /// What was tried, in words.
+    pub fn sentence(&self) -> String {
+        let tried = grouped(self.tried);
+        match self.finished {
+            true => format!("no known change gives that back ({tried} texts were compared)"),
+            false => format!(
+                "no known change was found that gives that back ({tried} texts were compared until the budget ended; --budget gives more)"
+            ),
+        }
+    }
+}
+
+/// A number with a comma before each three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes of a message in quotes, shortened, with what cannot be seen escaped.
+pub(super) fn shown(bytes: &[u8], most: usize) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::from("\"");
+    for (count, c) in text.chars().enumerate() {
+        if count == most {
+            out.push('…');
+            break;
+        }
+        match c {
+            '\r' => out.push_str("\\r"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '"' | '\\' => out.extend(['\\', c]),
+            c if crate::report::is_harmful(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

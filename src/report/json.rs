@@ -170,7 +170,8 @@ pub struct SignatureReport {
 }
 
 impl SignatureReport {
-    fn new(verdict: &Verdict) -> SignatureReport {
+    /// What a verdict says.
+    pub(crate) fn new(verdict: &Verdict) -> SignatureReport {
         let claims = &verdict.claims;
         let domain = claims.domain.as_ref().map(|d| d.as_str().to_owned());
         let identity = match &claims.identity {
