@@ -6,6 +6,7 @@ mod batch;
 mod canonicalize;
 mod check;
 mod demo;
+mod explain;
 mod generate;
 mod input;
 mod keys;
@@ -13,6 +14,7 @@ mod mailbox;
 mod milter;
 mod output;
 mod packing;
+mod published;
 mod push;
 mod record;
 mod rotate;
@@ -81,6 +83,7 @@ enum Command {
     Record(record::Args),
     Sign(sign::Args),
     Verify(verify::Args),
+    Explain(explain::Args),
     Canonicalize(canonicalize::Args),
     Keys(keys::Args),
     Publish(push::Args),
@@ -111,6 +114,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Record(args) => record::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args, color),
+        Command::Explain(args) => explain::run(&args, color),
         Command::Canonicalize(args) => canonicalize::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Publish(args) => push::run(&args),

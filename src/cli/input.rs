@@ -475,6 +475,25 @@ impl<'a> Message<'a> {
         Ok(Some(self.at(&place)))
     }
 
+    /// All of the message, with the line ends that it came with if it is read as it is; `None` where it is longer
+    /// than `most` bytes.
+    pub(super) fn whole(&mut self, most: usize) -> Result<Option<Vec<u8>>, Trouble> {
+        let place = self.first_chunk()?;
+        let mut bytes = self.at(&place).to_vec();
+        loop {
+            match self.fill()? {
+                0 => return Ok(Some(bytes)),
+                count => {
+                    let place = self.convert(0..count);
+                    bytes.extend_from_slice(self.at(&place));
+                }
+            }
+            if bytes.len() > most {
+                return Ok(None);
+            }
+        }
+    }
+
     fn at(&self, place: &Place) -> &[u8] {
         match (&self.converter, place.converted) {
             (Some(converter), true) => &converter.out[place.range.clone()],

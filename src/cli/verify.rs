@@ -1,32 +1,23 @@
 //! `dkimkit verify`: the signatures of messages held against published keys.
 
-use std::fs;
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use clap::ValueEnum;
 use dkimkit::authres::{self, AuthservId};
-use dkimkit::dns::system::Resolver;
-use dkimkit::dns::{Answer, LookupTxt as _, Zone};
-use dkimkit::keystore::KeyStore;
 use dkimkit::message::SplitError;
-use dkimkit::name::{Domain, KeyName};
-use dkimkit::policy::{Level, Policy};
+use dkimkit::name::Domain;
 use dkimkit::report::{Failure, MessageReport, ResultWord, Verdict, overall};
 use dkimkit::time::UnixTime;
-use dkimkit::verify::{Appetite, KeyCache, PublishedKeys, Verifier};
+use dkimkit::verify::{Appetite, Verifier};
 
 use super::Exit;
-use super::args::{ClockArgs, ColorChoice, ReadArgs, duration, nameserver};
-use super::asking::no_resolver;
+use super::args::{ClockArgs, ColorChoice, ReadArgs};
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Message, Opened, Source};
 use super::mailbox::{Found, Messages, Part, Quoting};
 use super::output::Output;
+use super::published::{Published, PublishedArgs};
 use super::speech::{self, Trouble, escape};
 
 /// Verify the DKIM signatures of messages
@@ -39,24 +30,11 @@ use super::speech::{self, Trouble, escape};
 
 Exits 0 if and only if every message has a signature that passes and meets --require.")]
 pub(super) struct Args {
-    /// What is refused: see the table of policies in the README
-    #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
-    policy: PolicyName,
+    #[command(flatten)]
+    published: PublishedArgs,
     /// What counts as a pass: any signature, one aligned with From, or one of this domain
     #[arg(long, value_name = "any|aligned|DOMAIN", default_value = "any")]
     require: Require,
-    /// Take the keys from this zone file or JSON, and do not ask DNS. May be repeated
-    #[arg(long, value_name = "FILE")]
-    records: Vec<PathBuf>,
-    /// Take the keys from this key store, and do not ask DNS
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
-    /// Ask this name server instead of the system's
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = nameserver)]
-    nameserver: Option<SocketAddr>,
-    /// How long all the lookups of a message may take
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
-    timeout: Duration,
     /// Print one JSON object a line a message
     #[arg(long, conflicts_with = "authserv_id")]
     json: bool,
@@ -73,18 +51,6 @@ pub(super) struct Args {
     /// Messages, mbox files, Maildirs or directories, also compressed with gzip or zstd; - or none is standard
     /// input
     messages: Vec<PathBuf>,
-}
-
-/// The policies by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum PolicyName {
-    /// What the RFCs refuse, and what an attacker profits from
-    #[default]
-    Strict,
-    /// What RFC 6376, 8301 and 8463 refuse
-    Rfc,
-    /// rfc, with rsa-sha1 and RSA keys from 512 bits let through
-    Legacy,
 }
 
 /// What counts for exit 0.
@@ -195,17 +161,17 @@ impl batch::Outcome for Result<Done, Trouble> {
 
 /// The exit codes of all messages, as one.
 #[derive(Default)]
-struct Exits(Vec<Exit>);
+pub(super) struct Exits(Vec<Exit>);
 
 impl Exits {
-    fn add(&mut self, exit: Exit) {
+    pub(super) fn add(&mut self, exit: Exit) {
         if !self.0.contains(&exit) {
             self.0.push(exit);
         }
     }
 
     /// The exit code once all was told. Where the reader went away, not all verdicts were, and that is no pass.
-    fn after(&self, told: Result<(), Trouble>) -> Result<Exit, Trouble> {
+    pub(super) fn after(&self, told: Result<(), Trouble>) -> Result<Exit, Trouble> {
         match (told, self.overall()) {
             (Err(trouble), Exit::Done) if trouble.is_quiet() => Ok(Exit::TempFail),
             (Err(trouble), exit) if trouble.is_quiet() => Ok(exit),
@@ -222,56 +188,16 @@ impl Exits {
 
 /// What is the same for all messages of a run.
 struct Job {
-    policy: Arc<Policy>,
+    published: Published,
     now: UnixTime,
-    keys: Keys,
-    cache: KeyCache,
     read: ReadArgs,
-}
-
-/// So many keys are kept.
-const MAX_KEYS: usize = 2_000;
-
-/// Where keys come from.
-enum Keys {
-    Offline(Zone),
-    /// Made when the first key is wanted: a message without a signature asks nobody.
-    Online {
-        nameserver: Option<SocketAddr>,
-        timeout: Duration,
-        resolver: Mutex<Option<Resolver>>,
-    },
 }
 
 impl Job {
     fn new(args: &Args) -> Result<Job, Trouble> {
-        let level = match args.policy {
-            PolicyName::Strict => Level::Strict,
-            PolicyName::Rfc => Level::Rfc,
-            PolicyName::Legacy => Level::Legacy,
-        };
-        let offline = !args.records.is_empty() || args.keys.is_some();
-        let keys = if offline {
-            if args.nameserver.is_some() {
-                return Err(Trouble::usage(
-                    "--nameserver asks DNS, but --records and --keys keep DNS out",
-                )
-                .hint("leave one of them out"));
-            }
-            speech::note("offline: keys come from the files given, DNS is not asked");
-            Keys::Offline(read_zone(args)?)
-        } else {
-            Keys::Online {
-                nameserver: args.nameserver,
-                timeout: args.timeout,
-                resolver: Mutex::new(None),
-            }
-        };
         Ok(Job {
-            policy: Arc::new(Policy::new(level)),
+            published: Published::new(&args.published)?,
             now: args.clock.now(),
-            keys,
-            cache: KeyCache::new(MAX_KEYS),
             read: args.read,
         })
     }
@@ -309,7 +235,7 @@ impl Job {
     fn verify_opened(&self, input: &mut Opened) -> Result<Checked, Trouble> {
         let file = input.name.clone();
         let mut message = Message::new(input, self.read.line_ends, None);
-        let header = match message.header(self.policy.limits.header)? {
+        let header = match message.header(self.published.policy.limits.header)? {
             HeaderEnd::Found(header) => header,
             HeaderEnd::Refused(error) => {
                 drop(message);
@@ -321,10 +247,10 @@ impl Job {
                 });
             }
         };
-        let mut verifier = Verifier::new(header, self.policy.clone(), self.now);
+        let mut verifier = Verifier::new(header, self.published.policy.clone(), self.now);
         let from_domains = verifier.authors().domains().to_vec();
         let domainkeys = verifier.domainkeys();
-        for (name, keys) in self.keys(verifier.wanted())? {
+        for (name, keys) in self.published.keys(verifier.wanted())? {
             verifier.supply_keys(&name, keys);
         }
         let mut verifier = verifier.start_body();
@@ -343,93 +269,6 @@ impl Job {
         report.domainkeys = domainkeys;
         Ok(Checked::Verified { report, verdicts })
     }
-
-    /// The keys at these names: those that are kept, and the others looked up.
-    fn keys(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
-        let mut keys = Vec::new();
-        let mut missing = Vec::new();
-        for name in names {
-            match self.cache.get(name) {
-                Some(known) => keys.push((name.clone(), known)),
-                None => missing.push(name.clone()),
-            }
-        }
-        for (name, answer) in self.answers(&missing)? {
-            let keep = match (&answer, &self.keys) {
-                // A file does not change while it is read.
-                (_, Keys::Offline(_)) => Duration::MAX,
-                (Answer::Records { ttl, .. }, Keys::Online { .. }) => *ttl,
-                _ => Duration::ZERO,
-            };
-            let read = self.cache.put(&name, answer, &self.policy, keep);
-            keys.push((name, read));
-        }
-        Ok(keys)
-    }
-
-    fn answers(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Answer)>, Trouble> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        match &self.keys {
-            Keys::Offline(zone) => {
-                let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
-                Ok(names.iter().map(ask).collect())
-            }
-            Keys::Online {
-                nameserver,
-                timeout,
-                resolver,
-            } => {
-                let mut slot = resolver
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let resolver = match &*slot {
-                    Some(resolver) => resolver.clone(),
-                    None => {
-                        let made = match nameserver {
-                            Some(server) => Resolver::with_nameserver(*server, *timeout),
-                            None => Resolver::system(*timeout),
-                        };
-                        let made = made.map_err(|e| {
-                            no_resolver(e).hint("--records FILE takes the keys from a file")
-                        })?;
-                        slot.insert(made).clone()
-                    }
-                };
-                drop(slot);
-                Ok(resolver.lookup_all_blocking(names))
-            }
-        }
-    }
-}
-
-fn read_zone(args: &Args) -> Result<Zone, Trouble> {
-    let mut zone = Zone::default();
-    for path in &args.records {
-        let name = path.display().to_string();
-        let bytes = fs::read(path).map_err(|e| Trouble::open(&name, &e))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let records = Zone::parse(text.trim_start_matches('\u{feff}')).map_err(|e| {
-            Trouble::usage(format!("{name}: {e}"))
-                .hint("`dkimkit record` prints a line that can be read here")
-        })?;
-        zone.merge(records);
-    }
-    if let Some(dir) = &args.keys {
-        if !dir.is_dir() {
-            return Err(
-                Trouble::usage(format!("{}: no such directory", dir.display()))
-                    .hint("--keys names a key store, as `dkimkit generate` fills it"),
-            );
-        }
-        let (records, broken) = KeyStore::new(dir).zone()?;
-        for error in broken {
-            speech::warning(format!("{error}; the key is left out"));
-        }
-        zone.merge(records);
-    }
-    Ok(zone)
 }
 
 /// A message that was looked at.
@@ -490,13 +329,9 @@ impl Style {
         if let Some(id) = &args.authserv_id {
             return Style::AuthRes(id.clone());
         }
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let color = match color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => wanted && std::io::stdout().is_terminal(),
-        };
-        Style::Text { color }
+        Style::Text {
+            color: colored(color),
+        }
     }
 
     fn render(&self, checked: &Checked, require: &Require) -> String {
@@ -546,8 +381,18 @@ impl Style {
     }
 }
 
+/// Whether results are colored.
+pub(super) fn colored(choice: ColorChoice) -> bool {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => wanted && std::io::stdout().is_terminal(),
+    }
+}
+
 /// The name of a file, and the number of the message in it.
-fn place(file: &str, number: Option<u64>) -> String {
+pub(super) fn place(file: &str, number: Option<u64>) -> String {
     match number {
         Some(number) => format!("{file} message {number}"),
         None => file.to_owned(),
@@ -586,7 +431,7 @@ fn text(file: &str, verdicts: &[Verdict], require: &Require, color: bool) -> Str
 }
 
 /// What is said of a signature behind its result.
-fn facts(verdict: &Verdict) -> String {
+pub(super) fn facts(verdict: &Verdict) -> String {
     let claims = &verdict.claims;
     let mut line = String::new();
     if let Some(domain) = &claims.domain {
@@ -612,7 +457,7 @@ fn facts(verdict: &Verdict) -> String {
     line
 }
 
-fn paint(result: ResultWord, color: bool) -> String {
+pub(super) fn paint(result: ResultWord, color: bool) -> String {
     if !color {
         return result.to_string();
     }

@@ -1,0 +1,308 @@
+//! `dkimkit explain`: why signatures fail, by a search over the ways in which mail is changed.
+
+mod summary;
+mod text;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dkimkit::explain::{Explanation, ExplanationReport, Options, explain};
+use dkimkit::message::SplitError;
+use dkimkit::name::KeyName;
+use dkimkit::report::{MessageReport, ResultWord};
+
+use super::Exit;
+use super::args::{ClockArgs, ColorChoice, LineEnds, ReadArgs, duration};
+use super::input::{Message, Opened, Source};
+use super::mailbox::{Found, Messages, Quoting};
+use super::output::Output;
+use super::published::{Published, PublishedArgs};
+use super::speech::{self, Trouble};
+use super::verify::{Exits, colored};
+
+/// Say why signatures fail: what was changed, where, by whom likely, and what helps
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  dkimkit explain message.eml
+  dkimkit explain --restore original.eml --html report.html message.eml
+  dkimkit explain --records zone.txt --json message.eml | jq .signatures[].findings
+  dkimkit explain --summary Maildir/
+
+A claim is made only of bytes whose hash is the one that was signed.
+Exits 0 if and only if for every signature that fails the reason is known.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    published: PublishedArgs,
+    /// How long the search may take for each message
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    budget: Duration,
+    /// Print one JSON object a line a message
+    #[arg(long, conflicts_with = "summary")]
+    json: bool,
+    /// Also write one page that shows the message with its signed, unsigned and changed parts
+    #[arg(long, value_name = "FILE", conflicts_with = "summary")]
+    html: Option<PathBuf>,
+    /// Write the message as it was signed, where that is fully known
+    #[arg(long, value_name = "FILE", conflicts_with = "summary")]
+    restore: Option<PathBuf>,
+    /// Print a table of all causes by domain and path instead, the most frequent first
+    #[arg(long)]
+    summary: bool,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// How many messages to look at at once with --summary; the number of cores if left out
+    #[arg(long, value_name = "N", requires = "summary")]
+    jobs: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    clock: ClockArgs,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Messages, mbox files, Maildirs or directories, also compressed with gzip or zstd; - or none is standard
+    /// input
+    messages: Vec<PathBuf>,
+}
+
+/// Larger messages are not held in memory.
+const MAX_MESSAGE: usize = 256 << 20;
+
+pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
+    let job = Job {
+        published: Published::new(&args.published)?,
+        options: {
+            let mut options = Options::new(args.clock.now());
+            options.budget = args.budget;
+            options.lf_is_crlf = args.read.line_ends == LineEnds::Crlf;
+            options
+        },
+    };
+    let job = Job {
+        options: Options {
+            policy: job.published.policy.clone(),
+            ..job.options
+        },
+        ..job
+    };
+    let sources = Source::list(&args.messages);
+    if args.summary {
+        return summary::run(args, &job, sources);
+    }
+    for path in args.html.iter().chain(&args.restore) {
+        for source in &sources {
+            if let Source::File(input) = source
+                && same_file(input, path)
+            {
+                let message = format!("{} is the input", path.display());
+                return Err(Trouble::usage(message).hint("write to another file"));
+            }
+        }
+    }
+    let mut out = Outputs::begin(args)?;
+    let color = colored(color);
+    let mut exits = Exits::default();
+    let mut count = 0u64;
+    for found in Messages::new(sources) {
+        let told = found.and_then(|found| job.explain(found)).and_then(|told| {
+            count += 1;
+            out.tell(args, &told, color)?;
+            Ok(told.exit())
+        });
+        match told {
+            Ok(exit) => exits.add(exit),
+            Err(trouble) if trouble.is_quiet() => return exits.after(Err(trouble)),
+            Err(trouble) => exits.add(trouble.tell()),
+        }
+    }
+    if count == 0 {
+        speech::warning("there is no message to explain");
+    }
+    let exit = exits.after(Ok(()))?;
+    out.finish(exit)
+}
+
+fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
+    match (std::fs::canonicalize(a), std::fs::canonicalize(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// What is the same for all messages of a run.
+struct Job {
+    published: Published,
+    options: Options,
+}
+
+/// A message that was looked at.
+struct Told {
+    file: String,
+    /// Its number in an mbox.
+    number: Option<u64>,
+    outcome: Result<Explanation, SplitError>,
+}
+
+impl Told {
+    fn exit(&self) -> Exit {
+        let Ok(explanation) = &self.outcome else {
+            return Exit::No;
+        };
+        let signatures = &explanation.signatures;
+        let unknown = signatures.iter().any(|s| !s.is_explained());
+        let temporary =
+            |s: &dkimkit::explain::Explained| s.verdict.result() == ResultWord::TempError;
+        match (unknown, signatures.iter().any(temporary)) {
+            (true, _) => Exit::No,
+            (false, true) => Exit::TempFail,
+            (false, false) => Exit::Done,
+        }
+    }
+
+    /// Whether a signature passes.
+    fn passes(&self) -> bool {
+        let pass = |s: &dkimkit::explain::Explained| s.verdict.result() == ResultWord::Pass;
+        self.outcome
+            .as_ref()
+            .is_ok_and(|e| e.signatures.iter().any(pass))
+    }
+}
+
+impl Job {
+    fn explain(&self, found: Found) -> Result<Told, Trouble> {
+        match found {
+            Found::File(source) => self.message(&mut source.open()?, None, self.options.budget),
+            Found::Opened(_, mut opened) => self.message(&mut opened, None, self.options.budget),
+            Found::Part(source, part) => {
+                let number = (!part.alone).then_some(part.number);
+                let mut bytes = part.bytes;
+                // A message that passes once its mbox quotes are undone was not changed.
+                let quoted: &[Quoting] = match part.quoted {
+                    true => &[Quoting::Mboxrd, Quoting::Mboxo],
+                    false => &[],
+                };
+                for quoting in quoted {
+                    let mut opened = Opened::part(&source, bytes, *quoting)?;
+                    let told = self.message(&mut opened, number, Duration::ZERO)?;
+                    if told.passes() {
+                        return Ok(told);
+                    }
+                    bytes = opened.into_part().expect("a part stays one");
+                }
+                let mut opened = Opened::part(&source, bytes, Quoting::AsIs)?;
+                self.message(&mut opened, number, self.options.budget)
+            }
+        }
+    }
+
+    fn message(
+        &self,
+        input: &mut Opened,
+        number: Option<u64>,
+        budget: Duration,
+    ) -> Result<Told, Trouble> {
+        let file = input.name.clone();
+        // The line ends are for the search to judge.
+        let bytes = Message::new(input, LineEnds::AsIs, None).whole(MAX_MESSAGE)?;
+        let Some(bytes) = bytes else {
+            let message = format!("{file}: longer than {} MiB", MAX_MESSAGE >> 20);
+            return Err(Trouble::usage(message).hint(
+                "`dkimkit verify` takes messages of any length, and says which hash does not hold",
+            ));
+        };
+        let mut trouble = None;
+        let keys = |name: &KeyName| match self.published.keys(std::slice::from_ref(name)) {
+            Ok(keys) => keys.into_iter().next().expect("an answer for each name").1,
+            Err(error) => {
+                trouble.get_or_insert(error);
+                let none = dkimkit::dns::Answer::NoName;
+                std::sync::Arc::new(dkimkit::verify::PublishedKeys::read(
+                    none,
+                    &self.published.policy,
+                ))
+            }
+        };
+        let options = Options {
+            budget,
+            ..self.options.clone()
+        };
+        let outcome = explain(&bytes, keys, &options);
+        match trouble {
+            Some(trouble) => Err(trouble),
+            None => Ok(Told {
+                file,
+                number,
+                outcome,
+            }),
+        }
+    }
+}
+
+/// The files that are written beside standard output.
+struct Outputs {
+    stdout: Output,
+    restore: Option<Output>,
+    restored: bool,
+}
+
+impl Outputs {
+    fn begin(args: &Args) -> Result<Outputs, Trouble> {
+        let file = |path: &Option<PathBuf>| {
+            path.as_ref()
+                .map(|path| Output::file(path, args.force, true))
+                .transpose()
+        };
+        Ok(Outputs {
+            stdout: Output::stdout(),
+            restore: file(&args.restore)?,
+            restored: false,
+        })
+    }
+
+    fn tell(&mut self, args: &Args, told: &Told, color: bool) -> Result<(), Trouble> {
+        let text = match (&told.outcome, args.json) {
+            (Ok(explanation), true) => {
+                let mut report = ExplanationReport::new(told.file.clone(), explanation);
+                report.message = told.number;
+                format!("{}\n", report.to_json())
+            }
+            (Err(error), true) => {
+                let mut report = MessageReport::unreadable(told.file.clone(), *error);
+                report.message = told.number;
+                format!("{}\n", report.to_json())
+            }
+            (outcome, false) => text::render(&told.file, told.number, outcome, color),
+        };
+        let written = self.stdout.write_all(text.as_bytes());
+        written.map_err(|e| Trouble::write("standard output", &e))?;
+        let (Some(restore), Ok(explanation)) = (&mut self.restore, &told.outcome) else {
+            return Ok(());
+        };
+        if self.restored {
+            return Err(
+                Trouble::usage("--restore writes one message, and there are several")
+                    .hint("name one message"),
+            );
+        }
+        if let Some(bytes) = explanation.restorable().and_then(|s| s.restored()) {
+            restore
+                .write_all(&bytes)
+                .map_err(|e| Trouble::write("the restored message", &e))?;
+            self.restored = true;
+        }
+        Ok(())
+    }
+
+    /// Lets the files appear.
+    fn finish(self, exit: Exit) -> Result<Exit, Trouble> {
+        self.stdout.finish()?;
+        match (self.restore, self.restored) {
+            (None, _) => Ok(exit),
+            (Some(restore), true) => restore.finish().map(|()| exit),
+            (Some(_), false) => {
+                let message =
+                    "the message as it was signed is not fully known: nothing was restored";
+                Err(Trouble::new(Exit::No, message))
+            }
+        }
+    }
+}

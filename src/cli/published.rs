@@ -1,0 +1,192 @@
+//! Where the keys of a verification come from: DNS, or files that are given.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use dkimkit::dns::system::Resolver;
+use dkimkit::dns::{Answer, LookupTxt as _, Zone};
+use dkimkit::keystore::KeyStore;
+use dkimkit::name::KeyName;
+use dkimkit::policy::{Level, Policy};
+use dkimkit::verify::{KeyCache, PublishedKeys};
+
+use super::args::{duration, nameserver};
+use super::asking::no_resolver;
+use super::speech::{self, Trouble};
+
+/// Where published keys are looked for, and what of them is taken.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PublishedArgs {
+    /// What is refused: see the table of policies in the README
+    #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
+    policy: PolicyName,
+    /// Take the keys from this zone file or JSON, and do not ask DNS. May be repeated
+    #[arg(long, value_name = "FILE")]
+    records: Vec<PathBuf>,
+    /// Take the keys from this key store, and do not ask DNS
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Ask this name server instead of the system's
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = nameserver)]
+    nameserver: Option<SocketAddr>,
+    /// How long all the lookups of a message may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// The policies by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum PolicyName {
+    /// What the RFCs refuse, and what an attacker profits from
+    #[default]
+    Strict,
+    /// What RFC 6376, 8301 and 8463 refuse
+    Rfc,
+    /// rfc, with rsa-sha1 and RSA keys from 512 bits let through
+    Legacy,
+}
+
+/// So many keys are kept.
+const MAX_KEYS: usize = 2_000;
+
+/// The keys that are published, for all messages of a run.
+pub(super) struct Published {
+    pub(super) policy: Arc<Policy>,
+    source: Keys,
+    cache: KeyCache,
+}
+
+/// Where keys come from.
+enum Keys {
+    Offline(Zone),
+    /// Made when the first key is wanted: a message without a signature asks nobody.
+    Online {
+        nameserver: Option<SocketAddr>,
+        timeout: Duration,
+        resolver: Mutex<Option<Resolver>>,
+    },
+}
+
+impl Published {
+    pub(super) fn new(args: &PublishedArgs) -> Result<Published, Trouble> {
+        let level = match args.policy {
+            PolicyName::Strict => Level::Strict,
+            PolicyName::Rfc => Level::Rfc,
+            PolicyName::Legacy => Level::Legacy,
+        };
+        let offline = !args.records.is_empty() || args.keys.is_some();
+        let source = if offline {
+            if args.nameserver.is_some() {
+                return Err(Trouble::usage(
+                    "--nameserver asks DNS, but --records and --keys keep DNS out",
+                )
+                .hint("leave one of them out"));
+            }
+            speech::note("offline: keys come from the files given, DNS is not asked");
+            Keys::Offline(read_zone(args)?)
+        } else {
+            Keys::Online {
+                nameserver: args.nameserver,
+                timeout: args.timeout,
+                resolver: Mutex::new(None),
+            }
+        };
+        Ok(Published {
+            policy: Arc::new(Policy::new(level)),
+            source,
+            cache: KeyCache::new(MAX_KEYS),
+        })
+    }
+
+    /// The keys at these names: those that are kept, and the others looked up.
+    pub(super) fn keys(
+        &self,
+        names: &[KeyName],
+    ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
+        let mut keys = Vec::new();
+        let mut missing = Vec::new();
+        for name in names {
+            match self.cache.get(name) {
+                Some(known) => keys.push((name.clone(), known)),
+                None => missing.push(name.clone()),
+            }
+        }
+        for (name, answer) in self.answers(&missing)? {
+            let keep = match (&answer, &self.source) {
+                // A file does not change while it is read.
+                (_, Keys::Offline(_)) => Duration::MAX,
+                (Answer::Records { ttl, .. }, Keys::Online { .. }) => *ttl,
+                _ => Duration::ZERO,
+            };
+            let read = self.cache.put(&name, answer, &self.policy, keep);
+            keys.push((name, read));
+        }
+        Ok(keys)
+    }
+
+    fn answers(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Answer)>, Trouble> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &self.source {
+            Keys::Offline(zone) => {
+                let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
+                Ok(names.iter().map(ask).collect())
+            }
+            Keys::Online {
+                nameserver,
+                timeout,
+                resolver,
+            } => {
+                let mut slot = resolver.lock().unwrap_or_else(PoisonError::into_inner);
+                let resolver = match &*slot {
+                    Some(resolver) => resolver.clone(),
+                    None => {
+                        let made = match nameserver {
+                            Some(server) => Resolver::with_nameserver(*server, *timeout),
+                            None => Resolver::system(*timeout),
+                        };
+                        let made = made.map_err(|e| {
+                            no_resolver(e).hint("--records FILE takes the keys from a file")
+                        })?;
+                        slot.insert(made).clone()
+                    }
+                };
+                drop(slot);
+                Ok(resolver.lookup_all_blocking(names))
+            }
+        }
+    }
+}
+
+fn read_zone(args: &PublishedArgs) -> Result<Zone, Trouble> {
+    let mut zone = Zone::default();
+    for path in &args.records {
+        let name = path.display().to_string();
+        let bytes = fs::read(path).map_err(|e| Trouble::open(&name, &e))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let records = Zone::parse(text.trim_start_matches('\u{feff}')).map_err(|e| {
+            Trouble::usage(format!("{name}: {e}"))
+                .hint("`dkimkit record` prints a line that can be read here")
+        })?;
+        zone.merge(records);
+    }
+    if let Some(dir) = &args.keys {
+        if !dir.is_dir() {
+            return Err(
+                Trouble::usage(format!("{}: no such directory", dir.display()))
+                    .hint("--keys names a key store, as `dkimkit generate` fills it"),
+            );
+        }
+        let (records, broken) = KeyStore::new(dir).zone()?;
+        for error in broken {
+            speech::warning(format!("{error}; the key is left out"));
+        }
+        zone.merge(records);
+    }
+    Ok(zone)
+}
