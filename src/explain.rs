@@ -21,6 +21,7 @@ mod target;
 mod words;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ pub fn explain(
         keys,
         options,
         search: &search,
-        bodies: Vec::new(),
+        bodies: RefCell::default(),
     };
     let (verdicts, authors, domainkeys) = work.verdicts();
     let index = FieldIndex::new(&work.header);
@@ -289,7 +290,7 @@ struct Work<'m, K> {
     options: &'m Options,
     search: &'m Search,
     /// What was found for bodies: signatures often share theirs.
-    bodies: Vec<(BodyTarget, body::Found)>,
+    bodies: RefCell<Vec<(BodyTarget, body::Found)>>,
 }
 
 impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
@@ -312,7 +313,6 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
         let header = self.header.clone();
         let value = header.field(position).value();
         let limits = self.options.policy.limits.signature;
-        let unjudged = |why| (Part::Unjudged(why), None);
         let mut explained = Explained {
             verdict,
             signature: None,
@@ -336,38 +336,48 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             explained.signature = Some(signature);
             return explained;
         }
-        let target = BodyTarget::of(&signature);
-        (explained.body, explained.signed_body) = self.body(&target);
-        let keys = match signature.key_name() {
-            Ok(name) => (self.keys)(&name),
-            Err(_) => return explained,
+        let Ok(name) = signature.key_name() else {
+            return explained;
         };
+        let keys = (self.keys)(&name);
         let usable = keys.usable_for(&signature);
-        let targets: Vec<HeaderTarget<'_>> = usable
+        let targets = usable
             .iter()
-            .filter_map(|key| HeaderTarget::of(&signature, key))
-            .collect();
-        (explained.header, explained.signed_header) = match (usable.is_empty(), targets.is_empty())
-        {
-            (true, _) => unjudged(Unjudged::NoKey),
-            (false, true) => unjudged(Unjudged::OtherKey),
-            (false, false) => {
-                let task = header::Task {
-                    header: &header,
-                    signature: &signature,
-                    position,
-                    b_value,
-                    body: &self.text[self.body_at..],
-                };
-                header::explain(&task, &targets, self.search)
-            }
+            .filter_map(|key| HeaderTarget::of(&signature, key));
+        let targets: Vec<HeaderTarget<'_>> = targets.collect();
+        let task = header::Task {
+            header: &header,
+            signature: &signature,
+            position,
+            b_value,
+            body: &self.text[self.body_at..],
+        };
+        // Where there is nothing to search in the header, all the time is for the body.
+        let holds = header::holds(&task, &targets);
+        let part = if holds || targets.is_empty() {
+            1.0
+        } else {
+            0.6
+        };
+        let target = BodyTarget::of(&signature);
+        (explained.body, explained.signed_body) = self.body(&target, part);
+        (explained.header, explained.signed_header) = match (usable.is_empty(), holds) {
+            (true, _) => (Part::Unjudged(Unjudged::NoKey), None),
+            (false, _) if targets.is_empty() => (Part::Unjudged(Unjudged::OtherKey), None),
+            (false, true) => (Part::Holds, Some(header::as_it_came(&task))),
+            (false, false) => header::explain(&task, &targets, self.search),
         };
         explained.signature = Some(signature);
         explained
     }
 
-    fn body(&mut self, target: &BodyTarget) -> (Part, Option<Arc<Vec<u8>>>) {
-        if let Some((_, found)) = self.bodies.iter().find(|(known, _)| known == target) {
+    fn body(&self, target: &BodyTarget, part: f64) -> (Part, Option<Arc<Vec<u8>>>) {
+        if let Some((_, found)) = self
+            .bodies
+            .borrow()
+            .iter()
+            .find(|(known, _)| known == target)
+        {
             return found.clone();
         }
         let search = BodySearch {
@@ -377,9 +387,12 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             raw: self.raw,
             target,
             search: self.search,
+            part,
         };
         let found = search.run();
-        self.bodies.push((target.clone(), found.clone()));
+        self.bodies
+            .borrow_mut()
+            .push((target.clone(), found.clone()));
         found
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct BodySearch<'a> {
     pub(super) raw: &'a [u8],
     pub(super) target: &'a BodyTarget,
     pub(super) search: &'a Search,
+    /// The part of the budget that may be used.
+    pub(super) part: f64,
 }
 
 impl BodySearch<'_> {
@@ -45,10 +47,7 @@ impl BodySearch<'_> {
         if self.target.holds(body) {
             return (Part::Holds, Some(Arc::new(body.to_vec())));
         }
-        let share = self.search.share(0.6);
-        if let Some(stage) = signer::find(body, self.raw, self.target) {
-            return (Part::Changed(self.changes(&[stage])), None);
-        }
+        let share = self.search.share(self.part);
         let hunt = Hunt {
             fields: self.header.as_bytes(),
             raw: self.raw,
@@ -56,7 +55,16 @@ impl BodySearch<'_> {
             share,
             seen: Mutex::default(),
         };
-        match hunt.find(body) {
+        // What is commonest comes first: a footer. Then what costs a few passes.
+        let lines = Lines::new(body, self.target.canon);
+        let footer = hunt.ending(&lines).map(|end| vec![end]);
+        drop(lines);
+        if footer.is_none()
+            && let Some(stage) = signer::find(body, self.raw, self.target)
+        {
+            return (Part::Changed(self.changes(&[stage])), None);
+        }
+        match footer.or_else(|| hunt.find(body)) {
             Some(stages) => {
                 let changes = self.changes(&stages);
                 let signed = stages.into_iter().last().map(|stage| Arc::new(stage.text));
@@ -96,9 +104,6 @@ impl Hunt<'_> {
     fn find(&self, body: &[u8]) -> Option<Vec<Stage>> {
         let lines = Lines::new(body, self.target.canon);
         self.is_new(body);
-        if let Some(found) = self.ending(&lines) {
-            return Some(vec![found]);
-        }
         let structure = Structure::of(self.fields, body);
         // Each rewriting of the whole, alone and with text behind it.
         let ops = ops::all(body, &structure, self.raw);

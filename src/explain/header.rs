@@ -43,15 +43,12 @@ pub(super) struct Task<'a> {
     pub(super) body: &'a [u8],
 }
 
-/// What became of the header, and the header as it was signed.
-pub(super) fn explain(
-    task: &Task<'_>,
-    targets: &[HeaderTarget<'_>],
-    search: &Search,
-) -> (Part, Option<Vec<u8>>) {
+/// Whether the header is what one of the keys signed.
+pub(super) fn holds(task: &Task<'_>, targets: &[HeaderTarget<'_>]) -> bool {
     let index = FieldIndex::new(task.header);
-    let holds = |target: &HeaderTarget<'_>| {
-        let mut hasher = Hasher::new(target.hash());
+    let says = task.signature.algorithm.hash();
+    targets.iter().any(|target| {
+        let mut hasher = Hasher::new(says);
         let (position, b_value) = (task.position, task.b_value.clone());
         put_signed_header(
             task.header,
@@ -61,16 +58,22 @@ pub(super) fn explain(
             b_value,
             &mut hasher,
         );
-        target.is(&hasher.finish())
-    };
+        target.hash() == says && target.is(&hasher.finish())
+    })
+}
+
+/// The header with the line ends that it was hashed with.
+pub(super) fn as_it_came(task: &Task<'_>) -> Vec<u8> {
+    Draft::of(task.header).bytes()
+}
+
+/// What became of a header that does not hold, and the header as it was signed.
+pub(super) fn explain(
+    task: &Task<'_>,
+    targets: &[HeaderTarget<'_>],
+    search: &Search,
+) -> (Part, Option<Vec<u8>>) {
     let draft = Draft::of(task.header);
-    let says = task.signature.algorithm.hash();
-    if targets
-        .iter()
-        .any(|target| target.hash() == says && holds(target))
-    {
-        return (Part::Holds, Some(draft.bytes()));
-    }
     let mut tried = 0;
     let mut finished = true;
     for (left, target) in (1..=targets.len()).rev().zip(targets) {
@@ -200,7 +203,6 @@ impl Hunt<'_, '_> {
             board.prepare(self.task, &draft, &mut moves);
             moves.retain(|m| m.cost <= 3 && !one.is_apart(m));
             moves.sort_by_key(|m| m.cost);
-            let likely = &moves[..moves.partition_point(|m| m.cost <= LIKELY)];
             for two in &moves {
                 if self.share.is_over() {
                     return None;
@@ -209,7 +211,6 @@ impl Hunt<'_, '_> {
                     return Some(vec![(*one).clone(), two.clone()]);
                 }
             }
-            let _ = likely;
             None
         })
     }
