@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Options;
 use super::change::{Change, Stage, staged};
 use super::kind::Kind;
-use crate::message::{Header, SplitError, split};
+use crate::message::{Header, SplitError, is_wsp, split};
 
 /// A message with a header that can be read.
 pub(super) struct Read<'m> {
@@ -34,7 +34,7 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         }
         Err(error) => error,
     };
-    let mended: [(Kind, Option<Vec<u8>>); 4] = [
+    let mended: [(Kind, Option<Vec<u8>>); 5] = [
         (
             Kind::ByteOrderMark,
             text.strip_prefix(BOM).map(<[u8]>::to_vec),
@@ -42,6 +42,7 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         (Kind::LineEnds, Some(doubled(&text))),
         (Kind::LineEnds, Some(from_cr(&text))),
         (Kind::LineEnds, Some(with_crlf(&text).into_owned())),
+        (Kind::TrailingBlanksAdded, ended_header(&text)),
     ];
     for (kind, mended) in mended {
         let Some(mended) = mended.filter(|mended| **mended != *text) else {
@@ -60,6 +61,19 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         }
     }
     Err(error)
+}
+
+/// The message with an empty line for the first one of white space alone, which is to end the header.
+fn ended_header(text: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 0;
+    loop {
+        let end = at + memchr::memmem::find(&text[at..], b"\r\n")?;
+        let line = &text[at..end];
+        if !line.is_empty() && line.iter().all(|b| is_wsp(*b)) {
+            return Some([&text[..at], &text[end..]].concat());
+        }
+        at = end + 2;
+    }
 }
 
 /// The UTF-8 byte order mark.

@@ -7,6 +7,8 @@ mod cli;
 mod corpus;
 #[cfg(feature = "resolver")]
 mod dns;
+#[cfg(feature = "explain")]
+mod explain;
 #[cfg(feature = "cli")]
 mod faults;
 #[cfg(all(feature = "milter", unix))]

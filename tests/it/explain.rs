@@ -1,0 +1,300 @@
+//! `explain` held to what was done: each file in `testdata/explain/` is a message, what happened to it after it was
+//! signed, and what is to be found.
+//!
+//! ```text
+//! comment: why the case stands here
+//! canon: relaxed/relaxed simple/simple     each is tried with RSA and with Ed25519
+//! expect: subject-tagged text-appended     the kinds, header and body; or `none`, and nothing may be claimed
+//! same: canonical                          the bytes are not the same again, but for the signature (default: bytes)
+//! replace: OLD => NEW                      in the message as it came, every time
+//! once: OLD => NEW                         the first time alone
+//! append: TEXT                             behind the end
+//!
+//! the message, with LF
+//! ```
+//!
+//! In OLD, NEW and TEXT `\n` is CRLF, `\r` CR, `\s` a space, `\t` a tab, `\xHH` a byte, and `\\` a backslash.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dkimkit::canon::Canonicalization;
+use dkimkit::dns::{LookupTxt as _, Zone};
+use dkimkit::explain::{Explained, Kind, Options, Part, explain};
+use dkimkit::key::SigningKey;
+use dkimkit::name::{Domain, KeyName, Selector};
+use dkimkit::policy::Policy;
+use dkimkit::record::KeyRecord;
+use dkimkit::report::{ResultWord, overall};
+use dkimkit::sign::{SignOptions, SigningIdentity};
+use dkimkit::time::UnixTime;
+use dkimkit::verify::PublishedKeys;
+
+const NOW: UnixTime = UnixTime(1_795_000_000);
+
+#[test]
+fn what_was_done_is_found_named_and_undone() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/explain");
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() > 30, "the cases are gone");
+    let mut wrong = Vec::new();
+    for file in files {
+        let case = Case::read(&fs::read(&file).unwrap());
+        for canon in &case.canons {
+            for selector in ["rsa2048", "ed"] {
+                if let Err(error) = case.run(*canon, selector) {
+                    let name = file.file_name().unwrap().display();
+                    wrong.push(format!("{name} {canon} {selector}: {error}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+struct Case {
+    canons: Vec<Canonicalization>,
+    expect: Vec<String>,
+    bytes: bool,
+    edits: Vec<Edit>,
+    message: Vec<u8>,
+}
+
+enum Edit {
+    Replace(Vec<u8>, Vec<u8>),
+    Once(Vec<u8>, Vec<u8>),
+    Append(Vec<u8>),
+}
+
+impl Case {
+    fn read(file: &[u8]) -> Case {
+        let text = String::from_utf8(file.to_vec()).expect("a case is UTF-8");
+        let (head, message) = text
+            .split_once("\n\n")
+            .expect("an empty line before the message");
+        let mut case = Case {
+            canons: Vec::new(),
+            expect: Vec::new(),
+            bytes: true,
+            edits: Vec::new(),
+            message: message.replace('\n', "\r\n").into_bytes(),
+        };
+        for line in head.lines() {
+            let (key, value) = line.split_once(": ").expect("key: value");
+            let pair = || {
+                let (old, new) = value.split_once(" =>").expect("OLD => NEW");
+                (bytes(old), bytes(new.strip_prefix(' ').unwrap_or(new)))
+            };
+            match key {
+                "comment" => {}
+                "canon" => {
+                    let canon =
+                        |word| Canonicalization::from_tag(word).expect("a canonicalization");
+                    case.canons = value.split(' ').map(canon).collect();
+                }
+                "expect" => case.expect = value.split(' ').map(str::to_owned).collect(),
+                "same" if value == "canonical" => case.bytes = false,
+                "replace" => {
+                    let (old, new) = pair();
+                    case.edits.push(Edit::Replace(old, new));
+                }
+                "once" => {
+                    let (old, new) = pair();
+                    case.edits.push(Edit::Once(old, new));
+                }
+                "append" => case.edits.push(Edit::Append(bytes(value))),
+                _ => panic!("unknown line: {line}"),
+            }
+        }
+        for kind in case.expect.iter().filter(|kind| *kind != "none") {
+            assert!(
+                Kind::ALL.iter().any(|known| known.as_str() == kind),
+                "unknown kind {kind}"
+            );
+        }
+        assert!(!case.canons.is_empty() && !case.expect.is_empty());
+        case
+    }
+
+    fn run(&self, canon: Canonicalization, selector: &str) -> Result<(), String> {
+        let signed = sign(&self.message, canon, selector);
+        if verdict(&signed, selector) != ResultWord::Pass {
+            return Err("what was signed does not pass".to_owned());
+        }
+        let mut came = signed.clone();
+        for edit in &self.edits {
+            came = edit.apply(&came)?;
+        }
+        if verdict(&came, selector) == ResultWord::Pass {
+            return Err("it passes all the same".to_owned());
+        }
+        // Where there is nothing to find, the whole budget is used.
+        let budget = if self.expect == ["none"] { 2 } else { 20 };
+        let found = look(&came, selector, Duration::from_secs(budget));
+        let mut kinds: Vec<&str> = found.changes().map(|change| change.kind.as_str()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let mut expected: Vec<&str> = self.expect.iter().map(String::as_str).collect();
+        expected.sort_unstable();
+        if expected == ["none"] {
+            return match kinds.is_empty() && found.restored().is_none() {
+                true => Ok(()),
+                false => Err(format!("claims {kinds:?}")),
+            };
+        }
+        if kinds != expected {
+            return Err(format!(
+                "found {kinds:?} {:?} {:?}",
+                found.body, found.header
+            ));
+        }
+        let Some(restored) = found.restored() else {
+            return Err("not restored".to_owned());
+        };
+        if verdict(&restored, selector) != ResultWord::Pass {
+            return Err("what was restored does not pass".to_owned());
+        }
+        if self.bytes && restored != signed {
+            return Err(format!("restored {}", restored.escape_ascii()));
+        }
+        Ok(())
+    }
+}
+
+impl Edit {
+    fn apply(&self, text: &[u8]) -> Result<Vec<u8>, String> {
+        let done = match self {
+            Edit::Replace(old, new) => replaced(text, old, new, usize::MAX),
+            Edit::Once(old, new) => replaced(text, old, new, 1),
+            Edit::Append(more) => [text, more].concat(),
+        };
+        match done == text {
+            true => Err("an edit changed nothing".to_owned()),
+            false => Ok(done),
+        }
+    }
+}
+
+fn replaced(text: &[u8], old: &[u8], new: &[u8], most: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    let mut count = 0;
+    while at < text.len() {
+        if count < most && text[at..].starts_with(old) {
+            out.extend_from_slice(new);
+            at += old.len();
+            count += 1;
+        } else {
+            out.push(text[at]);
+            at += 1;
+        }
+    }
+    out
+}
+
+fn bytes(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.extend_from_slice(c.to_string().as_bytes());
+            continue;
+        }
+        match chars.next().expect("something behind a backslash") {
+            'n' => out.extend_from_slice(b"\r\n"),
+            'l' => out.push(b'\n'),
+            'r' => out.push(b'\r'),
+            's' => out.push(b' '),
+            't' => out.push(b'\t'),
+            'x' => {
+                let hex: String = chars.by_ref().take(2).collect();
+                out.push(u8::from_str_radix(&hex, 16).expect("two digits"));
+            }
+            '\\' => out.push(b'\\'),
+            other => panic!("unknown escape {other}"),
+        }
+    }
+    out
+}
+
+fn key(selector: &str) -> SigningKey {
+    let path = format!(
+        "{}/keys/test.example/{selector}.pem",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    SigningKey::read(&fs::read(path).unwrap()).unwrap()
+}
+
+fn sign(message: &[u8], canon: Canonicalization, selector: &str) -> Vec<u8> {
+    let (domain, name) = (
+        Domain::new("test.example").unwrap(),
+        Selector::new(selector).unwrap(),
+    );
+    let mut options = SignOptions::new(NOW);
+    options.canonicalization = canon;
+    let identity = SigningIdentity::new(domain, name, key(selector));
+    let fields = dkimkit::sign(message, vec![identity], &options).unwrap();
+    [fields[0].as_bytes(), b"\r\n", message].concat()
+}
+
+fn zone(selector: &str) -> Zone {
+    let key = key(selector);
+    let record = KeyRecord::new(key.algorithm().key_type(), key.public_bytes());
+    let mut zone = Zone::default();
+    zone.insert_txt(
+        &format!("{selector}._domainkey.test.example."),
+        record.to_string().into_bytes(),
+    );
+    zone
+}
+
+fn verdict(message: &[u8], selector: &str) -> ResultWord {
+    match dkimkit::verify(message, &zone(selector), &Policy::default(), NOW) {
+        Ok(verdicts) => overall(&verdicts),
+        Err(_) => ResultWord::PermError,
+    }
+}
+
+fn look(message: &[u8], selector: &str, budget: Duration) -> Explained {
+    let zone = zone(selector);
+    let mut options = Options::new(NOW);
+    options.budget = budget;
+    let policy = Policy::default();
+    let keys = |name: &KeyName| Arc::new(PublishedKeys::read(zone.lookup_txt(name), &policy));
+    let found = explain(message, keys, &options).expect("a header that can be read");
+    found.signatures.into_iter().next().expect("a signature")
+}
+
+#[test]
+fn another_body_is_not_explained_and_the_header_holds() {
+    let message = b"From: a@test.example\r\nSubject: x\r\n\r\nThe first body,\r\nof two lines.\r\n";
+    let signed = sign(message, Canonicalization::RELAXED, "ed");
+    let came = replaced(&signed, b"The first body", b"Another one", 1);
+    let found = look(&came, "ed", Duration::from_secs(3));
+    assert_eq!(found.header, Part::Holds);
+    assert!(
+        matches!(found.body, Part::Unexplained(effort) if effort.tried > 100),
+        "{:?}",
+        found.body
+    );
+    assert!(!found.is_explained() && !found.is_restorable());
+}
+
+#[test]
+fn without_a_key_the_body_is_judged_all_the_same() {
+    let message = b"From: a@test.example\r\nSubject: x\r\n\r\nSome text.\r\n";
+    let signed = sign(message, Canonicalization::RELAXED, "rsa2048");
+    let came = [signed.as_slice(), b"-- \r\na footer\r\n"].concat();
+    // The record of the other key is there, that of this one is not.
+    let found = look(&came, "ed", Duration::from_secs(3));
+    let kinds: Vec<Kind> = found.changes().map(|change| change.kind).collect();
+    assert_eq!(kinds, [Kind::TextAppended]);
+    assert!(matches!(found.header, Part::Unjudged(_)));
+    assert!(found.restored().is_none());
+}
