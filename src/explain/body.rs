@@ -45,39 +45,61 @@ impl BodySearch<'_> {
     pub(super) fn run(&self) -> Found {
         let body = &self.text[self.body_at..];
         if self.target.holds(body) {
-            return (Part::Holds, Some(Arc::new(body.to_vec())));
+            return (Part::Holds, Some(Arc::new(self.covered(body.to_vec()))));
         }
         let share = self.search.share(self.part);
-        let hunt = Hunt {
-            fields: self.header.as_bytes(),
-            raw: self.raw,
-            target: self.target,
-            share,
-            seen: Mutex::default(),
-        };
-        // What is commonest comes first: a footer. Then what costs a few passes.
-        let lines = Lines::new(body, self.target.canon);
-        let footer = hunt.ending(&lines).map(|end| vec![end]);
-        drop(lines);
-        if footer.is_none()
-            && let Some(stage) = signer::find(body, self.raw, self.target)
-        {
+        let hunt = self.hunt(self.target, share);
+        // What is commonest comes first: one change on the way. Then what the signer may have done wrong.
+        if let Some(stages) = hunt.once(body) {
+            return self.found(stages);
+        }
+        if let Some(stage) = signer::find(body, self.raw, self.target) {
             return (Part::Changed(self.changes(&[stage])), None);
         }
-        match footer.or_else(|| hunt.find(body)) {
-            Some(stages) => {
-                let changes = self.changes(&stages);
-                let signed = stages.into_iter().last().map(|stage| Arc::new(stage.text));
-                (Part::Changed(changes), signed)
-            }
-            None => {
-                let effort = Effort {
-                    tried: share.tried(),
-                    finished: !share.is_over(),
-                };
-                (Part::Unexplained(effort), None)
+        if let Some(stages) = hunt.twice(body) {
+            return self.found(stages);
+        }
+        for (mistake, target) in signer::variants(self.target) {
+            let hunt = self.hunt(&target, share);
+            if let Some(mut stages) = hunt.once(body) {
+                stages.insert(0, Stage::new(mistake.0, Some(mistake.1), body.to_vec()));
+                return (Part::Changed(self.changes(&stages)), None);
             }
         }
+        let effort = Effort {
+            tried: share.tried(),
+            finished: !share.is_over(),
+        };
+        (Part::Unexplained(effort), None)
+    }
+
+    fn hunt<'h>(&'h self, target: &'h BodyTarget, share: Share<'h>) -> Hunt<'h> {
+        Hunt {
+            fields: self.header.as_bytes(),
+            raw: self.raw,
+            target,
+            share,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn found(&self, stages: Vec<Stage>) -> Found {
+        let changes = self.changes(&stages);
+        let signed = stages.into_iter().last().map(|stage| stage.text);
+        (
+            Part::Changed(changes),
+            signed.map(|text| Arc::new(self.covered(text))),
+        )
+    }
+
+    /// The lines of a body that l= counts: nothing is known of what stands behind them.
+    fn covered(&self, body: Vec<u8>) -> Vec<u8> {
+        let Some(octets) = self.target.octets() else {
+            return body;
+        };
+        let lines = Lines::new(&body, self.target);
+        let end = lines.covering(octets);
+        body[..end].to_vec()
     }
 
     fn changes(&self, stages: &[Stage]) -> Vec<super::Change> {
@@ -101,33 +123,38 @@ struct Hunt<'a> {
 const LARGE: usize = 2 << 20;
 
 impl Hunt<'_> {
-    fn find(&self, body: &[u8]) -> Option<Vec<Stage>> {
-        let lines = Lines::new(body, self.target.canon);
+    /// One change, or one and text behind the end.
+    fn once(&self, body: &[u8]) -> Option<Vec<Stage>> {
+        let lines = Lines::new(body, self.target);
+        self.again();
         self.is_new(body);
+        if let Some(end) = self.ending(&lines) {
+            return Some(vec![end]);
+        }
         let structure = Structure::of(self.fields, body);
-        // Each rewriting of the whole, alone and with text behind it.
         let ops = ops::all(body, &structure, self.raw);
         if let Some(found) = self.each(body, &structure, &ops, |_| None) {
             return Some(found);
         }
-        let cuts = cuts::likely(&lines, &structure);
-        let alternatives = line::all(&lines);
-        if let Some(found) = self
-            .one(&lines, &cuts)
-            .or_else(|| self.one(&lines, &alternatives))
-        {
-            return Some(vec![found]);
-        }
+        let found = self.one(&lines, &cuts::likely(&lines, &structure));
+        let found = found.or_else(|| self.one(&lines, &line::all(&lines)));
+        found.map(|found| vec![found])
+    }
+
+    /// Two changes, and a block anywhere.
+    fn twice(&self, body: &[u8]) -> Option<Vec<Stage>> {
+        let lines = Lines::new(body, self.target);
+        let structure = Structure::of(self.fields, body);
+        let ops = ops::all(body, &structure, self.raw);
         if body.len() > LARGE {
             return self.beside(body, &structure, &ops);
         }
-        // Two at once.
-        let marked = line::marked(&lines);
-        let few = cuts::few(&lines, &structure);
-        let both: Vec<Splice> = splice::sorted(few.iter().chain(&marked).cloned());
+        let cuts = cuts::likely(&lines, &structure);
+        let alternatives = line::all(&lines);
+        let few = splice::merged(&cuts::few(&lines, &structure), &line::marked(&lines));
         ends::within_lines(&lines, self.target, &self.share)
             .map(|text| vec![Stage::new(Kind::TextAppended, None, text)])
-            .or_else(|| self.two(&lines, &both, &both, true))
+            .or_else(|| self.two(&lines, &few, &few, true))
             .or_else(|| self.beside(body, &structure, &ops))
             .or_else(|| self.two(&lines, &cuts, &cuts, false))
             .or_else(|| self.rewritten_twice(body, &structure, &ops))
@@ -178,7 +205,7 @@ impl Hunt<'_> {
             if self.target.holds(&mended) {
                 return Some(vec![stage(mended)]);
             }
-            let lines = Lines::new(&mended, self.target.canon);
+            let lines = Lines::new(&mended, self.target);
             let found = self.ending(&lines).map(|end| vec![end]);
             let mut found = found.or_else(|| more(&mended))?;
             found.insert(0, stage(mended));
@@ -190,11 +217,14 @@ impl Hunt<'_> {
     fn beside(&self, text: &[u8], structure: &Structure, ops: &[Op]) -> Option<Vec<Stage>> {
         self.again();
         self.each(text, structure, ops, |mended| {
-            let lines = Lines::new(mended, self.target.canon);
+            let lines = Lines::new(mended, self.target);
             let structure = Structure::of(self.fields, mended);
             let splices = splice::merged(&cuts::likely(&lines, &structure), &line::all(&lines));
-            let found = splice::one(&lines, self.target, &self.share, &splices)?;
-            Some(vec![found.stage(&lines)])
+            if let Some(found) = splice::one(&lines, self.target, &self.share, &splices) {
+                return Some(vec![found.stage(&lines)]);
+            }
+            let few = splice::merged(&cuts::few(&lines, &structure), &line::marked(&lines));
+            self.two(&lines, &few, &[], true)
         })
     }
 
@@ -222,7 +252,7 @@ impl Hunt<'_> {
                 if self.target.holds(&twice) {
                     return Some(vec![stage(twice)]);
                 }
-                let end = self.ending(&Lines::new(&twice, self.target.canon))?;
+                let end = self.ending(&Lines::new(&twice, self.target))?;
                 Some(vec![stage(twice), end])
             })
         })

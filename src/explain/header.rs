@@ -22,6 +22,7 @@ use std::ops::Range;
 use self::board::Board;
 use self::draft::Draft;
 use self::moves::Move;
+use self::signer::Form;
 use super::change::{Change, Hunk, Spot, excerpt, hunks};
 use super::kind::Kind;
 use super::search::{Search, Share};
@@ -74,6 +75,7 @@ pub(super) fn explain(
     search: &Search,
 ) -> (Part, Option<Vec<u8>>) {
     let draft = Draft::of(task.header);
+    let says = task.signature.algorithm.hash();
     let mut tried = 0;
     let mut finished = true;
     for (left, target) in (1..=targets.len()).rev().zip(targets) {
@@ -84,28 +86,47 @@ pub(super) fn explain(
             share,
             draft: &draft,
         };
-        if let Some((kind, detail)) = signer::find(task, target, &draft) {
-            let change = Change {
-                kind,
-                field: None,
-                detail: Some(detail),
-                spots: Vec::new(),
-                places: 0,
-                added: 0,
-                removed: 0,
-            };
-            return (Part::Changed(vec![change]), None);
-        }
         if let Some(found) = hunt.find() {
+            let mut list = found.mistake.map(mistaken).into_iter().collect::<Vec<_>>();
+            if target.hash() != says {
+                let detail = format!(
+                    "a= says {}, and the hash is {}",
+                    says.as_str(),
+                    target.hash().as_str()
+                );
+                list.push(mistaken((Kind::SignerHash, detail)));
+            }
+            let right = list.is_empty();
+            list.extend(changes(task.header, &found.moves));
+            // What a signer did wrong no change of the message makes right.
             return (
-                Part::Changed(changes(task.header, &found)),
-                Some(restored(&draft, &found)),
+                Part::Changed(list),
+                right.then(|| restored(&draft, &found.moves)),
             );
         }
         tried += share.tried();
         finished &= !share.is_over();
     }
     (Part::Unexplained(Effort { tried, finished }), None)
+}
+
+fn mistaken((kind, detail): (Kind, String)) -> Change {
+    Change {
+        kind,
+        field: None,
+        detail: Some(detail),
+        spots: Vec::new(),
+        places: 0,
+        added: 0,
+        removed: 0,
+    }
+}
+
+/// What gives the hash that was signed.
+struct Found {
+    /// What the signer did wrong.
+    mistake: Option<(Kind, String)>,
+    moves: Vec<Move>,
 }
 
 /// The search for one key.
@@ -122,29 +143,71 @@ const LIKELY: u8 = 1;
 const POSSIBLE: u8 = 2;
 
 impl Hunt<'_, '_> {
-    fn find(&self) -> Option<Vec<Move>> {
-        let board = Board::new(self.task, self.draft);
-        let mut moves = moves::all(self.task, self.draft);
-        board.prepare(self.task, self.draft, &mut moves);
-        moves.sort_by_key(|m| m.cost);
-        let single = self.share.first(&chunks(&moves, 64), |chunk| {
-            chunk
-                .iter()
-                .find(|m| self.test(&board, &[m]))
-                .map(|m| vec![(*m).clone()])
-        });
-        if single.is_some() {
-            return single;
+    fn find(&self) -> Option<Found> {
+        let canon = self.task.signature.canonicalization.header;
+        let board = Board::new(self.task, self.draft, Form::right(canon));
+        let moves = self.moves(&board, self.draft);
+        let found = |moves| Found {
+            mistake: None,
+            moves,
+        };
+        // Another hash than a= says, and nothing else.
+        if self.test(&board, &[]) {
+            return Some(found(Vec::new()));
         }
+        if let Some(one) = self.one(&board, &moves) {
+            return Some(found(copied::each(self.task, self.draft, one)));
+        }
+        // One change on the way is likelier than a signer that errs, and that is likelier than two.
+        let wrong = Form::wrong(canon)
+            .map(|(kind, detail, form)| (kind, detail, Board::new(self.task, self.draft, form)));
+        for (kind, detail, board) in &wrong {
+            if self.test(board, &[]) {
+                return Some(Found {
+                    mistake: Some((*kind, detail.clone())),
+                    moves: Vec::new(),
+                });
+            }
+        }
+        if let Some(moves) = self.several(&board, &moves) {
+            return Some(found(moves));
+        }
+        wrong.iter().find_map(|(kind, detail, board)| {
+            let mut moves = moves::all(self.task, self.draft);
+            moves.retain(|m| m.cost <= POSSIBLE);
+            board.prepare(self.task, self.draft, &mut moves);
+            self.one(board, &moves).map(|one| Found {
+                mistake: Some((*kind, detail.clone())),
+                moves: vec![one],
+            })
+        })
+    }
+
+    /// The moves from a draft, the likeliest first.
+    fn moves(&self, board: &Board, draft: &Draft) -> Vec<Move> {
+        let mut moves = moves::all(self.task, draft);
+        board.prepare(self.task, draft, &mut moves);
+        moves.sort_by_key(|m| m.cost);
+        moves
+    }
+
+    fn one(&self, board: &Board, moves: &[Move]) -> Option<Move> {
+        let jobs: Vec<&[Move]> = moves.chunks(64).collect();
+        self.share.first(&jobs, |chunk| {
+            chunk.iter().find(|m| self.test(board, &[m])).cloned()
+        })
+    }
+
+    fn several(&self, board: &Board, moves: &[Move]) -> Option<Vec<Move>> {
         let up_to = |cost: u8| &moves[..moves.partition_point(|m| m.cost <= cost)];
         let (likely, possible) = (up_to(LIKELY), up_to(POSSIBLE));
-        self.pairs(&board, likely, likely)
-            .or_else(|| self.pairs(&board, possible, possible))
+        self.pairs(board, likely, likely)
+            .or_else(|| self.pairs(board, possible, possible))
             .or_else(|| self.onward(likely))
-            .or_else(|| self.threes(&board, likely))
-            .or_else(|| self.pairs(&board, likely, &moves))
+            .or_else(|| self.threes(board, likely))
+            .or_else(|| self.pairs(board, likely, moves))
             .or_else(|| self.onward(possible))
-            .or_else(|| self.pairs(&board, possible, &moves))
+            .or_else(|| self.pairs(board, possible, moves))
     }
 
     fn test(&self, board: &Board, moves: &[&Move]) -> bool {
@@ -198,11 +261,10 @@ impl Hunt<'_, '_> {
         let jobs: Vec<&Move> = first.iter().collect();
         self.share.first(&jobs, |one| {
             let draft = self.draft.with(&one.edits);
-            let board = Board::new(self.task, &draft);
-            let mut moves = moves::all(self.task, &draft);
-            board.prepare(self.task, &draft, &mut moves);
+            let canon = self.task.signature.canonicalization.header;
+            let board = Board::new(self.task, &draft, Form::right(canon));
+            let mut moves = self.moves(&board, &draft);
             moves.retain(|m| m.cost <= 3 && !one.is_apart(m));
-            moves.sort_by_key(|m| m.cost);
             for two in &moves {
                 if self.share.is_over() {
                     return None;
@@ -214,10 +276,6 @@ impl Hunt<'_, '_> {
             None
         })
     }
-}
-
-fn chunks(moves: &[Move], len: usize) -> Vec<&[Move]> {
-    moves.chunks(len).collect()
 }
 
 /// The header with all moves made.

@@ -12,9 +12,11 @@ use crate::message::is_wsp;
 pub(super) struct Lines<'a> {
     pub(super) text: &'a [u8],
     canon: Canon,
+    /// What each canonical line ends with.
+    end: &'static [u8],
     /// Where each line begins; one more for the end.
     starts: Vec<usize>,
-    /// All lines when they are canonical, each with CRLF.
+    /// All lines when they are canonical, each with its line end.
     canonical: Vec<u8>,
     /// Where each line begins in that; one more for the end.
     places: Vec<usize>,
@@ -23,10 +25,12 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(text: &'a [u8], canon: Canon) -> Lines<'a> {
+    pub(super) fn new(text: &'a [u8], target: &BodyTarget) -> Lines<'a> {
+        let canon = target.canon;
         let mut lines = Lines {
             text,
             canon,
+            end: target.line_end(),
             starts: vec![0],
             canonical: Vec::with_capacity(text.len() + 2),
             places: vec![0],
@@ -36,14 +40,15 @@ impl<'a> Lines<'a> {
         while at < text.len() {
             let end = line_end(&text[at..]).map_or(text.len(), |end| at + end);
             let line = &text[at..end];
-            put_line(
+            put_content(
                 line.strip_suffix(b"\r\n").unwrap_or(line),
                 canon,
                 &mut lines.canonical,
             );
+            lines.canonical.extend_from_slice(lines.end);
             at = end;
             let place = lines.canonical.len();
-            if place - lines.places[lines.places.len() - 1] > 2 {
+            if place - lines.places[lines.places.len() - 1] > lines.end.len() {
                 lines.content = lines.places.len();
             }
             lines.starts.push(at);
@@ -80,7 +85,14 @@ impl<'a> Lines<'a> {
 
     /// Whether a line is empty when it is canonical.
     pub(super) fn is_blank(&self, line: usize) -> bool {
-        self.places[line + 1] - self.places[line] == 2
+        self.places[line + 1] - self.places[line] == self.end.len()
+    }
+
+    /// Where the line ends with which the canonical body has so many octets.
+    pub(super) fn covering(&self, octets: u64) -> usize {
+        let octets = usize::try_from(octets).unwrap_or(usize::MAX);
+        let line = self.places.partition_point(|place| *place < octets);
+        self.starts[line.min(self.len())]
     }
 
     /// A hash that has taken nothing yet.
@@ -88,6 +100,7 @@ impl<'a> Lines<'a> {
         Probe {
             hasher: Hasher::new(target.hash),
             canon: self.canon,
+            end: self.end,
             limit: target.octets(),
             taken: 0,
             blanks: 0,
@@ -121,6 +134,12 @@ impl<'a> Lines<'a> {
 
 /// The canonical form of one line, with CRLF.
 pub(super) fn put_line(line: &[u8], canon: Canon, out: &mut Vec<u8>) {
+    put_content(line, canon, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The canonical form of one line, without a line end.
+fn put_content(line: &[u8], canon: Canon, out: &mut Vec<u8>) {
     match canon {
         Canon::Simple => out.extend_from_slice(line),
         Canon::Relaxed => {
@@ -137,7 +156,6 @@ pub(super) fn put_line(line: &[u8], canon: Canon, out: &mut Vec<u8>) {
             out.extend_from_slice(rest);
         }
     }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The length of the first line, with its CRLF.
@@ -150,6 +168,7 @@ pub(super) fn line_end(text: &[u8]) -> Option<usize> {
 pub(super) struct Probe {
     hasher: Hasher,
     canon: Canon,
+    end: &'static [u8],
     /// How many octets l= counts.
     limit: Option<u64>,
     taken: u64,
@@ -161,28 +180,46 @@ pub(super) struct Probe {
 impl Probe {
     /// Takes canonical lines, the last of which is not empty.
     fn content(&mut self, canonical: &[u8]) {
-        const ENDS: &[u8] = &[b'\r', b'\n', b'\r', b'\n', b'\r', b'\n', b'\r', b'\n'];
+        const CRLFS: &[u8] = b"\r\n\r\n\r\n\r\n";
+        const LFS: &[u8] = b"\n\n\n\n";
+        let ends = if self.end.len() == 1 { LFS } else { CRLFS };
         while self.blanks > 0 {
-            let now = self.blanks.min(ENDS.len() / 2);
-            self.put(&ENDS[..2 * now]);
+            let now = self.blanks.min(4);
+            self.put(&ends[..self.end.len() * now]);
             self.blanks -= now;
         }
         self.begun = true;
         self.put(canonical);
     }
 
-    /// Takes lines that stand in no body: canonical ones, each with CRLF.
-    pub(super) fn lines(&mut self, canonical: &[u8]) {
-        let mut content = canonical;
-        let mut blanks = 0;
-        while content.ends_with(b"\r\n\r\n") || content == b"\r\n" {
-            content = &content[..content.len() - 2];
-            blanks += 1;
+    /// Takes lines that stand in no body, each with CRLF.
+    pub(super) fn lines(&mut self, text: &[u8]) {
+        let mut content = Vec::with_capacity(text.len() + 2);
+        let mut at = 0;
+        while at < text.len() {
+            let end = line_end(&text[at..]).map_or(text.len(), |end| at + end);
+            let line = &text[at..end];
+            let before = content.len();
+            put_content(
+                line.strip_suffix(b"\r\n").unwrap_or(line),
+                self.canon,
+                &mut content,
+            );
+            if content.len() == before {
+                // Empty lines wait for content behind them.
+                if before > 0 {
+                    self.content(&content);
+                    content.clear();
+                }
+                self.blanks += 1;
+            } else {
+                content.extend_from_slice(self.end);
+            }
+            at = end;
         }
         if !content.is_empty() {
-            self.content(content);
+            self.content(&content);
         }
-        self.blanks += blanks;
     }
 
     fn put(&mut self, bytes: &[u8]) {
@@ -199,7 +236,7 @@ impl Probe {
     pub(super) fn digest(&self) -> Option<Digest> {
         let mut last = self.clone();
         if !self.begun && self.canon == Canon::Simple {
-            last.put(b"\r\n");
+            last.put(self.end);
         }
         let enough = last.limit.is_none_or(|limit| limit == last.taken);
         enough.then(|| last.hasher.finish())

@@ -1,5 +1,6 @@
 //! What a claim is held against: the hash of the body that bh= is, and the hash of the header that b= signs.
 
+use super::lines::Lines;
 use crate::canon::{Canon, Sink as _};
 use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
 use crate::key::{KeyType, VerifyingKey};
@@ -12,6 +13,8 @@ pub(super) struct BodyTarget {
     pub(super) hash: HashAlgorithm,
     pub(super) limit: BodyLimit,
     pub(super) digest: Vec<u8>,
+    /// Whether the signer hashed LF for CRLF.
+    pub(super) lf: bool,
 }
 
 impl BodyTarget {
@@ -21,6 +24,7 @@ impl BodyTarget {
             hash: signature.algorithm.hash(),
             limit: signature.body_limit,
             digest: signature.body_hash.clone(),
+            lf: false,
         }
     }
 
@@ -43,6 +47,12 @@ impl BodyTarget {
 
     /// The hash of a body by these rules.
     pub(super) fn digest(&self, body: &[u8]) -> Option<Digest> {
+        if self.lf {
+            let lines = Lines::new(body, self);
+            let mut probe = lines.begin(self);
+            lines.feed(&mut probe, 0..lines.len());
+            return probe.digest();
+        }
         let spec = BodyHashSpec {
             canon: self.canon,
             hash: self.hash,
@@ -51,6 +61,11 @@ impl BodyTarget {
         let mut hasher = BodyHasher::new([spec]);
         hasher.write(body);
         hasher.finish().get(&spec).digest
+    }
+
+    /// What a line ends with when it is hashed.
+    pub(super) fn line_end(&self) -> &'static [u8] {
+        if self.lf { b"\n" } else { b"\r\n" }
     }
 
     /// How many octets l= counts.

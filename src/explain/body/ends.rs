@@ -14,7 +14,8 @@ pub(super) fn early(lines: &Lines<'_>, target: &BodyTarget, share: &Share<'_>) -
     }
     let mut probe = lines.begin(target);
     for line in 0..lines.len() {
-        if !lines.is_blank(line) || line == 0 {
+        // Empty lines at the end count for nothing: what was put behind has something else.
+        if !lines.is_blank(line) {
             share.count(1);
             if target.is(&probe.digest()) {
                 return Some(lines.text[..lines.start(line)].to_vec());
@@ -41,10 +42,8 @@ pub(super) fn within_lines(
     for line in 0..lines.len() {
         let text = lines.line(line);
         for cut in 1..text.len() {
-            let mut canonical = Vec::with_capacity(cut + 2);
-            crate::explain::lines::put_line(&text[..cut], target.canon, &mut canonical);
             let mut here = probe.clone();
-            here.lines(&canonical);
+            here.lines(&text[..cut]);
             share.count(1);
             if target.is(&here.digest()) {
                 return Some(lines.text[..lines.start(line) + cut].to_vec());

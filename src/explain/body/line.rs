@@ -22,6 +22,16 @@ pub(super) fn all(lines: &Lines<'_>) -> Vec<Splice> {
             out.push(Splice::put(kind, line..line + 1, with));
         };
         put(Kind::DotsTaken, b".", text, b"");
+        if line + 1 < lines.len() {
+            for end in [&b"\r"[..], b"\n"] {
+                let joined = [text, end, lines.raw(line + 1)].concat();
+                out.push(Splice::put(Kind::LineEnds, line..line + 2, joined));
+            }
+        }
+        let mut put = |kind, before: &[u8], text: &[u8], behind: &[u8]| {
+            let with = [before, text, behind, end].concat();
+            out.push(Splice::put(kind, line..line + 1, with));
+        };
         for blanks in [&b" "[..], b"  ", b"\t"] {
             put(Kind::TrailingBlanksRemoved, b"", text, blanks);
         }

@@ -7,7 +7,7 @@ use super::signer::raw_body;
 use crate::explain::kind::Kind;
 use crate::explain::lines::line_end;
 use crate::explain::mime::Structure;
-use crate::explain::reading::{BOM, doubled, from_cr};
+use crate::explain::reading::{BOM, doubled, from_cr, with_crlf};
 use crate::message::is_wsp;
 
 /// One rewriting that may be undone.
@@ -138,6 +138,9 @@ const LINE_OPS: &[(Kind, &str, fn(&[u8]) -> Vec<u8>)] = &[
         text.strip_prefix(BOM).unwrap_or(text).to_vec()
     }),
     (Kind::ByteOrderMark, "it went", |text| [BOM, text].concat()),
+    (Kind::LineEnds, "LF for CRLF", |text| {
+        with_crlf(text).into_owned()
+    }),
     (Kind::LineEnds, "CR for CRLF", from_cr),
     (Kind::LineEnds, "CR CR LF for CRLF", doubled),
     (Kind::LineEnds, "CRLF for CR", |text| {
@@ -493,6 +496,10 @@ fn widths(text: &[u8], ops: &mut Vec<Op>) {
             known.push(width);
         }
     }
+    // Wherever a long line seems to be cut, whatever its length.
+    for cut in [&b"!\r\n "[..], b"\r\n ", b"!\r\n"] {
+        ops.push(Op::new(Kind::LinesWrapped, "", Run::Joined(ANY_WIDTH, cut)));
+    }
     let cuts: [&'static [u8]; 6] = [b"\r\n ", b"\r\n", b"!\r\n ", b"!\r\n", b"\r\n\t", b"\\\r\n"];
     for width in known {
         for cut in cuts {
@@ -506,6 +513,11 @@ fn widths(text: &[u8], ops: &mut Vec<Op>) {
     }
 }
 
+/// Stands for a width that is not known.
+const ANY_WIDTH: usize = usize::MAX - 8;
+/// Shorter lines are not cut for their length.
+const LONG_LINE: usize = 500;
+
 /// Lines of this length, or up to one that is cut within it, joined with what follows.
 fn joined(text: &[u8], width: usize, cut: &[u8]) -> Vec<u8> {
     let mark = memchr::memmem::find(cut, b"\r\n").unwrap_or(0);
@@ -518,7 +530,9 @@ fn joined(text: &[u8], width: usize, cut: &[u8]) -> Vec<u8> {
         let content = line.strip_suffix(b"\r\n").unwrap_or(line);
         let next = &text[end..];
         // What follows a cut was counted with its blank by some, and without it by others.
-        let full = content.len() == width + mark || content.len() == width + mark + indent.len();
+        let full = width == ANY_WIDTH && content.len() >= LONG_LINE
+            || content.len() == width + mark
+            || content.len() == width + mark + indent.len();
         if full && content.ends_with(&cut[..mark]) && next.starts_with(indent) && !next.is_empty() {
             out.extend_from_slice(&content[..content.len() - mark]);
             at = end + indent.len();

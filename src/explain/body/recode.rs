@@ -17,6 +17,8 @@ pub(super) struct Recoding {
     to: Coding,
     /// The fields of the part as they were, where it has fields of its own.
     fields: Fields,
+    /// Whether the name of the character set was in capitals.
+    upper: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,14 +141,21 @@ pub(super) fn all(text: &[u8], structure: &Structure) -> Vec<Recoding> {
         let has_escapes = covered
             .iter()
             .any(|part| memchr::memchr(b'=', &text[part.body.clone()]).is_some());
-        let mut push = |charset, to, fields: &[Fields]| {
+        let mut push = |charset: Option<(Charset, Charset)>, to, fields: &[Fields]| {
             let fields = if multipart { fields } else { &[Fields::Same] };
-            out.extend(fields.iter().map(|fields| Recoding {
-                scope,
-                charset,
-                to,
-                fields: *fields,
-            }));
+            let letters: &[bool] = match multipart && charset.is_some() {
+                true => &[false, true],
+                false => &[false],
+            };
+            for upper in letters {
+                out.extend(fields.iter().map(|fields| Recoding {
+                    scope,
+                    charset,
+                    to,
+                    fields: *fields,
+                    upper: *upper,
+                }));
+            }
         };
         if encoded("quoted-printable") || encoded("base64") || has_escapes && !eight {
             push(None, Coding::Plain, PLAIN_FIELDS);
@@ -299,7 +308,7 @@ impl Recoding {
         };
         // Encoders of base64 end with a line end, where the delimiter has its own.
         if matches!(self.to, Coding::Base64(..)) && !body.ends_with(b"\r\n") {
-            out.truncate(out.len() - 2);
+            out.truncate(out.len().saturating_sub(2));
         }
         out.extend_from_slice(behind);
         Some(out)
@@ -328,7 +337,7 @@ impl Recoding {
                 && let Some((now, was)) = self.charset
                 && part.charset.as_deref() == Some(now.name)
             {
-                out.extend(renamed(field, now.name, was.name));
+                out.extend(renamed(field, now.name, was.name, self.upper));
             } else {
                 out.extend_from_slice(field);
             }
@@ -338,8 +347,8 @@ impl Recoding {
     }
 }
 
-/// Another name for the character set, in the letters in which the old one was written.
-fn renamed(field: &[u8], now: &str, was: &str) -> Vec<u8> {
+/// Another name for the character set.
+fn renamed(field: &[u8], now: &str, was: &str, upper: bool) -> Vec<u8> {
     let lower = field.to_ascii_lowercase();
     let start = memchr::memmem::find(&lower, b"charset").unwrap_or(0);
     let Some(at) = memchr::memmem::find(&lower[start..], now.as_bytes()).map(|at| at + start)
@@ -347,7 +356,6 @@ fn renamed(field: &[u8], now: &str, was: &str) -> Vec<u8> {
         return field.to_vec();
     };
     let end = at + now.len();
-    let upper = field[at..end].iter().any(u8::is_ascii_uppercase);
     let name = if upper {
         was.to_ascii_uppercase()
     } else {

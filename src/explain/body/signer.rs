@@ -35,11 +35,7 @@ pub(super) fn find(body: &[u8], raw: &[u8], target: &BodyTarget) -> Option<Stage
     if with(swapped, target.limit, target.hash).holds(body) {
         return stage(
             Kind::SignerCanonicalization,
-            format!(
-                "c= says {} for the body, and the hash is that of {}",
-                target.canon.as_str(),
-                swapped.as_str()
-            ),
+            canonicalizations(target.canon),
         );
     }
     if let Some(found) = limit(body, target, &with) {
@@ -88,6 +84,74 @@ pub(super) fn find(body: &[u8], raw: &[u8], target: &BodyTarget) -> Option<Stage
         }
     }
     None
+}
+
+/// What a signer may have hashed instead of what it says, by itself: whatever else was changed on the way.
+pub(super) fn variants(target: &BodyTarget) -> Vec<((Kind, String), BodyTarget)> {
+    let swapped = other(target.canon);
+    let hash = match target.hash {
+        HashAlgorithm::Sha1 => HashAlgorithm::Sha256,
+        HashAlgorithm::Sha256 => HashAlgorithm::Sha1,
+    };
+    let mut variants = vec![
+        (
+            (
+                Kind::SignerLineEnds,
+                "the hash is that of the body with LF for CRLF".to_owned(),
+            ),
+            BodyTarget {
+                lf: true,
+                ..target.clone()
+            },
+        ),
+        (
+            (
+                Kind::SignerCanonicalization,
+                canonicalizations(target.canon),
+            ),
+            BodyTarget {
+                canon: swapped,
+                ..target.clone()
+            },
+        ),
+    ];
+    // A hash of another length cannot be one of the algorithm that a= names.
+    if target.digest.len() != hash_len(target.hash) {
+        let detail = format!(
+            "a= says {}, and the hash of the body is {}",
+            target.hash.as_str(),
+            hash.as_str()
+        );
+        let other = BodyTarget {
+            hash,
+            ..target.clone()
+        };
+        variants = vec![((Kind::SignerHash, detail), other)];
+    }
+    if let Some(octets) = target.octets() {
+        let detail = format!("l= says {octets} octets, and the hash is that of the whole body");
+        let whole = BodyTarget {
+            limit: BodyLimit::Whole,
+            ..target.clone()
+        };
+        variants.push(((Kind::SignerBodyLimit, detail), whole));
+    }
+    variants
+}
+
+fn hash_len(hash: HashAlgorithm) -> usize {
+    match hash {
+        HashAlgorithm::Sha1 => 20,
+        HashAlgorithm::Sha256 => 32,
+    }
+}
+
+fn canonicalizations(says: Canon) -> String {
+    let is = other(says).as_str();
+    format!(
+        "c= says {} for the body, and the hash is that of {is}",
+        says.as_str()
+    )
 }
 
 /// l= left out, counted in other octets, or too large for the body.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::explain::change::Stage;
 use crate::explain::kind::Kind;
-use crate::explain::lines::{Lines, Probe, line_end, put_line};
+use crate::explain::lines::{Lines, Probe};
 use crate::explain::search::Share;
 use crate::explain::target::BodyTarget;
 
@@ -55,23 +55,8 @@ impl Splice {
     }
 
     /// Lets `probe`, which stands before its lines, take what is put in their place.
-    fn feed(&self, probe: &mut Probe, target: &BodyTarget) {
-        if self.with.is_empty() {
-            return;
-        }
-        let mut canonical = Vec::with_capacity(self.with.len() + 2);
-        let mut rest = self.with.as_slice();
-        while !rest.is_empty() {
-            let end = line_end(rest).unwrap_or(rest.len());
-            let line = &rest[..end];
-            put_line(
-                line.strip_suffix(b"\r\n").unwrap_or(line),
-                target.canon,
-                &mut canonical,
-            );
-            rest = &rest[end..];
-        }
-        probe.lines(&canonical);
+    fn feed(&self, probe: &mut Probe) {
+        probe.lines(&self.with);
     }
 }
 
@@ -127,7 +112,7 @@ pub(super) fn one<'s>(
             }
             share.count(1);
             let mut probe = walk.to(splice.lines.start).clone();
-            splice.feed(&mut probe, target);
+            splice.feed(&mut probe);
             if lines.ends_as(&probe, splice.lines.end, target) {
                 return Some(splice);
             }
@@ -156,7 +141,7 @@ pub(super) fn two(
         };
         for splice in chunk.iter() {
             let mut probe = walk.to(splice.lines.start).clone();
-            splice.feed(&mut probe, target);
+            splice.feed(&mut probe);
             let from = splice.lines.end;
             if ends && let Some(end) = early(lines, target, share, &probe, from) {
                 let end = Splice::out(Kind::TextAppended, end..lines.len());
@@ -174,7 +159,7 @@ pub(super) fn two(
                 }
                 share.count(1);
                 let mut probe = walk.to(other.lines.start).clone();
-                other.feed(&mut probe, target);
+                other.feed(&mut probe);
                 if lines.ends_as(&probe, other.lines.end, target) {
                     return Some((splice.clone(), other.clone()));
                 }
@@ -184,7 +169,7 @@ pub(super) fn two(
     })?;
     // What stands behind is undone first, so that the lines before keep their numbers.
     let last = two.stage(lines);
-    let between = Lines::new(&last.text, target.canon);
+    let between = Lines::new(&last.text, target);
     let whole = one.stage(&between);
     Some(vec![last, whole])
 }

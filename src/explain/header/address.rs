@@ -78,6 +78,15 @@ pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
                 ));
             }
         }
+        for texts in mixed(&items) {
+            let joined = join(texts.into_iter(), b", ");
+            moves.push(Move::replace(
+                Kind::NamesRequoted,
+                2,
+                at,
+                revalued(raw, &joined),
+            ));
+        }
         for separator in [
             &b","[..],
             b",\r\n\t",
@@ -117,6 +126,62 @@ pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
             moves.push(Move::new(Kind::NamesRequoted, cost, edits));
         }
     }
+}
+
+/// The addresses of a list, without their names.
+pub(super) fn addresses(list: &[u8]) -> Vec<Vec<u8>> {
+    split(list)
+        .iter()
+        .map(|item| Mailbox::of(item).address)
+        .collect()
+}
+
+/// Every mailbox of a list in a form of its own, where there are not too many ways to do that.
+fn mixed(items: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+    const MOST: usize = 3000;
+    if !(2..=8).contains(&items.len()) {
+        return Vec::new();
+    }
+    let mut ways: Vec<Vec<Vec<u8>>> = Vec::new();
+    for item in items {
+        let mailbox = Mailbox::of(item);
+        let mut texts = vec![item.clone()];
+        for form in [
+            Form::Comment,
+            Form::Quoted,
+            Form::Unquoted,
+            Form::Bare,
+            Form::Angle,
+        ] {
+            // A name does not come from nowhere, and goes only as a whole.
+            let bare = matches!(form, Form::Bare | Form::Angle);
+            if bare != mailbox.name.is_empty() {
+                continue;
+            }
+            let text = mailbox.written(form);
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        ways.push(texts);
+    }
+    if ways.iter().map(Vec::len).product::<usize>() > MOST {
+        ways.iter_mut().for_each(|texts| texts.truncate(2));
+    }
+    if ways.iter().map(Vec::len).product::<usize>() > MOST {
+        return Vec::new();
+    }
+    let mut lists: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
+    for texts in ways {
+        let with = |list: &Vec<Vec<u8>>, text: &Vec<u8>| {
+            [list.as_slice(), std::slice::from_ref(text)].concat()
+        };
+        lists = lists
+            .iter()
+            .flat_map(|list| texts.iter().map(move |text| with(list, text)))
+            .collect();
+    }
+    lists
 }
 
 /// From as another field has it.
@@ -316,6 +381,9 @@ impl Mailbox {
 
     fn written(&self, form: Form) -> Vec<u8> {
         let angle = [b"<", self.address.as_slice(), b">"].concat();
+        if form == Form::Angle && self.name.is_empty() {
+            return angle;
+        }
         if form == Form::Bare {
             return self.address.clone();
         }

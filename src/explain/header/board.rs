@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Task;
 use super::draft::{Draft, Edit, is, name};
 use super::moves::Move;
+use super::signer::Form;
 use crate::canon::{self, Canon, Sink as _};
 use crate::hash::{Digest, HashAlgorithm, Hasher};
 use crate::header::FieldNames;
@@ -17,25 +18,16 @@ pub(super) struct Board {
     pieces: Vec<Vec<u8>>,
     /// The hash before each piece, by either algorithm.
     before: Vec<(Hasher, Hasher)>,
-    canon: Canon,
+    form: Form,
 }
 
 impl Board {
-    pub(super) fn new(task: &Task<'_>, draft: &Draft) -> Board {
-        let canon = task.signature.canonicalization.header;
-        let names = task.signature.signed_headers.names();
-        let mut pieces = vec![Vec::new(); names.len()];
-        for (slot, piece) in pieces_of(names, draft, task.position, canon, |_| true) {
-            pieces[slot] = piece;
-        }
-        let own = draft
-            .field(task.position)
-            .and_then(|raw| own_piece(raw, canon));
-        pieces.push(own.unwrap_or_default());
+    /// The pieces of a header, put together as the RFC has it or as a signer is known to.
+    pub(super) fn new(task: &Task<'_>, draft: &Draft, form: Form) -> Board {
         let mut board = Board {
-            pieces,
+            pieces: form.pieces(task, draft),
             before: Vec::new(),
-            canon,
+            form,
         };
         let mut state = (
             Hasher::new(HashAlgorithm::Sha256),
@@ -51,32 +43,14 @@ impl Board {
 
     /// Works out which pieces each move replaces; those that replace none, or the same as another, go.
     pub(super) fn prepare(&self, task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
-        let names = task.signature.signed_headers.names();
         let mut known: HashSet<Vec<(usize, Arc<[u8]>)>> = HashSet::new();
         moves.sort_by_key(|m| m.cost);
         moves.retain_mut(|made| {
             let after = draft.with(&made.edits);
-            let mut touched: Vec<String> = Vec::new();
-            let mut own = false;
-            for edit in &made.edits {
-                match edit {
-                    Edit::Replace(at, raw) => {
-                        own |= *at == task.position;
-                        touched.push(name(raw));
-                    }
-                    Edit::Remove(at) => touched.extend(draft.field(*at).map(|raw| name(raw))),
-                    Edit::Insert(_, raw) => touched.push(name(raw)),
-                }
-            }
-            let meant = |slot: &str| touched.iter().any(|name| name.eq_ignore_ascii_case(slot));
-            let mut sets = pieces_of(names, &after, task.position, self.canon, meant);
-            if own
-                && let Some(piece) = after
-                    .field(task.position)
-                    .and_then(|raw| own_piece(raw, self.canon))
-            {
-                sets.push((self.pieces.len() - 1, piece));
-            }
+            let mut sets = match self.form.is_right() {
+                true => self.touched(task, draft, &after, made),
+                false => self.differing(self.form.pieces(task, &after)),
+            };
             sets.retain(|(slot, piece)| self.pieces[*slot] != *piece);
             sets.sort_by_key(|(slot, _)| *slot);
             made.sets = sets
@@ -85,6 +59,47 @@ impl Board {
                 .collect();
             !made.sets.is_empty() && known.insert(made.sets.clone())
         });
+    }
+
+    /// The pieces of the fields that a move touches.
+    fn touched(
+        &self,
+        task: &Task<'_>,
+        draft: &Draft,
+        after: &Draft,
+        made: &Move,
+    ) -> Vec<(usize, Vec<u8>)> {
+        let canon = task.signature.canonicalization.header;
+        let mut touched: Vec<String> = Vec::new();
+        let mut own = false;
+        for edit in &made.edits {
+            match edit {
+                Edit::Replace(at, raw) => {
+                    own |= *at == task.position;
+                    touched.push(name(raw));
+                }
+                Edit::Remove(at) => touched.extend(draft.field(*at).map(|raw| name(raw))),
+                Edit::Insert(_, raw) => touched.push(name(raw)),
+            }
+        }
+        let meant = |slot: &str| touched.iter().any(|name| name.eq_ignore_ascii_case(slot));
+        let names = task.signature.signed_headers.names();
+        let mut sets = pieces_of(names, after, task.position, canon, meant);
+        let piece = after.field(task.position).filter(|_| own);
+        if let Some(piece) = piece.and_then(|raw| own_piece(raw, canon)) {
+            sets.push((self.pieces.len() - 1, piece));
+        }
+        sets
+    }
+
+    /// The pieces that are others; where their number is another, all as one.
+    fn differing(&self, pieces: Vec<Vec<u8>>) -> Vec<(usize, Vec<u8>)> {
+        if pieces.len() == self.pieces.len() {
+            return pieces.into_iter().enumerate().collect();
+        }
+        let mut sets = vec![(0, pieces.concat())];
+        sets.extend((1..self.pieces.len()).map(|slot| (slot, Vec::new())));
+        sets
     }
 
     /// The hash of the header with these moves made, which touch different pieces.

@@ -1,9 +1,12 @@
 //! z=: the fields as the signer copied them (RFC 6376 §3.5).
 
-use super::Task;
+use std::cmp::Ordering;
+
+use super::board::Board;
 use super::draft::{Draft, Edit, revalued, unfolded};
 use super::moves::Move;
-use crate::canon::Canon;
+use super::signer::Form;
+use super::{Task, address, encoded};
 use crate::explain::kind::Kind;
 use crate::signature::decode_quoted_printable;
 use crate::tag::TagList;
@@ -39,11 +42,11 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
             .filter_map(|(at, _)| *at)
             .filter(|at| *at != task.position)
             .collect();
-        let mut here = restored(task, draft, &wanted, &came, &was);
+        let mut here = restored(draft, &wanted, &came, &was);
         if here.is_empty() {
             continue;
         }
-        let kind = kind_of(&wanted, came.len(), was.len());
+        let kind = kind_of(draft, &wanted, &came, &was);
         let detail = "z= has it as it was";
         moves.push(Move::new(kind, 1, here.clone()).noting(detail));
         kinds.push(kind);
@@ -55,25 +58,74 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
     }
 }
 
-fn kind_of(name: &str, came: usize, was: usize) -> Kind {
-    match (came.cmp(&was), name) {
-        (std::cmp::Ordering::Less, _) => Kind::FieldRemoved,
-        (std::cmp::Ordering::Greater, _) => Kind::FieldAdded,
-        (_, "subject") => Kind::SubjectTagged,
-        (_, "from") => Kind::FromRewritten,
-        (_, "date") => Kind::DateRewritten,
+/// If this move is all that z= knows, the moves that it consists of and that change something.
+pub(super) fn each(task: &Task<'_>, draft: &Draft, found: Move) -> Vec<Move> {
+    if found.cost > 0 {
+        return vec![found];
+    }
+    let mut list = Vec::new();
+    moves(task, draft, &mut list);
+    list.retain(|m| m.cost > 0);
+    let canon = task.signature.canonicalization.header;
+    Board::new(task, draft, Form::right(canon)).prepare(task, draft, &mut list);
+    list
+}
+
+/// What kind of change leads from the fields that came to those that were.
+fn kind_of(draft: &Draft, name: &str, came: &[usize], was: &[&Vec<u8>]) -> Kind {
+    match came.len().cmp(&was.len()) {
+        Ordering::Less => return Kind::FieldRemoved,
+        Ordering::Greater => return Kind::FieldAdded,
+        Ordering::Equal => {}
+    }
+    let now: Vec<Vec<u8>> = came
+        .iter()
+        .filter_map(|at| draft.field(*at).map(|raw| unfolded(raw)))
+        .collect();
+    let mut before: Vec<&[u8]> = was.iter().map(|value| value.trim_ascii()).collect();
+    let mut after: Vec<&[u8]> = now.iter().map(|value| value.trim_ascii()).collect();
+    let squeezed = |list: &[&[u8]]| -> Vec<u8> {
+        list.concat()
+            .into_iter()
+            .filter(|b| !b.is_ascii_whitespace())
+            .collect()
+    };
+    if squeezed(&before) == squeezed(&after) {
+        return Kind::FieldBlanks;
+    }
+    before.sort_unstable();
+    after.sort_unstable();
+    if before == after {
+        return Kind::FieldsReordered;
+    }
+    let plain = |list: &[&[u8]]| -> Option<Vec<Vec<u8>>> {
+        list.iter().map(|v| encoded::decoded(v)).collect()
+    };
+    let words = before
+        .iter()
+        .chain(&after)
+        .any(|v| memchr::memmem::find(v, b"=?").is_some() || !v.is_ascii());
+    if words && plain(&before).is_some() && plain(&before) == plain(&after) {
+        return Kind::EncodedWords;
+    }
+    let addresses = |list: &[&[u8]]| -> Vec<Vec<u8>> {
+        list.iter().flat_map(|v| address::addresses(v)).collect()
+    };
+    match name {
+        "subject" => Kind::SubjectTagged,
+        "date" => Kind::DateRewritten,
+        "content-type" | "content-disposition" | "mime-version" => Kind::Parameters,
+        "content-transfer-encoding" => Kind::TransferEncoding,
+        "from" if addresses(&before) != addresses(&after) => Kind::FromRewritten,
+        "from" | "to" | "cc" | "reply-to" | "sender" if addresses(&before) == addresses(&after) => {
+            Kind::NamesRequoted
+        }
         _ => Kind::FieldChanged,
     }
 }
 
 /// What gives the fields of this name back: from the bottom up, as h= takes them.
-fn restored(
-    task: &Task<'_>,
-    draft: &Draft,
-    name: &str,
-    came: &[usize],
-    was: &[&Vec<u8>],
-) -> Vec<Edit> {
+fn restored(draft: &Draft, name: &str, came: &[usize], was: &[&Vec<u8>]) -> Vec<Edit> {
     let mut edits = Vec::new();
     let mut there = came.iter().rev();
     for value in was.iter().rev() {
@@ -81,12 +133,12 @@ fn restored(
             Some(at) => {
                 let raw = draft.field(*at).expect("a field that is there");
                 if !same(&unfolded(raw), value) {
-                    edits.push(Edit::Replace(*at, revalued(raw, written(task, value))));
+                    edits.push(Edit::Replace(*at, revalued(raw, value.trim_ascii())));
                 }
             }
             None => {
                 let title = super::instance::written(name);
-                let raw = [title.as_bytes(), b": ", written(task, value)].concat();
+                let raw = [title.as_bytes(), b": ", value.trim_ascii()].concat();
                 let place = came.first().copied().unwrap_or(draft.len());
                 edits.push(Edit::Insert(place, raw.into()));
             }
@@ -106,13 +158,6 @@ fn same(came: &[u8], copied: &[u8]) -> bool {
             .collect()
     };
     words(came) == words(copied)
-}
-
-fn written<'v>(task: &Task<'_>, value: &'v [u8]) -> &'v [u8] {
-    match task.signature.canonicalization.header {
-        // Most signers leave the blank behind the colon out of the copy.
-        Canon::Simple | Canon::Relaxed => value.trim_ascii(),
-    }
 }
 
 /// The copies of z=, in their order.

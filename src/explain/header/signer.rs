@@ -1,26 +1,29 @@
 //! What signers are known to hash instead of the header that they send.
 
+use std::collections::HashMap;
+
 use super::Task;
 use super::board::{own_piece, pieces_of};
-use super::draft::Draft;
-use crate::canon::{self, Canon, Sink as _};
+use super::draft::{Draft, value};
+use super::instance::is_signed;
+use crate::canon::{self, Canon};
 use crate::explain::kind::Kind;
-use crate::explain::target::{HeaderTarget, other};
-use crate::hash::{HashAlgorithm, Hasher};
+use crate::explain::target::other;
+use crate::signature::{Signature, SignatureLimits};
 
 /// A way in which the pieces may have been put together.
-#[derive(Clone, Copy)]
-struct Form {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
     fields: Canon,
     own: Canon,
     order: Order,
-    tail: &'static [u8],
     absent: Absent,
-    hash: HashAlgorithm,
-    with_value: bool,
+    value: Value,
+    /// Behind the own field.
+    tail: &'static [u8],
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     /// As h= has it, instances from the bottom up.
     Right,
@@ -34,7 +37,7 @@ enum Order {
     OwnFirst,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absent {
     Nothing,
     /// The name, a colon and CRLF.
@@ -42,240 +45,264 @@ enum Absent {
     LineEnd,
 }
 
-/// The known mistake that gives this hash.
-pub(super) fn find(
-    task: &Task<'_>,
-    target: &HeaderTarget<'_>,
-    draft: &Draft,
-) -> Option<(Kind, String)> {
-    let canon = task.signature.canonicalization.header;
-    let says = task.signature.algorithm.hash();
-    let right = Form {
-        fields: canon,
-        own: canon,
-        order: Order::Right,
-        tail: b"",
-        absent: Absent::Nothing,
-        hash: target.hash(),
-        with_value: false,
-    };
-    let swapped = other(canon);
-    let canons = format!(
-        "c= says {} for the header, and the hash is that of {}",
-        canon.as_str(),
-        swapped.as_str()
-    );
-    let order = |order| Form { order, ..right };
-    let forms: [(Kind, String, Form); 14] = [
-        (
-            Kind::SignerHash,
-            format!(
-                "a= says {}, and the hash is {}",
-                says.as_str(),
-                target.hash().as_str()
+/// What stands for b= in the own field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// `b=`, as it should.
+    Empty,
+    /// With its value.
+    Kept,
+    /// Nothing: the tag is left out.
+    NoTag,
+    /// Nothing, nor the semicolon before it.
+    NoTagNorMark,
+    /// There is no own field.
+    NoField,
+}
+
+/// How often a form errs: the number of the known ones.
+const FORMS: usize = 17;
+
+impl Form {
+    /// As the RFC has it.
+    pub(super) fn right(canon: Canon) -> Form {
+        Form {
+            fields: canon,
+            own: canon,
+            order: Order::Right,
+            absent: Absent::Nothing,
+            value: Value::Empty,
+            tail: b"",
+        }
+    }
+
+    pub(super) fn is_right(&self) -> bool {
+        self.fields == self.own
+            && self.order == Order::Right
+            && self.absent == Absent::Nothing
+            && self.value == Value::Empty
+            && self.tail.is_empty()
+    }
+
+    /// All the wrong forms that are known, each with what is wrong.
+    pub(super) fn wrong(canon: Canon) -> [(Kind, String, Form); FORMS] {
+        let right = Form::right(canon);
+        let swapped = other(canon);
+        let (says, is) = (canon.as_str(), swapped.as_str());
+        let canons = format!("c= says {says} for the header, and the hash is that of {is}");
+        let order = |order| Form { order, ..right };
+        let value = |value| Form { value, ..right };
+        let field_order = |text: &str, form| (Kind::SignerFieldOrder, text.to_owned(), form);
+        let own = |text: &str, form| (Kind::SignerOwnField, text.to_owned(), form);
+        let absent = |text: &str, form| (Kind::SignerAbsentFields, text.to_owned(), form);
+        let both = Form {
+            fields: swapped,
+            own: swapped,
+            ..right
+        };
+        [
+            (Kind::SignerCanonicalization, canons.clone(), both),
+            (
+                Kind::SignerCanonicalization,
+                format!("{canons}, but for the signature's own field"),
+                Form {
+                    fields: swapped,
+                    ..right
+                },
             ),
-            right,
-        ),
-        (
-            Kind::SignerCanonicalization,
-            canons.clone(),
-            Form {
-                fields: swapped,
-                own: swapped,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerCanonicalization,
-            format!("{canons}, but for the signature's own field"),
-            Form {
-                fields: swapped,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerCanonicalization,
-            format!("{canons} for the signature's own field"),
-            Form {
-                own: swapped,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerFieldOrder,
-            "the instances of a field were taken from the top down".to_owned(),
-            order(Order::TopDown),
-        ),
-        (
-            Kind::SignerFieldOrder,
-            "the fields were taken as they stand, not in the order of h=".to_owned(),
-            order(Order::Header),
-        ),
-        (
-            Kind::SignerFieldOrder,
-            "each name in h= was taken for all instances of the field".to_owned(),
-            order(Order::All),
-        ),
-        (
-            Kind::SignerOwnField,
-            "its own field was hashed first".to_owned(),
-            order(Order::OwnFirst),
-        ),
-        (
-            Kind::SignerOwnField,
-            "its own field was hashed with a line end".to_owned(),
-            Form {
-                tail: b"\r\n",
-                ..right
-            },
-        ),
-        (
-            Kind::SignerOwnField,
-            "its own field was hashed with a line end, in the other canonicalization".to_owned(),
-            Form {
-                tail: b"\r\n",
-                own: swapped,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerOwnField,
-            "its own field was hashed with the value of b=".to_owned(),
-            Form {
-                with_value: true,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerAbsentFields,
-            "a field that is not there was hashed as an empty one".to_owned(),
-            Form {
-                absent: Absent::Empty,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerAbsentFields,
-            "a field that is not there was hashed as a line end".to_owned(),
-            Form {
-                absent: Absent::LineEnd,
-                ..right
-            },
-        ),
-        (
-            Kind::SignerFieldOrder,
-            "the fields were taken as they stand, each instance once".to_owned(),
-            Form {
-                order: Order::Header,
-                tail: b"\r\n",
-                ..right
-            },
-        ),
-    ];
-    forms
-        .into_iter()
-        .find(|(_, _, form)| target.is(&hash(task, draft, *form)))
-        .map(|(kind, detail, _)| (kind, detail))
-}
+            (
+                Kind::SignerOwnField,
+                format!("c= says {says}, and the signature's own field was hashed as {is}"),
+                Form {
+                    own: swapped,
+                    ..right
+                },
+            ),
+            field_order(
+                "the instances of a field were taken from the top down",
+                order(Order::TopDown),
+            ),
+            field_order(
+                "the fields were taken as they stand, not in the order of h=",
+                order(Order::Header),
+            ),
+            field_order(
+                "each name in h= was taken for all instances of the field",
+                order(Order::All),
+            ),
+            own("its own field was hashed first", order(Order::OwnFirst)),
+            own(
+                "its own field was hashed with a line end",
+                Form {
+                    tail: b"\r\n",
+                    ..right
+                },
+            ),
+            own(
+                "its own field was hashed with a line end, in the other canonicalization",
+                Form {
+                    tail: b"\r\n",
+                    own: swapped,
+                    ..right
+                },
+            ),
+            own(
+                "its own field was hashed with the value of b=",
+                value(Value::Kept),
+            ),
+            own(
+                "its own field was hashed without the tag b=",
+                value(Value::NoTag),
+            ),
+            own(
+                "its own field was hashed without the tag b= and what separates it",
+                value(Value::NoTagNorMark),
+            ),
+            own("its own field was not hashed", value(Value::NoField)),
+            absent(
+                "a field that is not there was hashed as an empty one",
+                Form {
+                    absent: Absent::Empty,
+                    ..right
+                },
+            ),
+            absent(
+                "a field that is not there was hashed as a line end",
+                Form {
+                    absent: Absent::LineEnd,
+                    ..right
+                },
+            ),
+            own(
+                "its own field was hashed with a line end, the fields as they stand",
+                Form {
+                    order: Order::Header,
+                    tail: b"\r\n",
+                    ..right
+                },
+            ),
+            (
+                Kind::SignerCanonicalization,
+                format!("{canons}, with a line end behind the signature's own field"),
+                Form {
+                    tail: b"\r\n",
+                    ..both
+                },
+            ),
+        ]
+    }
 
-fn hash(task: &Task<'_>, draft: &Draft, form: Form) -> crate::hash::Digest {
-    let mut hasher = Hasher::new(form.hash);
-    let own = draft.field(task.position).map(|raw| match form.with_value {
-        false => own_piece(raw, form.own).unwrap_or_default(),
-        true => {
-            let mut piece = Vec::new();
-            canon::header::text(form.own, raw, &mut piece);
-            piece.truncate(piece.len() - 2);
-            piece
-        }
-    });
-    let own = own.unwrap_or_default();
-    if form.order == Order::OwnFirst {
-        hasher.put(&own);
-        hasher.put(b"\r\n");
-    }
-    for piece in pieces(task, draft, form) {
-        hasher.put(&piece);
-    }
-    if form.order != Order::OwnFirst {
-        hasher.put(&own);
-    }
-    hasher.put(form.tail);
-    hasher.finish()
-}
-
-fn pieces(task: &Task<'_>, draft: &Draft, form: Form) -> Vec<Vec<u8>> {
-    let names = task.signature.signed_headers.names();
-    let canonical = |raw: &[u8]| {
-        let mut piece = Vec::with_capacity(raw.len() + 2);
-        canon::header::text(form.fields, raw, &mut piece);
-        piece
-    };
-    let instances = |name: &str| {
-        let named = draft.named(name).into_iter();
-        named
-            .filter(|(at, _)| *at != Some(task.position))
-            .map(|(_, raw)| canonical(raw))
-            .collect::<Vec<_>>()
-    };
-    match form.order {
-        Order::Right | Order::OwnFirst => {
-            let names = names.iter();
-            let picked = pieces_of(
-                task.signature.signed_headers.names(),
-                draft,
-                task.position,
-                form.fields,
-                |_| true,
-            );
-            names
-                .zip(picked)
-                .map(|(name, (_, piece))| match (piece.is_empty(), form.absent) {
-                    (true, Absent::Empty) => match form.fields {
-                        Canon::Relaxed => {
-                            format!("{}:\r\n", name.to_ascii_lowercase()).into_bytes()
-                        }
-                        Canon::Simple => format!("{name}:\r\n").into_bytes(),
-                    },
-                    (true, Absent::LineEnd) => b"\r\n".to_vec(),
-                    _ => piece,
-                })
-                .collect()
-        }
-        Order::TopDown => {
-            let mut taken: Vec<(String, usize)> = Vec::new();
-            let mut out = Vec::new();
-            for name in names.iter() {
-                let lower = name.to_ascii_lowercase();
-                let at = taken
-                    .iter()
-                    .position(|(known, _)| *known == lower)
-                    .unwrap_or_else(|| {
-                        taken.push((lower, 0));
-                        taken.len() - 1
-                    });
-                out.extend(instances(name).into_iter().nth(taken[at].1));
-                taken[at].1 += 1;
+    /// The pieces of a header in this form.
+    pub(super) fn pieces(&self, task: &Task<'_>, draft: &Draft) -> Vec<Vec<u8>> {
+        let mut pieces = self.fields(task, draft);
+        let own = draft.field(task.position).and_then(|raw| self.own(raw));
+        let mut own = own.unwrap_or_default();
+        own.extend_from_slice(self.tail);
+        match self.order {
+            Order::OwnFirst => {
+                own.extend_from_slice(b"\r\n");
+                pieces.insert(0, own);
             }
-            out
+            _ => pieces.push(own),
         }
-        Order::All => {
-            let mut seen: Vec<String> = Vec::new();
-            let mut out = Vec::new();
-            for name in names.iter() {
-                let lower = name.to_ascii_lowercase();
-                if !seen.contains(&lower) {
-                    out.extend(instances(name));
-                    seen.push(lower);
+        pieces
+    }
+
+    fn own(&self, raw: &[u8]) -> Option<Vec<u8>> {
+        match self.value {
+            Value::Empty => own_piece(raw, self.own),
+            Value::NoField => Some(Vec::new()),
+            Value::Kept => {
+                let mut piece = Vec::new();
+                canon::header::text(self.own, raw, &mut piece);
+                piece.truncate(piece.len() - 2);
+                Some(piece)
+            }
+            Value::NoTag | Value::NoTagNorMark => {
+                let value = value(raw);
+                let (_, b) = Signature::parse(value, SignatureLimits::default()).ok()?;
+                let start = raw.len() - value.len();
+                // Back over "b=" and the blanks before it.
+                let before = raw[..start + b.start].trim_ascii_end();
+                let before = before
+                    .strip_suffix(b"=")?
+                    .trim_ascii_end()
+                    .strip_suffix(b"b")?;
+                let mut behind = &raw[start + b.end..];
+                let mut before = before.to_vec();
+                if self.value == Value::NoTagNorMark {
+                    let kept = before.trim_ascii_end();
+                    before.truncate(kept.strip_suffix(b";").unwrap_or(kept).len());
+                } else {
+                    behind = behind.strip_prefix(b";").unwrap_or(behind);
                 }
+                before.extend_from_slice(behind);
+                let mut piece = Vec::new();
+                canon::header::text(self.own, &before, &mut piece);
+                piece.truncate(piece.len() - 2);
+                Some(piece)
             }
-            out
         }
-        Order::Header => {
-            let present = draft
-                .present()
-                .filter(|(at, raw)| *at != task.position && super::instance::is_signed(task, raw));
-            present.map(|(_, raw)| canonical(raw)).collect()
+    }
+
+    fn fields(&self, task: &Task<'_>, draft: &Draft) -> Vec<Vec<u8>> {
+        let names = task.signature.signed_headers.names();
+        let canonical = |raw: &[u8]| {
+            let mut piece = Vec::with_capacity(raw.len() + 2);
+            canon::header::text(self.fields, raw, &mut piece);
+            piece
+        };
+        let instances = |name: &str| -> Vec<Vec<u8>> {
+            let named = draft.named(name).into_iter();
+            let others = named.filter(|(at, _)| *at != Some(task.position));
+            others.map(|(_, raw)| canonical(raw)).collect()
+        };
+        match self.order {
+            Order::Right | Order::OwnFirst => {
+                let picked = pieces_of(names, draft, task.position, self.fields, |_| true);
+                let piece = |(name, (_, piece)): (&str, (usize, Vec<u8>))| match (
+                    piece.is_empty(),
+                    self.absent,
+                    self.fields,
+                ) {
+                    (true, Absent::Empty, Canon::Relaxed) => {
+                        format!("{}:\r\n", name.to_ascii_lowercase()).into_bytes()
+                    }
+                    (true, Absent::Empty, Canon::Simple) => format!("{name}:\r\n").into_bytes(),
+                    (true, Absent::LineEnd, _) => b"\r\n".to_vec(),
+                    _ => piece,
+                };
+                names.iter().zip(picked).map(piece).collect()
+            }
+            Order::TopDown => {
+                let mut taken: HashMap<String, usize> = HashMap::new();
+                let piece = |name: &str| {
+                    let nth = taken.entry(name.to_ascii_lowercase()).or_default();
+                    *nth += 1;
+                    instances(name)
+                        .into_iter()
+                        .nth(*nth - 1)
+                        .unwrap_or_default()
+                };
+                names.iter().map(piece).collect()
+            }
+            Order::All => {
+                let mut seen: Vec<String> = Vec::new();
+                let mut out = Vec::new();
+                for name in names.iter() {
+                    let lower = name.to_ascii_lowercase();
+                    if !seen.contains(&lower) {
+                        out.extend(instances(name));
+                        seen.push(lower);
+                    }
+                }
+                out
+            }
+            Order::Header => {
+                let others = draft.present().filter(|(at, _)| *at != task.position);
+                let signed = others.filter(|(_, raw)| is_signed(task, raw));
+                signed.map(|(_, raw)| canonical(raw)).collect()
+            }
         }
     }
 }
