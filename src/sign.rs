@@ -157,6 +157,11 @@ pub const NEVER_SIGNED: [&str; 5] = [
     FIELD_NAME,
 ];
 
+/// Whether fields of this name are signed where nobody says otherwise.
+pub(crate) fn is_signed_by_default(name: &FieldName) -> bool {
+    SIGNED.iter().any(|signed| name == *signed)
+}
+
 fn names(list: &[&str]) -> Vec<FieldName> {
     list.iter()
         .map(|name| FieldName::new(name).expect("a field name"))
@@ -250,6 +255,27 @@ impl Signer {
         }
         self.unsigned = unsigned;
         Ok(())
+    }
+
+    /// The signatures that will be written, each with its key; bh= and b= are still empty.
+    ///
+    /// ```
+    /// use dkimkit::key::{KeyKind, SigningKey};
+    /// use dkimkit::message::{Header, HeaderLimits};
+    /// use dkimkit::name::{Domain, Selector};
+    /// use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
+    /// use dkimkit::time::UnixTime;
+    /// let key = SigningKey::generate(KeyKind::Ed25519)?;
+    /// let identity = SigningIdentity::new(Domain::new("example.com")?, Selector::new("mail")?, key);
+    /// let header = Header::parse(b"From: a@example.com\r\n", HeaderLimits::default())?;
+    /// let signer = Signer::new(&header, vec![identity], &SignOptions::new(UnixTime(1_700_000_000)))?;
+    /// let (signature, key) = signer.signatures().next().unwrap();
+    /// assert_eq!((signature.selector.as_str(), key.bits()), ("mail", 256));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn signatures(&self) -> impl ExactSizeIterator<Item = (&Signature, &SigningKey)> {
+        let each = self.unsigned.iter();
+        each.map(|(signature, key)| (signature, &**key))
     }
 
     /// Takes the next bytes of the body.

@@ -11,6 +11,7 @@ mod dns;
 mod explain;
 #[cfg(feature = "cli")]
 mod faults;
+mod lint;
 #[cfg(all(feature = "milter", unix))]
 mod milter;
 #[cfg(feature = "resolver")]
