@@ -10,6 +10,7 @@ mod explain;
 mod generate;
 mod input;
 mod keys;
+mod lint;
 mod mailbox;
 mod milter;
 mod output;
@@ -84,6 +85,7 @@ enum Command {
     Sign(sign::Args),
     Verify(verify::Args),
     Explain(explain::Args),
+    Lint(lint::Args),
     Canonicalize(canonicalize::Args),
     Keys(keys::Args),
     Publish(push::Args),
@@ -115,6 +117,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args, color),
         Command::Explain(args) => explain::run(&args, color),
+        Command::Lint(args) => lint::run(&args),
         Command::Canonicalize(args) => canonicalize::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Publish(args) => push::run(&args),

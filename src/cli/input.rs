@@ -384,6 +384,8 @@ pub(super) struct Message<'a> {
     pub(super) length: u64,
     /// Bytes of the mbox line at the start, which is never hashed.
     pub(super) envelope: u64,
+    /// Where the body begins, behind the empty line; the end where there is none.
+    pub(super) body_at: u64,
     /// The line end of the first header line.
     pub(super) line_end: &'static str,
     /// Whether a second mbox line was seen, behind an empty line.
@@ -397,6 +399,16 @@ struct Place {
     /// Whether in the converter, or in the buffer as they came.
     converted: bool,
     range: Range<usize>,
+    /// Where they stand in the buffer as they came.
+    raw: Range<usize>,
+}
+
+/// Bytes of a body.
+pub(super) struct Chunk<'a> {
+    /// With the line ends that are hashed.
+    pub(super) hashed: &'a [u8],
+    /// As they came.
+    pub(super) raw: &'a [u8],
 }
 
 /// How the reading of a header ended.
@@ -432,6 +444,7 @@ impl<'a> Message<'a> {
             pending: None,
             length: 0,
             envelope: 0,
+            body_at: 0,
             line_end: "\r\n",
             another: false,
             ended: false,
@@ -446,14 +459,19 @@ impl<'a> Message<'a> {
             match splitter.write(self.at(&place)) {
                 Err(error) => return Ok(HeaderEnd::Refused(error)),
                 Ok(Some(body_at)) => {
+                    place.raw.start += self.raw_len(&place, body_at);
                     place.range.start += body_at;
+                    self.body_at = self.length - place.raw.len() as u64;
                     self.pending = Some(place);
                     break;
                 }
                 Ok(None) => {}
             }
             match self.fill()? {
-                0 => break,
+                0 => {
+                    self.body_at = self.length;
+                    break;
+                }
                 count => place = self.convert(0..count),
             }
         }
@@ -463,8 +481,31 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Whether an empty line ended the header, so that a body may follow. Holds until the body is read.
+    pub(super) fn has_body(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// How long the first `len` bytes of a place were as they came. A header ends with a line, and each line
+    /// end is one in both.
+    fn raw_len(&self, place: &Place, len: usize) -> usize {
+        if !place.converted {
+            return len;
+        }
+        let lines = memchr::memchr_iter(b'\n', &self.at(place)[..len]).count();
+        let mut ends = memchr::memchr_iter(b'\n', &self.buffer[place.raw.clone()]);
+        lines
+            .checked_sub(1)
+            .map_or(0, |before| ends.nth(before).map_or(0, |lf| lf + 1))
+    }
+
     /// The next bytes of the body, with the line ends that are hashed; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, Trouble> {
+        Ok(self.next_chunk()?.map(|chunk| chunk.hashed))
+    }
+
+    /// The next bytes of the body, with the line ends that are hashed, and as they came.
+    pub(super) fn next_chunk(&mut self) -> Result<Option<Chunk<'_>>, Trouble> {
         let place = match self.pending.take() {
             Some(place) => place,
             None => match self.fill()? {
@@ -472,7 +513,10 @@ impl<'a> Message<'a> {
                 count => self.convert(0..count),
             },
         };
-        Ok(Some(self.at(&place)))
+        Ok(Some(Chunk {
+            hashed: self.at(&place),
+            raw: &self.buffer[place.raw.clone()],
+        }))
     }
 
     /// All of the message, with the line ends that it came with if it is read as it is; `None` where it is longer
@@ -509,7 +553,8 @@ impl<'a> Message<'a> {
         let len = converter.and_then(|c| c.convert(raw).then_some(c.out.len()));
         Place {
             converted: len.is_some(),
-            range: len.map_or(range, |len| 0..len),
+            range: len.map_or(range.clone(), |len| 0..len),
+            raw: range,
         }
     }
 

@@ -12,6 +12,7 @@ use dkimkit::canon::Canonicalization;
 use dkimkit::header::FieldName;
 use dkimkit::key::SigningKey;
 use dkimkit::keystore::{KeyStore, read_key, unsafe_mode};
+use dkimkit::lint::{LintOptions, Linter, Planned};
 use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::name::{Auid, Domain, Selector};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
@@ -23,6 +24,7 @@ use super::args::{
 };
 use super::batch::{self, Progress};
 use super::input::{HeaderEnd, Kept, Message, Opened, Source};
+use super::lint;
 use super::mailbox::{Found, Messages, Quoting, part_name};
 use super::output::Output;
 use super::speech::{self, Trouble};
@@ -33,6 +35,7 @@ use super::speech::{self, Trouble};
   dkimkit sign -d example.com -s mail < in.eml > out.eml
   dkimkit sign in.eml -o out.eml
   dkimkit sign -d example.com -s rsa -k rsa.pem -s ed -k ed.pem in.eml > out.eml
+  dkimkit sign --lint-deny in.eml -o out.eml
   dkimkit sign --output-dir signed outbox/")]
 pub(super) struct Args {
     /// The signing domain (d=); that of From if left out
@@ -64,6 +67,12 @@ pub(super) struct Args {
     /// The identity (i=): @ and a domain, with or without a local part
     #[arg(long, value_name = "IDENTITY", value_parser = identity)]
     identity: Option<Auid>,
+    /// Say what is known to break the message on its way, and sign it
+    #[arg(long)]
+    lint: bool,
+    /// Do not sign a message of which --lint gives an error or a warning; exit 1
+    #[arg(long)]
+    lint_deny: bool,
     /// Print the DKIM-Signature fields alone
     #[arg(long)]
     header_only: bool,
@@ -176,7 +185,7 @@ fn tell(done: Result<(), Trouble>) -> Exit {
 }
 
 fn overall(exits: &[Exit]) -> Exit {
-    let worst = [Exit::Usage, Exit::TempFail];
+    let worst = [Exit::Usage, Exit::No, Exit::TempFail];
     let found = worst.into_iter().find(|exit| exits.contains(exit));
     found.unwrap_or(Exit::Done)
 }
@@ -351,13 +360,20 @@ impl<'a> Plan<'a> {
         };
         let identities = self.identities(&header)?;
         let mut signer = Signer::new(&header, identities, &self.options)?;
-        while let Some(chunk) = message.next()? {
-            signer.write(chunk);
+        let mut linter = self.linter(&header, &signer, &message);
+        while let Some(chunk) = message.next_chunk()? {
+            signer.write(chunk.hashed);
+            if let Some(linter) = &mut linter {
+                linter.write(chunk.raw);
+            }
         }
         message.warn();
         let (length, envelope, line_end) = (message.length, message.envelope, message.line_end);
         drop(message);
-        warn_of_missing_fields(&header, name);
+        match linter {
+            None => warn_of_missing_fields(&header, name),
+            Some(linter) => lint::tell(name, &linter.finish(), args.lint_deny)?,
+        }
         let mut fields = String::new();
         for field in signer.finish()? {
             fields.push_str(&field.replace("\r\n", line_end));
@@ -374,6 +390,20 @@ impl<'a> Plan<'a> {
                 .map_err(|e| Trouble::write("the output", &e))?,
         }
         out.finish()
+    }
+
+    /// Looks at the message if that was asked for.
+    fn linter(&self, header: &Header, signer: &Signer, message: &Message<'_>) -> Option<Linter> {
+        if !self.args.lint && !self.args.lint_deny {
+            return None;
+        }
+        let planned = signer.signatures();
+        let options = LintOptions {
+            planned: planned.map(|(sig, key)| Planned::new(sig, key)).collect(),
+            canonicalization: None,
+            origin: lint::origin(header, message),
+        };
+        Some(Linter::new(header, &options))
     }
 
     fn is_input(&self, path: &Path) -> bool {
