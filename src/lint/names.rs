@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_time_is_linear_in_the_field() {
         for unit in ["a@b,", "(", "\"", "<", "\\", ";", ":", "a ", "\"a\" ", ",;"] {
-            let value = unit.repeat(1_000_000 / unit.len());
+            let value = unit.repeat(300_000 / unit.len());
             let header = format!("To: {value}\r\n");
             let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
             let place = Place {

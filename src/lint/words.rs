@@ -243,8 +243,8 @@ faults! {
         "it is read as text/plain (RFC 2045 §5.2) or guessed, and gateways write it anew"
         "write type/subtype; name=value, a value with special characters in quotes"
     EncodingUnknown "encoding-unknown" Warning
-        "a Content-Transfer-Encoding that does not exist"
-        "nobody can decode it (RFC 2045 §6.4), and gateways encode the part anew"
+        "a Content-Transfer-Encoding that RFC 2045 does not know"
+        "hardly a reader can decode it (RFC 2045 §6.4), and gateways encode the part anew"
         "use 7bit, 8bit, quoted-printable or base64"
     CompositeEncoded "composite-encoded" Error
         "a multipart or message that is itself encoded"
@@ -310,9 +310,9 @@ faults! {
         "quoted-printable with a = that encodes nothing"
         "gateways that decode it write it anew (RFC 2045 §6.7)"
         "write = as =3D"
-    QpLineLong "qp-line-long" Warning
+    QpLineLong "qp-line-long" Note
         "a line of quoted-printable of more than 76 characters"
-        "RFC 2045 §6.7 allows 76; gateways break it anew"
+        "RFC 2045 §6.7 allows 76; relays let it pass, but gateways that encode the part anew break it elsewhere"
         "break lines with = at the end"
     QpTrailingBlank "qp-trailing-blank" Warning
         "a line of quoted-printable that ends with a blank"
@@ -322,9 +322,9 @@ faults! {
         "base64 with characters that are none, or that ends too early"
         "decoders pass over them or stop (RFC 2045 §6.8), and gateways write it anew"
         "encode the part anew"
-    Base64LineLong "base64-line-long" Warning
+    Base64LineLong "base64-line-long" Note
         "a line of base64 of more than 76 characters"
-        "RFC 2045 §6.8 allows 76; gateways break it anew"
+        "RFC 2045 §6.8 allows 76; relays let it pass, but gateways that encode the part anew break it elsewhere"
         "break the lines at 76 characters"
     HtmlOnly "html-only" Note
         "HTML without a plain text beside it"
