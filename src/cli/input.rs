@@ -725,6 +725,51 @@ mod tests {
         }
     }
 
+    /// A reader that gives a few bytes at a time.
+    struct Steps<'a>(&'a [u8], usize);
+
+    impl Read for Steps<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let len = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..len])
+        }
+    }
+
+    #[test]
+    fn the_body_is_told_as_it_came_and_as_it_is_hashed() {
+        for (message, body_at, hashed) in [
+            (&b"A: b\r\nC: d\r\n\r\nx\r\ny"[..], 14, &b"x\r\ny"[..]),
+            (b"A: b\nC: d\n\nx\ny", 11, b"x\r\ny"),
+            (b"A: b\r\nC: d\n\nx\ny\r\n\n", 12, b"x\r\ny\r\n\r\n"),
+            (b"A: b\nC: d\n\r\nx\n", 12, b"x\r\n"),
+            (b"From x\nA: b\n\n\n", 13, b"\r\n"),
+            (b"A: b\n\n", 6, b""),
+            (b"A: b\n", 5, b""),
+        ] {
+            for step in 1..=message.len() {
+                let mut input = Opened {
+                    name: "-".to_owned(),
+                    bytes: Bytes::Stream(Box::new(Steps(message, step))),
+                    metadata: None,
+                    quoting: Quoting::AsIs,
+                    from: false,
+                    packed: false,
+                };
+                let mut read = Message::new(&mut input, LineEnds::Crlf, None);
+                let header = read.header(HeaderLimits::default()).unwrap();
+                assert!(matches!(header, HeaderEnd::Found(_)));
+                assert_eq!(read.body_at, body_at, "step {step}");
+                let (mut came, mut canonical) = (Vec::new(), Vec::new());
+                while let Some(chunk) = read.next_chunk().unwrap() {
+                    came.extend_from_slice(chunk.raw);
+                    canonical.extend_from_slice(chunk.hashed);
+                }
+                assert_eq!(came, message[usize::try_from(body_at).unwrap()..]);
+                assert_eq!(canonical, hashed, "step {step}");
+            }
+        }
+    }
+
     #[test]
     fn only_a_true_mbox_line_is_left_out() {
         for (start, len) in [
