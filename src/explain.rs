@@ -10,6 +10,7 @@
 
 mod body;
 mod change;
+mod damage;
 mod header;
 mod kind;
 mod lines;
@@ -309,8 +310,27 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
         (verifier.finish(), authors, domainkeys)
     }
 
+    /// A signature, with the characters back that its base64 lost.
     fn signature(&mut self, verdict: Verdict, position: usize) -> Explained {
-        let header = self.header.clone();
+        let limits = self.options.policy.limits.signature;
+        match damage::repaired(&self.header, position, limits) {
+            None => self.judge(verdict, position, self.header.clone()),
+            Some((header, change)) => {
+                let mut explained = self.judge(verdict, position, Arc::new(header));
+                explained.header = match explained.header {
+                    Part::Holds => Part::Changed(vec![change]),
+                    Part::Changed(mut changes) => {
+                        changes.insert(0, change);
+                        Part::Changed(changes)
+                    }
+                    other => other,
+                };
+                explained
+            }
+        }
+    }
+
+    fn judge(&mut self, verdict: Verdict, position: usize, header: Arc<Header>) -> Explained {
         let value = header.field(position).value();
         let limits = self.options.policy.limits.signature;
         let mut explained = Explained {

@@ -7,6 +7,7 @@ mod line;
 mod ops;
 mod quoted;
 mod recode;
+mod rewriting;
 mod signer;
 mod splice;
 

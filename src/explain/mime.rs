@@ -215,9 +215,7 @@ pub(super) fn parameter(value: &[u8], name: &str) -> Option<Vec<u8>> {
     loop {
         rest = &rest[next_semicolon(rest)? + 1..];
         let item = rest.trim_ascii_start();
-        let Some(equals) = item.iter().position(|b| matches!(b, b'=' | b';')) else {
-            return None;
-        };
+        let equals = item.iter().position(|b| matches!(b, b'=' | b';'))?;
         if item[equals] == b';'
             || !item[..equals]
                 .trim_ascii()

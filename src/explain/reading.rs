@@ -6,6 +6,7 @@ use super::Options;
 use super::change::{Change, Stage, staged};
 use super::kind::Kind;
 use crate::message::{Header, SplitError, is_wsp, split};
+use crate::signature::{FIELD_NAME, Signature};
 
 /// A message with a header that can be read.
 pub(super) struct Read<'m> {
@@ -23,6 +24,8 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         false => Cow::Borrowed(message),
     };
     let error = match split(&text, limits) {
+        // With CR alone, the whole message is the first line of its first field.
+        Ok((header, _)) if header.has_bare_cr() && !has_signature(&header, options) => None,
         Ok((header, body)) => {
             let body_at = text.len() - body.len();
             return Ok(Read {
@@ -32,7 +35,7 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
                 changes: Vec::new(),
             });
         }
-        Err(error) => error,
+        Err(error) => Some(error),
     };
     let mended: [(Kind, Option<Vec<u8>>); 5] = [
         (
@@ -48,7 +51,9 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         let Some(mended) = mended.filter(|mended| **mended != *text) else {
             continue;
         };
-        if let Ok((header, body)) = split(&mended, limits) {
+        if let Ok((header, body)) = split(&mended, limits)
+            && (error.is_some() || has_signature(&header, options))
+        {
             let body_at = mended.len() - body.len();
             let stage = Stage::new(kind, None, mended);
             let changes = staged(&text, 0, 1, std::slice::from_ref(&stage));
@@ -60,7 +65,26 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
             });
         }
     }
-    Err(error)
+    match error {
+        Some(error) => Err(error),
+        None => {
+            let (header, body) = split(&text, limits)?;
+            let body_at = text.len() - body.len();
+            Ok(Read {
+                text,
+                header,
+                body_at,
+                changes: Vec::new(),
+            })
+        }
+    }
+}
+
+/// Whether there is a signature that can be read.
+fn has_signature(header: &Header, options: &Options) -> bool {
+    let limits = options.policy.limits.signature;
+    let mut fields = header.fields().filter(|field| field.is(FIELD_NAME));
+    fields.any(|field| Signature::parse(field.value(), limits).is_ok())
 }
 
 /// The message with an empty line for the first one of white space alone, which is to end the header.

@@ -1,8 +1,11 @@
 //! Text that may have been put in: where banners, footers and parts are known to stand.
 
+use std::ops::Range;
+
+use super::quoted::{decode_lines, encode_lines};
 use super::splice::{Splice, sorted};
 use crate::explain::kind::Kind;
-use crate::explain::lines::Lines;
+use crate::explain::lines::{Lines, line_end};
 use crate::explain::mime::{Part, Structure};
 
 /// So many lines of a banner or footer are thought of.
@@ -27,7 +30,10 @@ pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
             ends(lines, part, MAX_LINES, &mut cuts);
             within_last_line(lines, part, &mut cuts);
         }
-        if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()]) {
+        if part.encoding == "base64" {
+            encoded(lines, part, &mut cuts);
+        } else if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()])
+        {
             around_tags(lines, part, &mut cuts);
         }
     }
@@ -60,13 +66,7 @@ pub(super) fn blocks(lines: &Lines<'_>) -> Vec<Splice> {
 }
 
 /// The first lines of a range, more and more of them.
-fn heads(
-    lines: &Lines<'_>,
-    range: std::ops::Range<usize>,
-    kind: Kind,
-    most: usize,
-    cuts: &mut Vec<Splice>,
-) {
+fn heads(lines: &Lines<'_>, range: Range<usize>, kind: Kind, most: usize, cuts: &mut Vec<Splice>) {
     let last = range.end.min(range.start + most);
     cuts.extend((range.start + 1..=last).map(|end| Splice::out(kind, range.start..end)));
     let _ = lines;
@@ -135,59 +135,106 @@ fn looks_like_html(text: &[u8]) -> bool {
     memchr::memmem::find(&start.to_ascii_lowercase(), b"<html").is_some()
 }
 
-/// A banner behind `<body>`, and a footer before `</body>` and what else closes: they begin and end with tags.
+/// A banner behind `<body>`, and a footer before `</body>` and what else closes.
 fn around_tags(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
-    let text = &lines.text[part.body.clone()];
+    let from = part.body.start;
+    for range in tagged(&lines.text[part.body.clone()]) {
+        let bytes = from + range.start..from + range.end;
+        cuts.push(Splice::cut(Kind::TextInserted, lines, bytes));
+    }
+}
+
+/// What may have been put into HTML: it begins and ends with tags or lines.
+fn tagged(text: &[u8]) -> Vec<Range<usize>> {
     let lower = text.to_ascii_lowercase();
     let mut starts = vec![0];
-    for tag in [
-        &b"<body"[..],
-        b"<html",
-        b"<head",
-        b"</head>",
-        b"<div",
-        b"<!doctype",
-        b"<table",
-    ] {
+    for tag in OPENING {
         let found = memchr::memmem::find(&lower, tag);
         let end = found.and_then(|at| Some(at + memchr::memchr(b'>', &lower[at..])? + 1));
         starts.extend(found.into_iter().chain(end));
     }
     let mut ends = vec![text.len()];
-    for tag in [
-        &b"</body>"[..],
-        b"</html>",
-        b"</div>",
-        b"</p>",
-        b"</td>",
-        b"</table>",
-    ] {
+    for tag in CLOSING {
         let found = memchr::memmem::rfind(&lower, tag);
         ends.extend(found.into_iter().chain(found.map(|at| at + tag.len())));
     }
     let places = tag_places(text);
-    let mut push = |from: usize, to: usize| {
-        let bytes = part.body.start + from..part.body.start + to;
-        cuts.push(Splice::cut(Kind::TextInserted, lines, bytes));
-    };
+    let mut out = Vec::new();
     for start in starts {
-        for end in with_line_ends(text, start) {
-            places
-                .iter()
-                .filter(|place| **place > end)
-                .take(MAX_PLACES)
-                .for_each(|place| push(end, *place));
+        for start in with_line_ends(text, start) {
+            let behind = places.iter().filter(|place| **place > start);
+            out.extend(behind.take(MAX_PLACES).map(|place| start..*place));
         }
     }
     for end in ends {
-        places
+        let before = places.iter().rev().filter(|place| **place < end);
+        out.extend(before.take(MAX_PLACES).map(|place| *place..end));
+    }
+    out
+}
+
+const OPENING: [&[u8]; 7] = [
+    b"<body",
+    b"<html",
+    b"<head",
+    b"</head>",
+    b"<div",
+    b"<!doctype",
+    b"<table",
+];
+const CLOSING: [&[u8]; 6] = [
+    b"</body>",
+    b"</html>",
+    b"</div>",
+    b"</p>",
+    b"</td>",
+    b"</table>",
+];
+
+/// What may have been put into a part while it was decoded: it was encoded anew behind that.
+fn encoded(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
+    let body = &lines.text[part.body.start..part.end];
+    let Some((content, behind)) = decode_lines(body) else {
+        return;
+    };
+    if content.len() > MAX_ENCODED {
+        return;
+    }
+    let width = line_end(body).map_or(76, |end| end - 2);
+    let html = part.media_type == "text/html" || looks_like_html(&content);
+    let mut ranges = if html { tagged(&content) } else { Vec::new() };
+    let starts: Vec<usize> = memchr::memchr_iter(b'\n', &content)
+        .map(|lf| lf + 1)
+        .collect();
+    ranges.extend(starts.iter().take(MAX_LINES).map(|end| 0..*end));
+    ranges.extend(
+        starts
             .iter()
             .rev()
-            .filter(|place| **place < end)
-            .take(MAX_PLACES)
-            .for_each(|place| push(*place, end));
+            .take(MAX_LINES)
+            .map(|start| *start..content.len()),
+    );
+    // A last line without a line end, and what was put behind it.
+    ranges.extend(starts.iter().rev().take(MAX_LINES).map(|start| {
+        let end = content[..*start]
+            .strip_suffix(b"\r\n")
+            .or(content[..*start].strip_suffix(b"\n"));
+        end.map_or(*start, <[u8]>::len)..content.len()
+    }));
+    let room = MAX_ENCODED_SUM / (content.len() + 1);
+    let place = lines.at(part.body.start)..lines.at(part.end);
+    for range in ranges.into_iter().take(room) {
+        let rest = [&content[..range.start], &content[range.end..]].concat();
+        let mut with = encode_lines(&rest, width);
+        with.extend_from_slice(behind);
+        cuts.push(Splice::put(Kind::TextInserted, place.clone(), with));
     }
 }
+
+/// Longer parts are not encoded anew for every line.
+const MAX_ENCODED: usize = 100_000;
+/// Nor are more bytes than these.
+const MAX_ENCODED_SUM: usize = 24 << 20;
 
 /// A place, and the one behind the line end that stands there.
 fn with_line_ends(text: &[u8], at: usize) -> Vec<usize> {

@@ -20,7 +20,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
         .collect();
     let simple = task.signature.canonicalization.header == Canon::Simple;
     for (kind, cost, way) in EVERYWHERE {
-        alike(&fields, *kind, *cost, |raw| way(raw), moves);
+        alike(&fields, *kind, *cost, way, moves);
     }
     for (at, raw) in &fields {
         within_words(*at, raw, moves);
@@ -29,7 +29,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
         return;
     }
     for (kind, cost, way) in SIMPLE {
-        alike(&fields, *kind, *cost, |raw| way(raw), moves);
+        alike(&fields, *kind, *cost, way, moves);
     }
     let spelled: Vec<&str> = task.signature.signed_headers.names().iter().collect();
     let as_in_h = |raw: &[u8]| {
