@@ -15,6 +15,7 @@ mod mailbox;
 mod milter;
 mod output;
 mod packing;
+mod page;
 mod published;
 mod push;
 mod record;

@@ -1,5 +1,6 @@
 //! `dkimkit explain`: why signatures fail, by a search over the ways in which mail is changed.
 
+mod page;
 mod summary;
 mod text;
 
@@ -12,6 +13,7 @@ use dkimkit::message::SplitError;
 use dkimkit::name::KeyName;
 use dkimkit::report::{MessageReport, ResultWord};
 
+use self::page::Page;
 use super::Exit;
 use super::args::{ClockArgs, ColorChoice, LineEnds, ReadArgs, duration};
 use super::input::{Message, Opened, Source};
@@ -19,7 +21,7 @@ use super::mailbox::{Found, Messages, Quoting};
 use super::output::Output;
 use super::published::{Published, PublishedArgs};
 use super::speech::{self, Trouble};
-use super::verify::{Exits, colored};
+use super::verify::{Exits, colored, place};
 
 /// Say why signatures fail: what was changed, where, by whom likely, and what helps
 #[derive(Debug, clap::Args)]
@@ -240,6 +242,7 @@ impl Job {
 /// The files that are written beside standard output.
 struct Outputs {
     stdout: Output,
+    html: Option<(Output, Page)>,
     restore: Option<Output>,
     restored: bool,
 }
@@ -253,6 +256,7 @@ impl Outputs {
         };
         Ok(Outputs {
             stdout: Output::stdout(),
+            html: file(&args.html)?.map(|out| (out, Page::new())),
             restore: file(&args.restore)?,
             restored: false,
         })
@@ -274,6 +278,13 @@ impl Outputs {
         };
         let written = self.stdout.write_all(text.as_bytes());
         written.map_err(|e| Trouble::write("standard output", &e))?;
+        if let Some((_, page)) = &mut self.html {
+            let name = place(&told.file, told.number);
+            match &told.outcome {
+                Ok(explanation) => page.message(&name, explanation),
+                Err(error) => page.unreadable(&name, *error),
+            }
+        }
         let (Some(restore), Ok(explanation)) = (&mut self.restore, &told.outcome) else {
             return Ok(());
         };
@@ -295,6 +306,11 @@ impl Outputs {
     /// Lets the files appear.
     fn finish(self, exit: Exit) -> Result<Exit, Trouble> {
         self.stdout.finish()?;
+        if let Some((mut out, page)) = self.html {
+            out.write_all(page.finish().as_bytes())
+                .map_err(|e| Trouble::write("the page", &e))?;
+            out.finish()?;
+        }
         match (self.restore, self.restored) {
             (None, _) => Ok(exit),
             (Some(restore), true) => restore.finish().map(|()| exit),
