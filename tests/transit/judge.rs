@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use dkimkit::dns::{LookupTxt as _, Zone};
 use dkimkit::explain::{Explained, Explanation, Kind, Options, Part, explain};
-use dkimkit::policy::Policy;
+use dkimkit::policy::{Level, Policy};
 use dkimkit::verify::PublishedKeys;
 
 use crate::cases::{self, Case};
@@ -30,13 +30,34 @@ pub(crate) struct Outcome {
     pub(crate) said: String,
 }
 
+impl Outcome {
+    /// No answer, which may be right for what is no message.
+    pub(crate) fn unasked(&mut self, why: &Unasked, may_be: bool) {
+        self.said = match why {
+            Unasked::Unreadable => "the header cannot be read",
+            Unasked::Panicked => "the search panicked",
+        }
+        .into();
+        if !may_be || matches!(why, Unasked::Panicked) {
+            self.unproven.push(self.said.clone());
+        }
+    }
+}
+
+/// What the search did not come to.
+pub(crate) enum Unasked {
+    /// The header cannot be read.
+    Unreadable,
+    Panicked,
+}
+
 pub(crate) fn ask(
     message: &[u8],
     zone: &Zone,
     policy: &Arc<Policy>,
     lf_is_crlf: bool,
     budget: Duration,
-) -> Option<Explanation> {
+) -> Result<Explanation, Unasked> {
     let options = Options {
         policy: policy.clone(),
         budget,
@@ -44,35 +65,31 @@ pub(crate) fn ask(
         ..Options::new(NOW)
     };
     let keys = |name: &_| Arc::new(PublishedKeys::read(zone.lookup_txt(name), policy));
-    explain(message, keys, &options).ok()
+    match catch_unwind(AssertUnwindSafe(|| explain(message, keys, &options))) {
+        Ok(explanation) => explanation.map_err(|_| Unasked::Unreadable),
+        Err(_) => Err(Unasked::Panicked),
+    }
 }
 
 pub(crate) fn judge(case: &Case, keys: &Keys, budget: Duration) -> Outcome {
     let began = Instant::now();
-    let asked = || {
-        ask(
-            &case.came,
-            &keys.zone,
-            &case.policy,
-            case.lf_is_crlf,
-            budget,
-        )
-    };
-    let Ok(explanation) = catch_unwind(AssertUnwindSafe(asked)) else {
-        return Outcome {
-            took: began.elapsed(),
-            unproven: vec!["the search panicked".into()],
-            ..Outcome::default()
-        };
-    };
+    let explanation = ask(
+        &case.came,
+        &keys.zone,
+        &case.policy,
+        case.lf_is_crlf,
+        budget,
+    );
     let mut outcome = Outcome {
         took: began.elapsed(),
         ..Outcome::default()
     };
-    let Some(explanation) = explanation else {
-        outcome.said = "the header cannot be read".into();
-        outcome.unproven.push("the header cannot be read".into());
-        return outcome;
+    let explanation = match explanation {
+        Ok(explanation) => explanation,
+        Err(why) => {
+            outcome.unasked(&why, false);
+            return outcome;
+        }
     };
     outcome.said = said(&explanation);
     if let Some(came) = &case.came_views
@@ -103,10 +120,12 @@ pub(crate) fn judge(case: &Case, keys: &Keys, budget: Duration) -> Outcome {
         .chain(best.changes())
         .map(|change| change.kind)
         .collect();
-    outcome.named = case
-        .deeds
-        .iter()
-        .all(|deed| deed.kinds().iter().any(|kind| kinds.contains(kind)));
+    outcome.named = case.deeds.iter().all(|deed| {
+        let mut fitting = deed.kinds().iter();
+        // A copy in z= says what the value was, and not how it came to be another.
+        let by_copy = case.plan.z && kinds.contains(&Kind::FieldChanged);
+        fitting.any(|kind| kinds.contains(kind)) || by_copy
+    });
     outcome
 }
 
@@ -175,13 +194,15 @@ fn restored(case: &Case, keys: &Keys, best: &Explained, outcome: &mut Outcome) {
         return;
     };
     // Two signatures may need different things undone; the one that was taken must hold.
-    let verdicts = dkimkit::verify(&text, &keys.zone, &case.policy, NOW).unwrap_or_default();
+    // With l=, text behind the end may be left, of which the signature says nothing.
+    let policy = Policy::new(Level::Rfc);
+    let verdicts = dkimkit::verify(&text, &keys.zone, &policy, NOW).unwrap_or_default();
     let same =
         |claims: &dkimkit::signature::Claims| claims.selector == best.verdict.claims.selector;
     let holds = verdicts
         .iter()
         .any(|v| same(&v.claims) && v.failure().is_none());
-    if !holds && !cases::passes(keys, &text, &case.policy) {
+    if !holds && !cases::passes(keys, &text, &policy) {
         outcome
             .false_claims
             .push("what was restored does not verify".into());

@@ -54,9 +54,7 @@ fn to_crcrlf(_: &mut Random, message: &mut Vec<u8>, _: &Plan) -> Option<Fate> {
 
 fn body_alone(rng: &mut Random, message: &mut Vec<u8>, _: &Plan) -> Option<Fate> {
     let body = coding::find(message, b"\r\n\r\n")? + 4;
-    if coding::find(&message[body..], b"\r\n").is_none() {
-        return None;
-    }
+    coding::find(&message[body..], b"\r\n")?;
     let new = *rng.pick(&[&b"\n"[..], b"\r", b"\r\r\n"]);
     Some(replace(message, body, new))
 }

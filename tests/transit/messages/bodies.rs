@@ -306,12 +306,12 @@ pub(crate) fn long_lines(rng: &mut Random) -> Content {
 pub(crate) fn from_and_dots(rng: &mut Random) -> Content {
     let mut body = letter(rng, &ENGLISH, 60);
     for _ in 0..1 + rng.below(3) {
-        body.push_str(*rng.pick(&[
+        body.push_str(rng.pick(&[
             "\r\nFrom here on it gets easier.\r\n",
             "\r\nFrom the office:\r\nFrom Monday on we open at nine.\r\n",
             "\r\n>From an older letter, quoted on its way.\r\n",
         ]));
-        body.push_str(*rng.pick(&[
+        body.push_str(rng.pick(&[
             ".htaccess has to be read again\r\n",
             "..\r\n",
             "... and so on\r\n",
@@ -326,7 +326,7 @@ pub(crate) fn code(rng: &mut Random) -> Content {
     let mut body = String::from("The patch:\r\n\r\n");
     for at in 0..4 + rng.below(8) {
         let indent = "\t".repeat(rng.below(3));
-        body.push_str(*rng.pick(&["", "\r\n", "#define\tSIZE\t64\r\n"]));
+        body.push_str(rng.pick(&["", "\r\n", "#define\tSIZE\t64\r\n"]));
         body.push_str(&format!(
             "{indent}if (n > {at}) {{\r\n{indent}\treturn n;\t/* done */\r\n{indent}}}\r\n"
         ));
@@ -339,10 +339,10 @@ pub(crate) fn trailing_blanks(rng: &mut Random) -> Content {
     let mut body = String::new();
     for line in text.lines() {
         body.push_str(line);
-        body.push_str(*rng.pick(&["", "", " ", "   ", "\t"]));
+        body.push_str(rng.pick(&["", "", " ", "   ", "\t"]));
         body.push_str("\r\n");
     }
-    body.push_str(*rng.pick(&["", " \r\n", "\t\r\n\r\n"]));
+    body.push_str(rng.pick(&["", " \r\n", "\t\r\n\r\n"]));
     content(plain_fields(rng), body)
 }
 

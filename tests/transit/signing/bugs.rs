@@ -35,7 +35,8 @@ pub(crate) enum Bug {
     AbsentLineEnd,
 }
 
-/// Each with its name and the words that say what it is.
+/// Each with its name and the words that say what it is: where an edit on the way would have come to the same hash,
+/// that is said as well as the bug.
 pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (Bug::EmptyBody, "bug: empty body", &[Kind::SignerEmptyBody]),
     (
@@ -46,12 +47,22 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (
         Bug::LastBlanksTaken,
         "bug: last blank lines taken",
-        &[Kind::SignerLastLines],
+        &[
+            Kind::SignerLastLines,
+            Kind::TextAppended,
+            Kind::BlankLinesAdded,
+            Kind::TrailingBlanksAdded,
+        ],
     ),
     (
         Bug::OtherBody,
         "bug: other body c=",
-        &[Kind::SignerCanonicalization, Kind::SignerEmptyBody],
+        &[
+            Kind::SignerCanonicalization,
+            Kind::SignerEmptyBody,
+            Kind::TrailingBlanksAdded,
+            Kind::Tabs,
+        ],
     ),
     (
         Bug::OtherHeader,
@@ -88,7 +99,7 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (
         Bug::TopDown,
         "bug: instances from the top",
-        &[Kind::SignerFieldOrder],
+        &[Kind::SignerFieldOrder, Kind::FieldsReordered],
     ),
     (
         Bug::MessageOrder,
@@ -108,7 +119,7 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (
         Bug::OwnAsWritten,
         "bug: own field not relaxed",
-        &[Kind::SignerOwnField],
+        &[Kind::SignerOwnField, Kind::SignerCanonicalization],
     ),
     (
         Bug::AbsentNamed,
