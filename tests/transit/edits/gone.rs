@@ -68,7 +68,8 @@ fn words_replaced(rng: &mut Random, mail: &mut Mail, _: &Plan) -> Option<Fate> {
         return None;
     }
     let word = *rng.pick(&words);
-    let new = text.replace(word, rng.pick(&["[removed]", "*****", "XXXX"]));
+    let mark = *rng.pick(&["[removed]", "*****", "XXXX"]);
+    let new = text.replace(word, mark);
     mail.body.splice(leaf.content.clone(), new.into_bytes());
     Some(Lost)
 }

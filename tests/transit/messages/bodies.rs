@@ -306,18 +306,20 @@ pub(crate) fn long_lines(rng: &mut Random) -> Content {
 pub(crate) fn from_and_dots(rng: &mut Random) -> Content {
     let mut body = letter(rng, &ENGLISH, 60);
     for _ in 0..1 + rng.below(3) {
-        body.push_str(rng.pick(&[
+        let more = *rng.pick(&[
             "\r\nFrom here on it gets easier.\r\n",
             "\r\nFrom the office:\r\nFrom Monday on we open at nine.\r\n",
             "\r\n>From an older letter, quoted on its way.\r\n",
-        ]));
-        body.push_str(rng.pick(&[
+        ]);
+        body.push_str(more);
+        let more = *rng.pick(&[
             ".htaccess has to be read again\r\n",
             "..\r\n",
             "... and so on\r\n",
             ".5 of it is enough\r\nthe rest\r\n.profile too\r\n",
             "",
-        ]));
+        ]);
+        body.push_str(more);
     }
     content(plain_fields(rng), body)
 }
@@ -326,7 +328,8 @@ pub(crate) fn code(rng: &mut Random) -> Content {
     let mut body = String::from("The patch:\r\n\r\n");
     for at in 0..4 + rng.below(8) {
         let indent = "\t".repeat(rng.below(3));
-        body.push_str(rng.pick(&["", "\r\n", "#define\tSIZE\t64\r\n"]));
+        let more = *rng.pick(&["", "\r\n", "#define\tSIZE\t64\r\n"]);
+        body.push_str(more);
         body.push_str(&format!(
             "{indent}if (n > {at}) {{\r\n{indent}\treturn n;\t/* done */\r\n{indent}}}\r\n"
         ));
@@ -339,10 +342,12 @@ pub(crate) fn trailing_blanks(rng: &mut Random) -> Content {
     let mut body = String::new();
     for line in text.lines() {
         body.push_str(line);
-        body.push_str(rng.pick(&["", "", " ", "   ", "\t"]));
+        let more = *rng.pick(&["", "", " ", "   ", "\t"]);
+        body.push_str(more);
         body.push_str("\r\n");
     }
-    body.push_str(rng.pick(&["", " \r\n", "\t\r\n\r\n"]));
+    let more = *rng.pick(&["", " \r\n", "\t\r\n\r\n"]);
+    body.push_str(more);
     content(plain_fields(rng), body)
 }
 
