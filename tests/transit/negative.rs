@@ -145,14 +145,15 @@ fn message(rng: &mut Random, keys: &Keys, name: &str, sent: &Sent) -> Vec<u8> {
 fn altered(rng: &mut Random, raw: String) -> String {
     let at = raw.rfind("b=").expect("it is there") + 2;
     let mut bytes = raw.into_bytes();
-    for place in at + 5..at + 17 {
-        if bytes[place].is_ascii_alphanumeric() {
-            bytes[place] = if bytes[place] == b'A' {
-                b'B' + rng.below(20) as u8
-            } else {
-                b'A'
-            };
-        }
+    for byte in bytes[at + 5..at + 17]
+        .iter_mut()
+        .filter(|b| b.is_ascii_alphanumeric())
+    {
+        *byte = if *byte == b'A' {
+            b'B' + rng.below(20) as u8
+        } else {
+            b'A'
+        };
     }
     String::from_utf8(bytes).expect("it is ASCII")
 }

@@ -97,7 +97,7 @@ pub(crate) fn name(rng: &mut Random) -> String {
 }
 
 pub(crate) fn accented(rng: &mut Random) -> &'static str {
-    *rng.pick(&ACCENTED)
+    ACCENTED[rng.below(ACCENTED.len())]
 }
 
 pub(crate) fn local_part(rng: &mut Random) -> String {

@@ -14,15 +14,13 @@ pub(super) fn make(rng: &mut Random, content: Content) -> Mail {
     if rng.below(6) == 0 {
         fields.extend(list_fields());
     }
+    let id = *rng.pick(&["Message-ID", "Message-ID", "Message-Id"]);
     let mut main = vec![
         Field::new("From", address(rng, "test.example")),
         Field::new("To", addresses(rng)),
         Field::new("Subject", subject(rng)),
         Field::new("Date", date(rng)),
-        Field::new(
-            *rng.pick(&["Message-ID", "Message-ID", "Message-Id"]),
-            format!("<{}@test.example>", words::token(rng, 20)),
-        ),
+        Field::new(id, format!("<{}@test.example>", words::token(rng, 20))),
     ];
     if rng.below(3) == 0 {
         main.push(Field::new("Cc", addresses(rng)));
