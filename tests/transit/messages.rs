@@ -14,7 +14,7 @@ pub(crate) struct Made {
 
 type Shape = (&'static str, fn(&mut Random) -> bodies::Content);
 
-const SHAPES: [Shape; 28] = [
+const SHAPES: [Shape; 29] = [
     ("plain", bodies::plain),
     ("plain", bodies::plain),
     ("plain with signature", bodies::with_signature),
@@ -52,6 +52,7 @@ const SHAPES: [Shape; 28] = [
     ("long lines", bodies::long_lines),
     ("From and dots", bodies::from_and_dots),
     ("code with tabs", bodies::code),
+    ("columns of blanks", bodies::columns),
     ("trailing blanks", bodies::trailing_blanks),
     ("blank lines", bodies::blank_lines),
     ("empty", bodies::empty),

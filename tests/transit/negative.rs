@@ -83,19 +83,19 @@ fn message(rng: &mut Random, keys: &Keys, name: &str, sent: &Sent) -> Vec<u8> {
         }
         "signed with another key" => {
             // The value is that of another key, and the rest says otherwise.
-            let wrong = match sent.plan.selectors[0] {
-                "ed" => ("s=ed;", "s=ed;"),
-                "rsa2048" => ("s=rsa2048;", "s=rsa1024;"),
-                _ => ("s=rsa1024;", "s=rsa2048;"),
-            };
             for field in mail.fields.iter_mut().filter(|f| f.is("DKIM-Signature")) {
-                let raw = String::from_utf8_lossy(&field.raw).replace(wrong.0, wrong.1);
-                field.raw = if wrong.0 == wrong.1 {
+                let raw = String::from_utf8_lossy(&field.raw).into_owned();
+                let other = match raw.contains("s=rsa2048;") {
+                    true => raw.replace("s=rsa2048;", "s=rsa1024;"),
+                    false => raw.replace("s=rsa1024;", "s=rsa2048;"),
+                };
+                // There is but one key of Ed25519.
+                let other = if other == raw {
                     altered(rng, raw)
                 } else {
-                    raw
-                }
-                .into_bytes();
+                    other
+                };
+                field.raw = other.into_bytes();
             }
         }
         "key gone, footer" => mail

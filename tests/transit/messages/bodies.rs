@@ -337,6 +337,26 @@ pub(crate) fn code(rng: &mut Random) -> Content {
     content(plain_fields(rng), body)
 }
 
+/// A table and code as they are written without tabs.
+pub(crate) fn columns(rng: &mut Random) -> Content {
+    let mut body = String::from("The figures:\r\n\r\n");
+    for _ in 0..3 + rng.below(6) {
+        let name = words::token(rng, 3);
+        body.push_str(&format!(
+            "{name:<16}{:<8}{:>8}\r\n",
+            rng.below(90),
+            rng.below(9000)
+        ));
+    }
+    for at in 0..2 + rng.below(4) {
+        let indent = " ".repeat(8 * rng.below(3));
+        body.push_str(&format!(
+            "{indent}if (n > {at})\r\n{indent}        return n;\r\n"
+        ));
+    }
+    content(plain_fields(rng), body)
+}
+
 pub(crate) fn trailing_blanks(rng: &mut Random) -> Content {
     let text = letter(rng, &ENGLISH, 60);
     let mut body = String::new();

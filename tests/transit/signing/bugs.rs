@@ -93,7 +93,7 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (
         Bug::Separator,
         "bug: separator hashed",
-        &[Kind::SignerSeparator],
+        &[Kind::SignerSeparator, Kind::BlankLinesRemoved],
     ),
     (Bug::BodySha1, "bug: bh= of SHA-1", &[Kind::SignerHash]),
     (
