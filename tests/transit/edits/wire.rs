@@ -97,6 +97,10 @@ fn mark_first(_: &mut Random, message: &mut Vec<u8>, _: &Plan) -> Option<Fate> {
 
 fn mark_in_body(_: &mut Random, message: &mut Vec<u8>, _: &Plan) -> Option<Fate> {
     let body = coding::find(message, b"\r\n\r\n")? + 4;
+    // In an empty body, it would be a text like any other.
+    if message[body..].trim_ascii().is_empty() {
+        return None;
+    }
     message.splice(body..body, *b"\xef\xbb\xbf");
     Some(Undoable)
 }

@@ -42,7 +42,11 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
     (
         Bug::LastLinesKept,
         "bug: last lines kept",
-        &[Kind::SignerLastLines, Kind::SignerCanonicalization],
+        &[
+            Kind::SignerLastLines,
+            Kind::SignerCanonicalization,
+            Kind::SignerEmptyBody,
+        ],
     ),
     (
         Bug::LastBlanksTaken,
