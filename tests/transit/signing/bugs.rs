@@ -159,10 +159,6 @@ impl Body {
 }
 
 impl Bug {
-    pub(crate) fn is_of_body(self) -> bool {
-        !self.is_of_header() || self == Bug::OtherBoth
-    }
-
     pub(crate) fn is_of_header(self) -> bool {
         matches!(
             self,
