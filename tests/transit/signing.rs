@@ -5,7 +5,7 @@ mod bugs;
 use dkimkit::canon::body::BodyCanonicalizer;
 use dkimkit::canon::{Canon, Canonicalization, Sink as _, header as canon_header};
 use dkimkit::dns::Zone;
-use dkimkit::hash::{HashAlgorithm, Hasher};
+use dkimkit::hash::{BodyLimit, HashAlgorithm, Hasher};
 use dkimkit::header::FieldIndex;
 use dkimkit::key::{SigningKey, encode_base64};
 use dkimkit::message::{Header, HeaderLimits};
@@ -296,6 +296,8 @@ fn signed_header(
 pub(crate) struct View {
     /// What bh= says of the body: damaged as it may be.
     pub(crate) hash: Vec<u8>,
+    /// Whether l= counts more than there is.
+    pub(crate) short: bool,
     pub(crate) header: Vec<u8>,
     pub(crate) body: Vec<u8>,
 }
@@ -313,12 +315,16 @@ pub(crate) fn views(message: &[u8], lf_is_crlf: bool) -> Option<Vec<View>> {
     for field in own {
         let (signature, b) = Signature::parse(field.value(), SignatureLimits::default()).ok()?;
         let mut canonical = canonical_body(signature.canonicalization.body, body);
-        if let dkimkit::hash::BodyLimit::Octets(limit) = signature.body_limit {
-            canonical.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut short = false;
+        if let BodyLimit::Octets(limit) = signature.body_limit {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            short = limit > canonical.len();
+            canonical.truncate(limit);
         }
         let header = signed_header(&header, &signature, field.position(), b);
         views.push(View {
             hash: signature.body_hash,
+            short,
             header,
             body: canonical,
         });
