@@ -63,8 +63,11 @@ fn is_whole(value: &[u8], limits: SignatureLimits) -> bool {
 fn filled(value: &[u8], limits: SignatureLimits) -> Option<Vec<u8>> {
     let list = TagList::parse(value, limits.tags).ok()?;
     let mut out = value.to_vec();
-    for tag in ["b", "bh"] {
-        let span = list.get(tag)?.span.clone();
+    // In the copies of z= a space would be encoded.
+    for tag in ["b", "bh", "z"] {
+        let Some(span) = list.get(tag).map(|tag| tag.span.clone()) else {
+            continue;
+        };
         let inner = &value[span.clone()];
         let end = inner.len()
             - inner

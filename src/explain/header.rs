@@ -169,10 +169,10 @@ impl Hunt<'_, '_> {
                 });
             }
         }
-        if let Some(moves) = self.several(&board, &moves) {
+        if let Some(moves) = self.likely(&board, &moves) {
             return Some(found(moves));
         }
-        wrong.iter().find_map(|(kind, detail, board)| {
+        let erring = self.share.first(&wrong, |(kind, detail, board)| {
             let mut moves = moves::all(self.task, self.draft);
             moves.retain(|m| m.cost <= POSSIBLE);
             board.prepare(self.task, self.draft, &mut moves);
@@ -180,7 +180,8 @@ impl Hunt<'_, '_> {
                 mistake: Some((*kind, detail.clone())),
                 moves: vec![one],
             })
-        })
+        });
+        erring.or_else(|| self.several(&board, &moves).map(found))
     }
 
     /// The moves from a draft, the likeliest first.
@@ -198,12 +199,18 @@ impl Hunt<'_, '_> {
         })
     }
 
+    /// Two changes, each of them a common one.
+    fn likely(&self, board: &Board, moves: &[Move]) -> Option<Vec<Move>> {
+        let up_to = |cost: u8| &moves[..moves.partition_point(|m| m.cost <= cost)];
+        self.pairs(board, up_to(LIKELY), up_to(LIKELY))
+            .or_else(|| self.pairs(board, up_to(POSSIBLE), up_to(POSSIBLE)))
+    }
+
+    /// Two of any kind, and three.
     fn several(&self, board: &Board, moves: &[Move]) -> Option<Vec<Move>> {
         let up_to = |cost: u8| &moves[..moves.partition_point(|m| m.cost <= cost)];
         let (likely, possible) = (up_to(LIKELY), up_to(POSSIBLE));
-        self.pairs(board, likely, likely)
-            .or_else(|| self.pairs(board, possible, possible))
-            .or_else(|| self.onward(likely))
+        self.onward(likely)
             .or_else(|| self.threes(board, likely))
             .or_else(|| self.pairs(board, likely, moves))
             .or_else(|| self.onward(possible))

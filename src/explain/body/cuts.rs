@@ -16,6 +16,7 @@ const MAX_PLACES: usize = 1500;
 /// What stands at the beginning of the body, at either end of a part, around tags of HTML, and whole parts.
 pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
     let mut cuts = Vec::new();
+    delimited(lines, structure, &mut cuts);
     heads(
         lines,
         0..lines.len(),
@@ -23,7 +24,6 @@ pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
         MAX_LINES,
         &mut cuts,
     );
-    delimited(lines, structure, &mut cuts);
     let multipart = structure.is_multipart();
     for part in structure.leaves().filter(|part| part.is_text()) {
         if multipart {

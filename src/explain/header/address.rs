@@ -1,5 +1,8 @@
 //! From with another address, and names before addresses in another form.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::draft::{Draft, is, revalued, unfolded};
 use super::encoded;
 use super::moves::Move;
@@ -39,92 +42,131 @@ const KEPT: [&str; 16] = [
 
 pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
     rewritten(draft, moves);
-    let mut all: Vec<(Form, Vec<Edit>)> = Vec::new();
+    let mut all: Vec<(Form, u8, Vec<Edit>)> = Vec::new();
     for (at, raw) in draft.present() {
         if !FIELDS.iter().any(|field| is(raw, field)) || raw.len() > 20_000 {
             continue;
         }
-        let text = unfolded(raw);
-        let items = split(&text);
-        let many = items.len() > 40;
+        let list = List::of(raw);
         for (form, cost) in FORMS {
-            let joined = join(
-                items.iter().map(|item| Mailbox::of(item).written(*form)),
-                b", ",
-            );
-            if joined == text {
+            let edit = Edit::Replace(at, list.written(|item| item.written(*form)));
+            if matches!(&edit, Edit::Replace(_, written) if written == raw) {
                 continue;
             }
-            let edit = Edit::Replace(at, revalued(raw, &joined));
-            match all.iter_mut().find(|(known, _)| known == form) {
-                Some((_, edits)) => edits.push(edit.clone()),
-                None => all.push((*form, vec![edit.clone()])),
+            match all.iter_mut().find(|(known, ..)| known == form) {
+                Some((_, _, edits)) => edits.push(edit.clone()),
+                None => all.push((*form, *cost, vec![edit.clone()])),
             }
             moves.push(Move::new(Kind::NamesRequoted, *cost, vec![edit]));
-            if items.len() < 2 || many {
-                continue;
-            }
-            for nth in 0..items.len() {
-                let one = |(at, item): (usize, &Vec<u8>)| match at == nth {
-                    true => Mailbox::of(item).written(*form),
-                    false => item.clone(),
-                };
-                let joined = join(items.iter().enumerate().map(one), b", ");
-                moves.push(Move::replace(
-                    Kind::NamesRequoted,
-                    cost + 1,
-                    at,
-                    revalued(raw, &joined),
-                ));
-            }
         }
-        for texts in mixed(&items) {
-            let joined = join(texts.into_iter(), b", ");
-            moves.push(Move::replace(
-                Kind::NamesRequoted,
-                2,
-                at,
-                revalued(raw, &joined),
-            ));
-        }
-        for separator in [
-            &b","[..],
-            b",\r\n\t",
-            b",\r\n ",
-            b", \r\n ",
-            b",  ",
-            b" , ",
-            b";",
-        ] {
-            let joined = join(items.iter().cloned(), separator);
-            if items.len() > 1 {
-                moves.push(Move::replace(
-                    Kind::FieldBlanks,
-                    2,
-                    at,
-                    revalued(raw, &joined),
-                ));
-            }
-        }
-        if items.len() > 1 && !many {
-            for nth in 0..items.len() {
-                let others = items.iter().enumerate().filter(|(at, _)| *at != nth);
-                let joined = join(others.map(|(_, item)| item.clone()), b", ");
-                moves.push(
-                    Move::replace(Kind::FieldChanged, 2, at, revalued(raw, &joined))
-                        .noting("an address was added"),
-                );
-            }
-        }
+        single(at, &list, moves);
     }
-    for (form, edits) in all {
+    for (_, cost, edits) in all {
         if edits.len() > 1 {
-            let cost = FORMS
-                .iter()
-                .find(|(known, _)| *known == form)
-                .map_or(2, |(_, cost)| *cost);
             moves.push(Move::new(Kind::NamesRequoted, cost, edits));
         }
+    }
+}
+
+/// One mailbox of a list alone, each in a form of its own, other separators, and one mailbox less.
+fn single(at: usize, list: &List<'_>, moves: &mut Vec<Move>) {
+    let count = list.items.len();
+    if !(2..=40).contains(&count) {
+        return;
+    }
+    for (form, cost) in FORMS {
+        for nth in 0..count {
+            let raw = list.written_nth(nth, |item| item.written(*form));
+            moves.push(Move::replace(Kind::NamesRequoted, cost + 1, at, raw));
+        }
+    }
+    for texts in mixed(&list.items) {
+        let mut texts = texts.into_iter();
+        let raw = list.written(|item| texts.next().unwrap_or_else(|| item.written(Form::AsItIs)));
+        moves.push(Move::replace(Kind::NamesRequoted, 2, at, raw));
+    }
+    let items: Vec<Vec<u8>> = list.items.iter().map(|item| item.text.clone()).collect();
+    for separator in [
+        &b","[..],
+        b", ",
+        b",\r\n\t",
+        b",\r\n ",
+        b", \r\n ",
+        b",  ",
+        b" , ",
+        b";",
+    ] {
+        let raw = revalued(list.raw, &items.join(separator));
+        moves.push(Move::replace(Kind::FieldBlanks, 2, at, raw));
+    }
+    for nth in 0..count {
+        let mut rest = items.clone();
+        rest.remove(nth);
+        let raw = revalued(list.raw, &rest.join(&b", "[..]));
+        moves.push(Move::replace(Kind::FieldChanged, 2, at, raw).noting("an address was added"));
+    }
+}
+
+/// A list of mailboxes as it stands in a field.
+struct List<'r> {
+    raw: &'r [u8],
+    items: Vec<Item>,
+}
+
+/// A mailbox, and where it stands in its field.
+struct Item {
+    place: Range<usize>,
+    /// Without folds.
+    text: Vec<u8>,
+    mailbox: Mailbox,
+}
+
+impl<'r> List<'r> {
+    fn of(raw: &'r [u8]) -> List<'r> {
+        let value = super::draft::value(raw);
+        let start = raw.len() - value.len();
+        let item = |place: Range<usize>| {
+            let text = unfolded(&[b":", &value[place.clone()]].concat());
+            Item {
+                place: start + place.start..start + place.end,
+                mailbox: Mailbox::of(&text),
+                text,
+            }
+        };
+        List {
+            raw,
+            items: places(value).into_iter().map(item).collect(),
+        }
+    }
+
+    /// The field with each mailbox written anew, and all between them as it is.
+    fn written(&self, mut how: impl FnMut(&Item) -> Vec<u8>) -> Arc<[u8]> {
+        let mut out = Vec::with_capacity(self.raw.len() + 16);
+        let mut from = 0;
+        for item in &self.items {
+            out.extend_from_slice(&self.raw[from..item.place.start]);
+            out.extend(how(item));
+            from = item.place.end;
+        }
+        out.extend_from_slice(&self.raw[from..]);
+        out.into()
+    }
+
+    fn written_nth(&self, nth: usize, how: impl Fn(&Item) -> Vec<u8>) -> Arc<[u8]> {
+        let mut at = 0;
+        self.written(|item| {
+            at += 1;
+            match at - 1 == nth {
+                true => how(item),
+                false => self.raw[item.place.clone()].to_vec(),
+            }
+        })
+    }
+}
+
+impl Item {
+    fn written(&self, form: Form) -> Vec<u8> {
+        self.mailbox.written(form)
     }
 }
 
@@ -137,15 +179,14 @@ pub(super) fn addresses(list: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Every mailbox of a list in a form of its own, where there are not too many ways to do that.
-fn mixed(items: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
+fn mixed(items: &[Item]) -> Vec<Vec<Vec<u8>>> {
     const MOST: usize = 3000;
-    if !(2..=8).contains(&items.len()) {
+    if items.len() > 8 {
         return Vec::new();
     }
     let mut ways: Vec<Vec<Vec<u8>>> = Vec::new();
     for item in items {
-        let mailbox = Mailbox::of(item);
-        let mut texts = vec![item.clone()];
+        let mut texts = vec![item.text.clone()];
         for form in [
             Form::Comment,
             Form::Quoted,
@@ -155,20 +196,21 @@ fn mixed(items: &[Vec<u8>]) -> Vec<Vec<Vec<u8>>> {
         ] {
             // A name does not come from nowhere, and goes only as a whole.
             let bare = matches!(form, Form::Bare | Form::Angle);
-            if bare != mailbox.name.is_empty() {
+            if bare != item.mailbox.name.is_empty() {
                 continue;
             }
-            let text = mailbox.written(form);
+            let text = item.written(form);
             if !texts.contains(&text) {
                 texts.push(text);
             }
         }
         ways.push(texts);
     }
-    if ways.iter().map(Vec::len).product::<usize>() > MOST {
+    let count = |ways: &[Vec<Vec<u8>>]| ways.iter().map(Vec::len).product::<usize>();
+    if count(&ways) > MOST {
         ways.iter_mut().for_each(|texts| texts.truncate(2));
     }
-    if ways.iter().map(Vec::len).product::<usize>() > MOST {
+    if count(&ways) > MOST {
         return Vec::new();
     }
     let mut lists: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
@@ -467,9 +509,23 @@ fn unquoted(text: &[u8]) -> Vec<u8> {
 
 /// The mailboxes of a list, each without the white space around it.
 fn split(list: &[u8]) -> Vec<Vec<u8>> {
-    let mut items = vec![Vec::new()];
+    places(list)
+        .into_iter()
+        .map(|place| list[place].to_vec())
+        .collect()
+}
+
+/// Where they stand.
+fn places(list: &[u8]) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    let mut from = 0;
     let (mut quoted, mut depth, mut escaped) = (false, 0u32, false);
-    for byte in list {
+    let mut push = |from: usize, to: usize| {
+        let text = &list[from..to];
+        let start = from + (text.len() - text.trim_ascii_start().len());
+        places.push(start..(from + text.trim_ascii_end().len()).max(start));
+    };
+    for (at, byte) in list.iter().enumerate() {
         let literal = std::mem::take(&mut escaped);
         match byte {
             b'\\' if !literal => escaped = true,
@@ -477,19 +533,12 @@ fn split(list: &[u8]) -> Vec<Vec<u8>> {
             b'(' if !quoted && !literal => depth += 1,
             b')' if !quoted && !literal => depth = depth.saturating_sub(1),
             b',' if !quoted && depth == 0 => {
-                items.push(Vec::new());
-                continue;
+                push(from, at);
+                from = at + 1;
             }
             _ => {}
         }
-        items.last_mut().expect("there is one at least").push(*byte);
     }
-    items
-        .iter()
-        .map(|item| item.trim_ascii().to_vec())
-        .collect()
-}
-
-fn join(items: impl Iterator<Item = Vec<u8>>, separator: &[u8]) -> Vec<u8> {
-    items.collect::<Vec<_>>().join(separator)
+    push(from, list.len());
+    places
 }

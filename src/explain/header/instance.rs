@@ -6,6 +6,7 @@ use super::moves::Move;
 use crate::explain::kind::Kind;
 
 pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+    groups(task, draft, moves);
     let mut seen: Vec<String> = Vec::new();
     let names = task.signature.signed_headers.names();
     for wanted in names.iter() {
@@ -27,6 +28,51 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
             elsewhere(draft, &wanted, fields[0], moves);
         }
         seen.push(wanted);
+    }
+}
+
+/// Fields that are put in together: those of MIME, and those of a list.
+fn groups(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+    let mime = [
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "content-language",
+    ];
+    let list = |name: &str| {
+        name.starts_with("list-")
+            || matches!(name, "precedence" | "sender" | "errors-to" | "reply-to")
+    };
+    for of_list in [false, true] {
+        let meant = |raw: &[u8]| {
+            let name = name(raw).to_ascii_lowercase();
+            if of_list {
+                list(&name)
+            } else {
+                mime.contains(&name.as_str())
+            }
+        };
+        let fields = draft
+            .present()
+            .filter(|(at, raw)| *at != task.position && meant(raw) && is_signed(task, raw));
+        let fields: Vec<usize> = fields.map(|(at, _)| at).take(6).collect();
+        // Every few of them.
+        for set in 1u32..1 << fields.len() {
+            if set.count_ones() < 2 {
+                continue;
+            }
+            let chosen = fields
+                .iter()
+                .enumerate()
+                .filter(|(nth, _)| set >> nth & 1 == 1);
+            let edits = chosen.map(|(_, at)| Edit::Remove(*at)).collect();
+            moves.push(Move::new(
+                Kind::FieldAdded,
+                if set + 1 == 1 << fields.len() { 1 } else { 2 },
+                edits,
+            ));
+        }
     }
 }
 
