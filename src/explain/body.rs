@@ -225,7 +225,10 @@ impl Hunt<'_> {
                 return Some(vec![found.stage(&lines)]);
             }
             let few = splice::merged(&cuts::few(&lines, &structure), &line::marked(&lines));
+            let marked = line::marked(&lines);
+            let marked = &marked[..marked.len().min(60)];
             self.two(&lines, &few, &[], true)
+                .or_else(|| self.two(&lines, marked, marked, false))
         })
     }
 

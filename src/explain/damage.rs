@@ -59,7 +59,7 @@ fn is_whole(value: &[u8], limits: SignatureLimits) -> bool {
     hash && length >= 64 && length % 16 == 0
 }
 
-/// The value with `+` for each space that stands alone within the base64 of bh= and b=.
+/// The value with `+` for the spaces that stand within the base64 of bh= and b=, but for folds.
 fn filled(value: &[u8], limits: SignatureLimits) -> Option<Vec<u8>> {
     let list = TagList::parse(value, limits.tags).ok()?;
     let mut out = value.to_vec();
@@ -69,18 +69,18 @@ fn filled(value: &[u8], limits: SignatureLimits) -> Option<Vec<u8>> {
             continue;
         };
         let inner = &value[span.clone()];
-        let end = inner.len()
-            - inner
+        let mut at = 0;
+        while at < inner.len() {
+            let run = inner[at..]
                 .iter()
-                .rev()
                 .take_while(|b| b.is_ascii_whitespace())
                 .count();
-        for (at, byte) in inner[..end].iter().enumerate() {
-            let within = at > 0 && !inner[at - 1].is_ascii_whitespace();
-            let lone = inner.get(at + 1).is_some_and(|b| !b.is_ascii_whitespace());
-            if *byte == b' ' && within && lone {
-                out[span.start + at] = b'+';
+            // A fold is no loss, and what stands at either end is none.
+            let spaces = inner[at..at + run].iter().all(|b| *b == b' ');
+            if run > 0 && spaces && at > 0 && at + run < inner.len() {
+                out[span.start + at..span.start + at + run].fill(b'+');
             }
+            at += run.max(1);
         }
     }
     (out != value).then_some(out)

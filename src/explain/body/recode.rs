@@ -33,10 +33,18 @@ enum Coding {
     /// As it is, with these words for Content-Transfer-Encoding.
     Plain,
     Quoted(usize),
-    /// In lines of so many characters; whether the text had LF alone.
-    Base64(usize, bool),
+    /// In lines of so many characters; whether the text had LF alone, and what its end was.
+    Base64(usize, bool, End),
     /// As it is encoded now: only the character set is another one.
     Same,
+}
+
+/// Whether a text had the line end that it has at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Same,
+    Less,
+    More,
 }
 
 /// What Content-Transfer-Encoding of a part said.
@@ -164,8 +172,11 @@ pub(super) fn all(text: &[u8], structure: &Structure) -> Vec<Recoding> {
             push(None, Coding::Quoted(nth), QUOTED_FIELDS);
         }
         for width in [76, 72, 64, 60, usize::MAX] {
-            push(None, Coding::Base64(width, false), BASE64_FIELDS);
-            push(None, Coding::Base64(width, true), BASE64_FIELDS);
+            for lf in [false, true] {
+                for end in [End::Same, End::Less, End::More] {
+                    push(None, Coding::Base64(width, lf, end), BASE64_FIELDS);
+                }
+            }
         }
         for (now, was) in pairs(
             &covered,
@@ -174,7 +185,11 @@ pub(super) fn all(text: &[u8], structure: &Structure) -> Vec<Recoding> {
             push(Some((now, was)), Coding::Same, &[Fields::Same]);
             push(Some((now, was)), Coding::Plain, PLAIN_FIELDS);
             push(Some((now, was)), Coding::Quoted(0), QUOTED_FIELDS);
-            push(Some((now, was)), Coding::Base64(76, false), BASE64_FIELDS);
+            push(
+                Some((now, was)),
+                Coding::Base64(76, false, End::Same),
+                BASE64_FIELDS,
+            );
         }
     }
     out
@@ -229,9 +244,9 @@ impl Recoding {
                 76 | usize::MAX => "it was quoted-printable".to_owned(),
                 width => format!("it was quoted-printable in lines of {width} characters"),
             },
-            Coding::Base64(76, _) => "it was base64".to_owned(),
-            Coding::Base64(usize::MAX, _) => "it was base64 in one line".to_owned(),
-            Coding::Base64(width, _) => format!("it was base64 in lines of {width} characters"),
+            Coding::Base64(76, ..) => "it was base64".to_owned(),
+            Coding::Base64(usize::MAX, ..) => "it was base64 in one line".to_owned(),
+            Coding::Base64(width, ..) => format!("it was base64 in lines of {width} characters"),
             Coding::Same => String::new(),
         };
         match self.charset {
@@ -299,7 +314,14 @@ impl Recoding {
         let mut out = match self.to {
             Coding::Plain => content,
             Coding::Quoted(nth) => encode(&content, STYLES[nth]),
-            Coding::Base64(width, lf) => based(&content, width, lf),
+            Coding::Base64(width, lf, end) => {
+                match end {
+                    End::Same => {}
+                    End::Less => content.truncate(content.strip_suffix(b"\r\n")?.len()),
+                    End::More => content.extend_from_slice(b"\r\n"),
+                }
+                based(&content, width, lf)
+            }
             Coding::Same => match part.encoding.as_str() {
                 "base64" => based(&content, line_end(body).map_or(76, |end| end - 2), false),
                 "quoted-printable" => encode(&content, style_of(body)),

@@ -48,6 +48,9 @@ pub(super) const ALL: &[Rewriting] = &[
     rewriting(Kind::LineEnds, "LF for CRLF", |text| {
         with_crlf(text).into_owned()
     }),
+    rewriting(Kind::LineEnds, "CRLF for CR at the end", |text| {
+        text.strip_suffix(b"\n").unwrap_or(text).to_vec()
+    }),
     rewriting(Kind::LineEnds, "CR for CRLF", from_cr),
     rewriting(Kind::LineEnds, "CR CR LF for CRLF", doubled),
     rewriting(Kind::LineEnds, "CRLF for CR", |text| {

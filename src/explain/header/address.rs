@@ -204,6 +204,9 @@ fn mixed(items: &[Item]) -> Vec<Vec<Vec<u8>>> {
                 texts.push(text);
             }
         }
+        for word in encoded::words(&item.mailbox.name) {
+            texts.push([&word, &b" <"[..], &item.mailbox.address, b">"].concat());
+        }
         ways.push(texts);
     }
     let count = |ways: &[Vec<Vec<u8>>]| ways.iter().map(Vec::len).product::<usize>();

@@ -164,6 +164,20 @@ fn pieces(text: &str, first: usize, rest: usize, one: &dyn Fn(&str) -> Option<Ve
     out.join(&b" "[..])
 }
 
+/// The encoded words that may be written for a name.
+pub(super) fn words(name: &[u8]) -> Vec<Vec<u8>> {
+    let Some(plain) = decoded(name) else {
+        return Vec::new();
+    };
+    match (std::str::from_utf8(&plain), plain.is_ascii()) {
+        (Ok(text), false) => {
+            let word = |way: &Way| token(text, way.charset?, way.quoted, way.small);
+            WAYS.iter().take(12).filter_map(word).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// One encoded word.
 pub(super) fn word(name: &[u8], charset: &'static str, quoted: bool) -> Vec<u8> {
     let plain = decoded(name).unwrap_or_else(|| name.to_vec());

@@ -132,6 +132,14 @@ const SIMPLE: &[(Kind, u8, Way)] = &[
         Some(renamed(raw, &written(&name(raw))))
     }),
     (Kind::Recased, 1, |raw| {
+        let title = written(&name(raw));
+        Some(renamed(raw, &title.replace("Message-ID", "Message-Id")))
+    }),
+    (Kind::Recased, 1, |raw| {
+        let title = titled(&name(raw));
+        Some(renamed(raw, &title.replace("Message-Id", "Message-ID")))
+    }),
+    (Kind::Recased, 1, |raw| {
         Some(renamed(raw, &titled(&name(raw))))
     }),
     (Kind::Recased, 1, |raw| {

@@ -157,7 +157,14 @@ fn rewritten(value: &[u8]) -> Vec<(u8, Vec<u8>)> {
         }
         _ => p.to_owned(),
     };
+    let lower = |p: &str| match p.split_once('=') {
+        Some((name, value)) => format!("{}={value}", name.to_ascii_lowercase()),
+        None => p.to_owned(),
+    };
     let lists = [
+        (1, map(&lower)),
+        (2, map(&|p| quote(&lower(p)))),
+        (2, map(&|p| unquote(&lower(p)))),
         (1, map(&quote)),
         (1, map(&unquote)),
         (1, map(&|p| case(p, true))),
