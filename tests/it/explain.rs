@@ -298,3 +298,47 @@ fn without_a_key_the_body_is_judged_all_the_same() {
     assert!(matches!(found.header, Part::Unjudged(_)));
     assert!(found.restored().is_none());
 }
+
+#[test]
+fn the_readme_shows_the_table_of_kinds() {
+    let readme = readme();
+    let row = |kind: &Kind| {
+        let (word, about, culprit) = (kind.as_str(), kind.about(), kind.culprit());
+        format!("| `{word}` | {about} | {culprit} |\n")
+    };
+    let rows: String = Kind::ALL.iter().map(row).collect();
+    let table = format!("| word | what happened | likely |\n|---|---|---|\n{rows}");
+    assert!(
+        readme.contains(&table),
+        "the README should hold this table:\n\n{table}"
+    );
+}
+
+/// The README breaks long lines, and ends with … what it does not show to its end.
+#[test]
+fn the_readme_shows_what_the_script_prints() {
+    let readme = readme();
+    let script = format!("{}/testdata/cli/explain.txt", env!("CARGO_MANIFEST_DIR"));
+    let script = spaced(&fs::read_to_string(script).unwrap());
+    let mut count = 0;
+    for block in readme.split("```text\n$ dkimkit explain ").skip(1) {
+        let (block, _) = block.split_once("```").expect("the end of the block");
+        let (command, shown) = block.split_once('\n').expect("what is printed");
+        let shown = spaced(shown.trim_end().trim_end_matches('…'));
+        assert!(
+            script.contains(&shown),
+            "testdata/cli/explain.txt does not print this for {command}:\n{shown}"
+        );
+        count += 1;
+    }
+    assert!(count >= 5, "the examples are gone");
+}
+
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+/// Each run of white space as one space.
+fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
