@@ -21,8 +21,9 @@
 //!
 //! Two calls do the main work on bytes at hand: [`sign()`] and [`verify()`]. For messages that come in
 //! chunks, and keys that come late, there are the stages under them: [`sign::Signer`] and
-//! [`verify::Verifier`]. [`lint::Linter`] says what is known to break a message on its way. With the feature
-//! `milter`, `milter::run` asks a service of yours about each message that Postfix or Sendmail takes in.
+//! [`verify::Verifier`]. [`lint::Linter`] says what is known to break a message on its way. With the
+//! feature `explain`, `explain::explain` says what did. With the feature `milter`, `milter::run` asks
+//! a service of yours about each message that Postfix or Sendmail takes in.
 //!
 //! ```
 //! use dkimkit::dns::Zone;

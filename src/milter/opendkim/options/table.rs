@@ -41,7 +41,7 @@ pub const OPTIONS: &[OpenDkimOption] = &[
     row("ConditionalSignatures", DataSet, Cannot, "conditional signatures (!fs=) remained a draft"),
     row("DefaultSender", Text, Cannot, "a message without an author is not signed"),
     row("DiagnosticDirectory", Text, Cannot, "no files are written; `explain` reads a message that was kept"),
-    row("Diagnostics", Boolean, Cannot, "z= copies the header, addresses in Bcc included, into the signature; `explain` finds the change without it"),
+    row("Diagnostics", Boolean, Cannot, "z= copies the header, addresses in Bcc included, into the signature; `explain` finds most changes without it"),
     row("DisableADSP", Boolean, Always, "ADSP is historic: no policy is looked up"),
     row("DisableCryptoInit", Boolean, Always, "there is nothing to initialize"),
     row("DKIMReputationFail", Integer, Cannot, "no reputation service is asked"),
