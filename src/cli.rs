@@ -59,8 +59,10 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, Parser)]
 #[command(name = "dkimkit", version, about, max_term_width = 100)]
 #[command(after_help = "Exit codes:
-  0   done; for verify: every message has a signature that passes (and meets --require)
-  1   the answer is no: a message has no passing signature, check or lint found an error
+  0   done; for verify: every message has a signature that passes (and meets --require);
+      for explain: of every signature that fails the reason is known
+  1   the answer is no: a message has no passing signature, check or lint found an error,
+      explain does not know a reason
   2   usage, an input that cannot be opened, an unusable key; nothing was written
   75  try again: DNS gave no answer, or the machine is in trouble (disk full, write error)
   130 interrupted (143: terminated) while many messages were worked on
