@@ -135,6 +135,7 @@ pub fn explain(
     Ok(Explanation {
         signatures,
         reading: read.changes,
+        unreadable: read.reason,
         from_domains: authors.domains().to_vec(),
         domainkeys,
         text: work.text.into_owned(),
@@ -149,8 +150,11 @@ pub fn explain(
 pub struct Explanation {
     /// One for each DKIM-Signature field, from the top down.
     pub signatures: Vec<Explained>,
-    /// What had to be undone before there was a header to read.
+    /// What had to be undone before there was a header to read: the verdicts are on the message without that, and
+    /// the message as it came is a `permerror`.
     pub reading: Vec<Change>,
+    /// The reason for that.
+    pub unreadable: Option<&'static str>,
     /// The domains of From.
     pub from_domains: Vec<Domain>,
     /// The DomainKey-Signature fields.

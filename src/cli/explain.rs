@@ -165,7 +165,7 @@ impl Told {
         let pass = |s: &dkimkit::explain::Explained| s.verdict.result() == ResultWord::Pass;
         self.outcome
             .as_ref()
-            .is_ok_and(|e| e.signatures.iter().any(pass))
+            .is_ok_and(|e| e.unreadable.is_none() && e.signatures.iter().any(pass))
     }
 }
 
@@ -245,6 +245,8 @@ struct Outputs {
     html: Option<(Output, Page)>,
     restore: Option<Output>,
     restored: bool,
+    /// How many messages there were.
+    messages: u64,
 }
 
 impl Outputs {
@@ -259,6 +261,7 @@ impl Outputs {
             html: file(&args.html)?.map(|out| (out, Page::new())),
             restore: file(&args.restore)?,
             restored: false,
+            messages: 0,
         })
     }
 
@@ -285,16 +288,13 @@ impl Outputs {
                 Err(error) => page.unreadable(&name, *error),
             }
         }
+        self.messages += 1;
         let (Some(restore), Ok(explanation)) = (&mut self.restore, &told.outcome) else {
             return Ok(());
         };
-        if self.restored {
-            return Err(
-                Trouble::usage("--restore writes one message, and there are several")
-                    .hint("name one message"),
-            );
-        }
-        if let Some(bytes) = explanation.restorable().and_then(|s| s.restored()) {
+        if self.messages == 1
+            && let Some(bytes) = explanation.restorable().and_then(|s| s.restored())
+        {
             restore
                 .write_all(&bytes)
                 .map_err(|e| Trouble::write("the restored message", &e))?;
@@ -310,6 +310,11 @@ impl Outputs {
             out.write_all(page.finish().as_bytes())
                 .map_err(|e| Trouble::write("the page", &e))?;
             out.finish()?;
+        }
+        if self.restore.is_some() && self.messages > 1 {
+            let message =
+                "--restore writes one message, and there are several: nothing was restored";
+            return Err(Trouble::usage(message).hint("name one message"));
         }
         match (self.restore, self.restored) {
             (None, _) => Ok(exit),

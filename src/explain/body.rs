@@ -106,7 +106,9 @@ impl BodySearch<'_> {
     fn changes(&self, stages: &[Stage]) -> Vec<super::Change> {
         let before = &self.text[..self.body_at];
         let line = 1 + memchr::memchr_iter(b'\n', before).count();
-        staged(&self.text[self.body_at..], self.body_at, line, stages)
+        let mut changes = staged(&self.text[self.body_at..], self.body_at, line, stages);
+        changes.sort_by_key(|change| change.spots.first().map_or(0, |spot| spot.at.start));
+        changes
     }
 }
 

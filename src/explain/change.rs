@@ -122,13 +122,21 @@ fn whole_lines(came: &[u8], signed: &[u8], at: Range<usize>, was: Range<usize>) 
     };
     let shift = match at.is_empty() || was.is_empty() {
         false => 0,
-        true => (0..=span.start)
-            .take_while(|back| *back == 0 || longer[span.start - back] == longer[span.end - back])
-            .find(|back| {
-                let start = span.start - back;
-                start == 0 || longer[start - 1] == b'\n'
-            })
-            .unwrap_or(0),
+        true => {
+            let backs = || {
+                (0..=span.start).take_while(|back| {
+                    *back == 0 || longer[span.start - back] == longer[span.end - back]
+                })
+            };
+            let at_line =
+                |back: &usize| span.start == *back || longer[span.start - back - 1] == b'\n';
+            // Within a line, HTML is put in between tags.
+            let at_tag = |back: &usize| longer.get(span.start - back) == Some(&b'<');
+            backs()
+                .find(at_line)
+                .or_else(|| backs().find(at_tag))
+                .unwrap_or(0)
+        }
     };
     Hunk {
         came: at.start - shift..at.end - shift,
@@ -193,6 +201,34 @@ fn within(came: &[u8], signed: &[u8], old: Range<usize>, new: Range<usize>) -> V
         .collect()
 }
 
+/// Whole words, where what is another within them would say little.
+pub(super) fn in_words(came: &[u8], signed: &[u8], hunk: &Hunk) -> Hunk {
+    const FEW: usize = 4;
+    let one_side = hunk.came.is_empty() || hunk.signed.is_empty();
+    let long = hunk.came.len().max(hunk.signed.len()) >= FEW;
+    let breaks = |text: &[u8]| text.contains(&b'\n');
+    let lines = breaks(&came[hunk.came.clone()]) || breaks(&signed[hunk.signed.clone()]);
+    if one_side && long || lines {
+        return hunk.clone();
+    }
+    let word = |b: &&u8| !b.is_ascii_whitespace();
+    let before = came[..hunk.came.start]
+        .iter()
+        .rev()
+        .take_while(word)
+        .take(60)
+        .count();
+    let behind = came[hunk.came.end..]
+        .iter()
+        .take_while(word)
+        .take(60)
+        .count();
+    Hunk {
+        came: hunk.came.start - before..hunk.came.end + behind,
+        signed: hunk.signed.start - before..hunk.signed.end + behind,
+    }
+}
+
 /// Leads places in a text that was mended back to those in the text before.
 pub(super) fn back(hunks: &[Hunk], at: usize) -> usize {
     let before = hunks
@@ -232,13 +268,18 @@ pub(super) fn staged(came: &[u8], offset: usize, line: usize, stages: &[Stage]) 
     for stage in stages {
         let hunks = hunks(before, &stage.text);
         let lead = |at: usize| path.iter().rev().fold(at, |at, hunks| back(hunks, at));
+        let shown: Vec<Hunk> = hunks
+            .iter()
+            .take(Change::MAX_SPOTS)
+            .map(|hunk| in_words(before, &stage.text, hunk))
+            .collect();
         let place = |hunk: &Hunk| {
             let start = lead(hunk.came.start);
             start..lead(hunk.came.end).max(start)
         };
-        let places: Vec<Range<usize>> = hunks.iter().take(Change::MAX_SPOTS).map(place).collect();
+        let places: Vec<Range<usize>> = shown.iter().map(place).collect();
         let mut counted = (0, line);
-        let spots = hunks.iter().zip(places).map(|(hunk, at)| {
+        let spots = shown.iter().zip(places).map(|(hunk, at)| {
             if at.start >= counted.0 {
                 counted.1 +=
                     memchr::memchr_iter(b'\n', &came[counted.0..at.start.min(came.len())]).count();

@@ -23,7 +23,7 @@ use self::board::Board;
 use self::draft::Draft;
 use self::moves::Move;
 use self::signer::Form;
-use super::change::{Change, Hunk, Spot, excerpt, hunks};
+use super::change::{Change, Hunk, Spot, excerpt, hunks, in_words};
 use super::kind::Kind;
 use super::search::{Search, Share};
 use super::target::HeaderTarget;
@@ -333,6 +333,7 @@ fn changes(header: &Header, moves: &[Move]) -> Vec<Change> {
                 change.places += 1;
                 change.added += hunk.came.len() as u64;
                 change.removed += hunk.signed.len() as u64;
+                let hunk = in_words(&came, &signed, &hunk);
                 if change.spots.len() < Change::MAX_SPOTS {
                     let start = starts[position.min(starts.len() - 1)];
                     let end = starts[(position + 1).min(starts.len() - 1)];
@@ -354,5 +355,6 @@ fn changes(header: &Header, moves: &[Move]) -> Vec<Change> {
         }
         changes.push(change);
     }
+    changes.sort_by_key(|change| change.spots.first().map_or(0, |spot| spot.at.start));
     changes
 }

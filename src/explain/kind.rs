@@ -238,6 +238,17 @@ impl Kind {
         self >= Kind::SignerEmptyBody
     }
 
+    /// Whether what it is said to be names the field that it befalls.
+    pub(super) fn names_field(self) -> bool {
+        matches!(
+            self,
+            Kind::SubjectTagged
+                | Kind::FromRewritten
+                | Kind::DateRewritten
+                | Kind::SignatureDamaged
+        )
+    }
+
     #[deny(clippy::wildcard_enum_match_arm)]
     fn facts(self) -> Facts {
         let (word, about, culprit, mends): (_, _, _, &'static [(Who, &'static str)]) = match self {
@@ -421,7 +432,7 @@ impl Kind {
             Kind::SubjectTagged => (
                 "subject-tagged",
                 "a tag was added to Subject",
-                "a mailing list, or a spam filter",
+                "a mailing list, a spam filter, or a gateway that marks mail from outside",
                 &[
                     (Who::List, "leave Subject alone: readers sort by List-Id"),
                     (

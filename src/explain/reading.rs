@@ -6,7 +6,9 @@ use super::Options;
 use super::change::{Change, Stage, staged};
 use super::kind::Kind;
 use crate::message::{Header, SplitError, is_wsp, split};
+use crate::report::{Failure, Verdict};
 use crate::signature::{FIELD_NAME, Signature};
+use crate::verify::Verifier;
 
 /// A message with a header that can be read.
 pub(super) struct Read<'m> {
@@ -14,6 +16,8 @@ pub(super) struct Read<'m> {
     pub(super) header: Header,
     pub(super) body_at: usize,
     pub(super) changes: Vec<Change>,
+    /// Why it cannot be read as it came.
+    pub(super) reason: Option<&'static str>,
 }
 
 /// Reads a message; where that fails, once more with other line ends and without a byte order mark.
@@ -23,9 +27,13 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
         true => with_crlf(message),
         false => Cow::Borrowed(message),
     };
+    let reason;
     let error = match split(&text, limits) {
         // With CR alone, the whole message is the first line of its first field.
-        Ok((header, _)) if header.has_bare_cr() && !has_signature(&header, options) => None,
+        Ok((header, _)) if header.has_bare_cr() && !has_signature(&header, options) => {
+            reason = first_reason(header, options);
+            None
+        }
         Ok((header, body)) => {
             let body_at = text.len() - body.len();
             return Ok(Read {
@@ -33,9 +41,13 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
                 header,
                 body_at,
                 changes: Vec::new(),
+                reason: None,
             });
         }
-        Err(error) => Some(error),
+        Err(error) => {
+            reason = Failure::Message(error).reason();
+            Some(error)
+        }
     };
     let mended: [(Kind, Option<Vec<u8>>); 5] = [
         (
@@ -62,6 +74,7 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
                 header,
                 body_at,
                 changes,
+                reason: Some(reason),
             });
         }
     }
@@ -75,9 +88,18 @@ pub(super) fn read<'m>(message: &'m [u8], options: &Options) -> Result<Read<'m>,
                 header,
                 body_at,
                 changes: Vec::new(),
+                reason: None,
             })
         }
     }
+}
+
+/// Why the first signature cannot be read.
+fn first_reason(header: Header, options: &Options) -> &'static str {
+    let verifier = Verifier::new(header, options.policy.clone(), options.now);
+    let verdicts = verifier.start_body().finish();
+    let failure = verdicts.first().and_then(Verdict::failure);
+    failure.map_or("no-signature", Failure::reason)
 }
 
 /// Whether there is a signature that can be read.

@@ -34,11 +34,17 @@ impl ExplanationReport {
             .map(|s| s.verdict.clone())
             .collect();
         let report = MessageReport::new(file, &explanation.from_domains, &verdicts);
+        // As it came, its header cannot be read, or no signature in it.
+        let unread = explanation.unreadable;
         ExplanationReport {
             file: report.file,
             message: None,
-            result: report.result,
-            reason: report.reason,
+            result: if unread.is_some() {
+                "permerror"
+            } else {
+                report.result
+            },
+            reason: unread.or(report.reason),
             from_domains: report.from_domains,
             reading: explanation.reading.iter().map(ChangeReport::new).collect(),
             signatures: explanation
@@ -77,14 +83,24 @@ pub struct SignatureExplanation {
 
 impl SignatureExplanation {
     fn new(explained: &Explained) -> SignatureExplanation {
-        let absent = explained.covered.iter().filter(|(_, at)| at.is_none());
+        let mut absent: Vec<String> = Vec::new();
+        for (name, _) in &explained.covered {
+            let mut same = explained
+                .covered
+                .iter()
+                .filter(|(other, _)| other.eq_ignore_ascii_case(name));
+            let name = name.to_ascii_lowercase();
+            if same.all(|(_, at)| at.is_none()) && !absent.contains(&name) {
+                absent.push(name);
+            }
+        }
         SignatureExplanation {
             verdict: SignatureReport::new(&explained.verdict),
             explained: explained.is_explained(),
             restorable: explained.is_restorable(),
             body: PartReport::new(&explained.body),
             header: PartReport::new(&explained.header),
-            absent_fields: absent.map(|(name, _)| name.to_ascii_lowercase()).collect(),
+            absent_fields: absent,
             findings: explained.sentences(),
         }
     }

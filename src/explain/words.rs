@@ -28,30 +28,36 @@ impl Change {
             grouped(first.line as u64),
             grouped(first.at.start as u64)
         );
-        let beginning = |bytes: &[u8]| shown(bytes.trim_ascii_start(), 40);
+        let beginning = |bytes: &[u8]| {
+            let text = bytes.trim_ascii_start();
+            shown(if text.is_empty() { bytes } else { text }, 40)
+        };
+        let bytes = |count: u64| match count {
+            1 => "1 byte".to_owned(),
+            count => format!("{} bytes", grouped(count)),
+        };
         let only_came = self.removed == 0;
         let only_went = self.added == 0;
-        let of = self
-            .field
-            .as_ref()
-            .map(|field| format!(" of {}", shown(field.as_bytes(), 60)))
+        let field = self.field.as_ref().filter(|_| !self.kind.names_field());
+        let of = field
+            .map(|field| format!(", in {}", plain(field)))
             .unwrap_or_default();
         match (self.places, only_came, only_went) {
             (1, true, _) if self.kind == Kind::TextAppended => format!(
-                "{} bytes were appended after byte {} (line {}), beginning {}",
-                grouped(self.added),
+                "{} were appended after byte {} (line {}), beginning {}",
+                bytes(self.added),
                 grouped(first.at.start as u64),
                 grouped(first.line as u64),
                 beginning(&first.came)
             ),
             (1, true, _) => format!(
-                "{about}{detail}: {} bytes{of} at {place}: {}",
-                grouped(self.added),
+                "{about}{detail}{of}: {} at {place}: {}",
+                bytes(self.added),
                 beginning(&first.came)
             ),
             (1, _, true) => format!(
-                "{about}{detail}: {} bytes{of} at {place} are gone: {}",
-                grouped(self.removed),
+                "{about}{detail}{of}: {} at {place}, gone: {}",
+                bytes(self.removed),
                 beginning(&first.signed)
             ),
             (1, ..) => format!(
@@ -125,49 +131,61 @@ impl Explained {
         }
     }
 
-    /// The names of h= for which fewer fields are there than it says.
+    /// What h= says of fields that are not there.
     fn absent(&self) -> Vec<String> {
         let mut seen: Vec<String> = Vec::new();
-        let mut out = Vec::new();
+        let (mut gone, mut never, mut more) = (Vec::new(), Vec::new(), Vec::new());
         for (name, _) in &self.covered {
             let lower = name.to_ascii_lowercase();
             if seen.contains(&lower) {
                 continue;
             }
             let same = || {
-                self.covered
-                    .iter()
-                    .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+                let named = self.covered.iter();
+                named.filter(|(other, _)| other.eq_ignore_ascii_case(name))
             };
             let (named, there) = (
                 same().count(),
                 same().filter(|(_, at)| at.is_some()).count(),
             );
             seen.push(lower);
-            let name = shown(name.as_bytes(), 60);
-            let name = name.trim_matches('"');
+            let name = plain(name);
             match (named, there) {
-                (1, 0) => out.push(format!(
-                    "h= names {name}, and there is none: it was removed, or signed so that none can be added"
-                )),
-                (named, there) if there < named => out.push(format!(
-                    "h= names {name} {}, and there {}: one was removed, or it is signed so that none can be added",
-                    times(named),
-                    if there == 1 { "is one".to_owned() } else { format!("are {there}") }
-                )),
+                (1, 0) => never.push(name),
+                (_, 0) => gone.push(name),
+                (named, there) if named == there + 1 => more.push(name),
+                (named, there) if named > there => {
+                    gone.push(format!("{name} ({there} of {named} are there)"));
+                }
                 _ => {}
             }
+        }
+        let mut out = Vec::new();
+        if !gone.is_empty() {
+            out.push(format!(
+                "signed, and likely removed: {}: h= names more of them than signers do that only want to keep others from being added",
+                gone.join(", ")
+            ));
+        }
+        if !never.is_empty() {
+            out.push(format!(
+                "h= names what is not there, and was removed, or signed so that none can be added: {}",
+                never.join(", ")
+            ));
+        }
+        if !more.is_empty() {
+            out.push(format!(
+                "h= names one more than there is, so that none can be added (or one was removed): {}",
+                more.join(", ")
+            ));
         }
         out
     }
 }
 
-fn times(count: usize) -> String {
-    match count {
-        1 => "once".to_owned(),
-        2 => "twice".to_owned(),
-        count => format!("{count} times"),
-    }
+/// A name as it is, with what cannot be seen escaped.
+fn plain(name: &str) -> String {
+    shown(name.as_bytes(), 60).trim_matches('"').to_owned()
 }
 
 fn part(name: &str, part: &Part, out: &mut Vec<String>) {

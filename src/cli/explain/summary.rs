@@ -119,9 +119,13 @@ fn count(told: Told) -> Counted {
                 .signatures
                 .iter()
                 .filter(|s| s.verdict.failure().is_some());
-            failing
-                .map(|explained| row(explanation, explained))
-                .collect()
+            let mut rows: Vec<Row> = Vec::new();
+            for row in failing.map(|explained| row(explanation, explained)) {
+                if !rows.contains(&row) {
+                    rows.push(row);
+                }
+            }
+            rows
         }
     };
     let signed = match &told.outcome {
@@ -171,7 +175,11 @@ fn cause(explained: &Explained) -> String {
     }
     match words.is_empty() {
         true => reason.unwrap_or("pass").to_owned(),
-        false => words.join("+"),
+        // What was found first says nothing.
+        false => {
+            words.sort_unstable();
+            words.join("+")
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use dkimkit::explain::{Change, Explained, Explanation, Part};
 use dkimkit::message::SplitError;
-use dkimkit::report::{Failure, Verdict, overall};
+use dkimkit::report::{Failure, ResultWord, Verdict, overall};
 
 use crate::cli::speech::escape;
 use crate::cli::verify::{facts, paint, place};
@@ -41,7 +41,10 @@ pub(super) fn render(
         .iter()
         .map(|s| s.verdict.clone())
         .collect();
-    let result = overall(&verdicts);
+    let result = match explanation.unreadable {
+        None => overall(&verdicts),
+        Some(_) => ResultWord::PermError,
+    };
     let mut out = format!("{file}: {}", paint(result, color));
     if verdicts.is_empty() {
         out.push_str(": the message has no DKIM-Signature");
@@ -50,7 +53,7 @@ pub(super) fn render(
     for change in &explanation.reading {
         let _ = writeln!(
             out,
-            "  before it could be read: {}",
+            "  it cannot be read as it came: {}; without that:",
             escape(&change.sentence())
         );
     }
@@ -113,7 +116,9 @@ fn difference(change: &Change, color: bool, out: &mut String) {
         side('+', &spot.came, spot.at.len(), color, out);
     }
     if change.places > SPOTS {
-        let _ = writeln!(out, "     … and {} more places", change.places - SPOTS);
+        let more = change.places - SPOTS;
+        let places = if more == 1 { "place" } else { "places" };
+        let _ = writeln!(out, "     … and {more} more {places}");
     }
 }
 
@@ -134,11 +139,8 @@ fn side(mark: char, bytes: &[u8], len: usize, color: bool, out: &mut String) {
     for line in lines.iter().take(LINES) {
         let shown: String = line.chars().take(160).collect();
         let more = if shown.len() < line.len() { "…" } else { "" };
-        let _ = writeln!(
-            out,
-            "     {on}{mark} {}{more}{off}",
-            escape(&visible(&shown))
-        );
+        let line = format!("{mark} {}{more}", escape(&visible(&shown)));
+        let _ = writeln!(out, "     {on}{}{off}", line.trim_end());
     }
     if lines.len() > LINES || bytes.len() < len {
         let _ = writeln!(out, "     {on}{mark} … ({len} bytes){off}");

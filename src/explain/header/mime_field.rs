@@ -87,36 +87,58 @@ fn unwrapped(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
     ];
     for part in structure.parts.iter().skip(1).take(20) {
         let fields = &task.body[part.header.clone()];
-        let mut edits = Vec::new();
-        let mut bare = Vec::new();
-        for name in FIELDS {
-            let value = field(fields, name).map(|value| value.trim_ascii().to_vec());
-            let there = draft
-                .named(name)
-                .last()
-                .and_then(|(at, raw)| Some(((*at)?, (*raw).clone())));
-            match (value, there) {
-                (Some(value), Some((at, raw))) => {
-                    edits.push(Edit::Replace(at, revalued(&raw, &value)))
+        // Whoever wraps may write the parameters anew, and give the part an encoding that it did not name.
+        let kind = field(fields, "Content-Type").map(|value| value.trim_ascii().to_vec());
+        let mut kinds = vec![kind.clone()];
+        let others = kind.iter().flat_map(|kind| rewritten(kind));
+        kinds.extend(
+            others
+                .filter(|(cost, _)| *cost == 1)
+                .map(|(_, kind)| Some(kind)),
+        );
+        kinds.dedup();
+        for (nth, kind) in kinds.iter().enumerate() {
+            for encoded in [true, false] {
+                let mut edits = Vec::new();
+                let mut bare = Vec::new();
+                for name in FIELDS {
+                    let value = match name {
+                        "Content-Type" => kind.clone(),
+                        "Content-Transfer-Encoding" if !encoded => None,
+                        _ => field(fields, name).map(|value| value.trim_ascii().to_vec()),
+                    };
+                    let there = draft.named(name);
+                    let there = there
+                        .last()
+                        .and_then(|(at, raw)| Some(((*at)?, (*raw).clone())));
+                    match (value, there) {
+                        (Some(value), Some((at, raw))) => {
+                            edits.push(Edit::Replace(at, revalued(&raw, &value)));
+                        }
+                        (Some(value), None) => {
+                            let raw = [name.as_bytes(), b": ", &value].concat();
+                            edits.push(Edit::Insert(draft.len(), raw.into()));
+                        }
+                        (None, Some((at, _))) if name != "MIME-Version" => {
+                            bare.push(Edit::Remove(at));
+                        }
+                        _ => {}
+                    }
                 }
-                (Some(value), None) => {
-                    let raw = [name.as_bytes(), b": ", &value].concat();
-                    edits.push(Edit::Insert(draft.len(), raw.into()));
+                if nth == 0 {
+                    for edit in &edits {
+                        moves.push(Move::new(Kind::Wrapped, 1, vec![edit.clone()]));
+                    }
                 }
-                (None, Some((at, _))) if name != "MIME-Version" => bare.push(Edit::Remove(at)),
-                _ => {}
+                moves.push(Move::new(Kind::Wrapped, 1, edits.clone()));
+                edits.extend(bare);
+                moves.push(Move::new(Kind::Wrapped, 1, edits.clone()));
+                // A message without MIME fields was given some.
+                let version = draft.named("MIME-Version").last().and_then(|(at, _)| *at);
+                edits.extend(version.map(Edit::Remove));
+                moves.push(Move::new(Kind::Wrapped, 1, edits));
             }
         }
-        for edit in &edits {
-            moves.push(Move::new(Kind::Wrapped, 1, vec![edit.clone()]));
-        }
-        moves.push(Move::new(Kind::Wrapped, 1, edits.clone()));
-        edits.extend(bare);
-        moves.push(Move::new(Kind::Wrapped, 1, edits.clone()));
-        // A message without MIME fields was given some.
-        let version = draft.named("MIME-Version").last().and_then(|(at, _)| *at);
-        edits.extend(version.map(Edit::Remove));
-        moves.push(Move::new(Kind::Wrapped, 1, edits));
     }
 }
 

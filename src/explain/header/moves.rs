@@ -53,8 +53,8 @@ pub(super) fn all(task: &Task<'_>, draft: &Draft) -> Vec<Move> {
     copied::moves(task, draft, &mut moves);
     subject::moves(draft, &mut moves);
     address::moves(draft, &mut moves);
-    instance::moves(task, draft, &mut moves);
     mime_field::moves(task, draft, &mut moves);
+    instance::moves(task, draft, &mut moves);
     date::moves(task, draft, &mut moves);
     encoded::moves(draft, &mut moves);
     fold::moves(task, draft, &mut moves);
