@@ -98,6 +98,8 @@ fn encode(rng: &mut Random, mail: &mut Mail, from: &[&str], to: &str) -> Option<
         } else {
             new
         };
+        // A CR or LF alone is a line end to who encodes by lines.
+        fate = fate.and(Fate::of(coding::decoded(to, &new)? == text));
         mail.body.splice(leaf.content.clone(), new);
         fate = fate.and(announce(mail, leaf, "Content-Transfer-Encoding", to));
     }
