@@ -9,6 +9,7 @@
 //! budget alone.
 
 mod body;
+mod bytes;
 mod change;
 mod damage;
 mod header;

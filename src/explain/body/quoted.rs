@@ -5,6 +5,7 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
+use crate::explain::bytes::hex;
 use crate::explain::lines::line_end;
 use crate::key::encode_base64;
 use crate::message::is_wsp;
@@ -219,10 +220,7 @@ pub(super) fn decode(text: &[u8]) -> Vec<u8> {
         let mut rest = content;
         while let Some(equals) = memchr::memchr(b'=', rest) {
             out.extend_from_slice(&rest[..equals]);
-            let hex = rest
-                .get(equals + 1..equals + 3)
-                .and_then(|hex| std::str::from_utf8(hex).ok());
-            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            match hex(&rest[equals + 1..]) {
                 Some(byte) => {
                     out.push(byte);
                     rest = &rest[equals + 3..];

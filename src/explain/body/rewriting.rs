@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::explain::bytes::{hex, replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::explain::lines::line_end;
 use crate::explain::reading::{BOM, doubled, from_cr, with_crlf};
@@ -237,30 +238,10 @@ fn each(text: &[u8], undo: impl Fn(&[u8]) -> Option<Cow<'_, [u8]>>) -> Vec<u8> {
     out
 }
 
-fn trimmed(line: &[u8]) -> &[u8] {
-    let end = line
-        .iter()
-        .rposition(|b| !is_wsp(*b))
-        .map_or(0, |at| at + 1);
-    &line[..end]
-}
-
 fn unquoted(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let quotes = line.iter().take_while(|b| **b == b'>').count();
     let quoted = quotes > 0 && line[quotes..].starts_with(b"From ");
     quoted.then(|| Cow::Borrowed(&line[1..]))
-}
-
-fn replaced(text: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut from = 0;
-    for at in memchr::memmem::find_iter(text, what) {
-        out.extend_from_slice(&text[from..at]);
-        out.extend_from_slice(with);
-        from = at + what.len();
-    }
-    out.extend_from_slice(&text[from..]);
-    out
 }
 
 /// The lines but every second one, if all of those are empty.
@@ -422,12 +403,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
-        let hex = text
-            .get(at + 1..at + 3)
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex
-            .filter(|_| text[at] == b'%')
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let byte = hex(&text[at + 1..]).filter(|_| text[at] == b'%');
         out.push(byte.unwrap_or(text[at]));
         at += if byte.is_some() { 3 } else { 1 };
     }

@@ -3,6 +3,7 @@
 use super::draft::{Draft, Edit, is, revalued, unfolded};
 use super::moves::Move;
 use super::subject::untagged;
+use crate::explain::bytes::hex;
 use crate::explain::kind::Kind;
 use crate::key::{decode_base64, encode_base64};
 
@@ -268,12 +269,7 @@ fn unescaped(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len());
     let mut at = 0;
     while at < body.len() {
-        let hex = body
-            .get(at + 1..at + 3)
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        let byte = hex
-            .filter(|_| body[at] == b'=')
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let byte = hex(&body[at + 1..]).filter(|_| body[at] == b'=');
         match (body[at], byte) {
             (b'_', _) => out.push(b' '),
             (_, Some(byte)) => {

@@ -7,6 +7,7 @@ use super::draft::{Draft, Edit, name, value};
 use super::instance::{is_signed, written};
 use super::moves::Move;
 use crate::canon::Canon;
+use crate::explain::bytes::{replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::message::is_wsp;
 
@@ -220,14 +221,6 @@ fn folds_as(raw: &[u8], with: &[u8], blanks: bool) -> Vec<u8> {
     out
 }
 
-fn trimmed(text: &[u8]) -> &[u8] {
-    let end = text
-        .iter()
-        .rposition(|b| !is_wsp(*b))
-        .map_or(0, |at| at + 1);
-    &text[..end]
-}
-
 /// Each fold taken out with its white space, for itself: a word was cut there. And the other way round.
 fn within_words(at: usize, raw: &[u8], moves: &mut Vec<Move>) {
     let folds: Vec<usize> = memchr::memmem::find_iter(raw, b"\r\n").take(40).collect();
@@ -345,18 +338,6 @@ fn folded(raw: &[u8], width: usize, indent: &[u8], keeps: bool) -> Option<Vec<u8
 fn spaced(raw: &[u8], mark: &[u8]) -> Vec<u8> {
     let tight = replaced(raw, mark, &mark[..1]);
     replaced(&tight, &mark[..1], mark)
-}
-
-fn replaced(text: &[u8], what: &[u8], with: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut from = 0;
-    for at in memchr::memmem::find_iter(text, what) {
-        out.extend_from_slice(&text[from..at]);
-        out.extend_from_slice(with);
-        from = at + what.len();
-    }
-    out.extend_from_slice(&text[from..]);
-    out
 }
 
 fn single_blanks(raw: &[u8]) -> Vec<u8> {
