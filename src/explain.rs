@@ -116,7 +116,10 @@ pub fn explain(
 ) -> Result<Explanation, SplitError> {
     let read = reading::read(message, options)?;
     let search = Search::new(options.budget);
+    let body_line = 1 + memchr::memchr_iter(b'\n', &read.text[..read.body_at]).count();
     let mut work = Work {
+        body_line,
+        left: 1,
         text: read.text,
         body_at: read.body_at,
         header: Arc::new(read.header),
@@ -130,7 +133,9 @@ pub fn explain(
     let index = FieldIndex::new(&work.header);
     let positions = index.positions(&work.header, FIELD_NAME);
     let mut signatures = Vec::new();
-    for (verdict, position) in verdicts.into_iter().zip(positions) {
+    let count = verdicts.len();
+    for (nth, (verdict, position)) in verdicts.into_iter().zip(positions).enumerate() {
+        work.left = count - nth;
         signatures.push(work.signature(verdict, position));
     }
     Ok(Explanation {
@@ -213,6 +218,8 @@ pub struct Explained {
     signed_body: Option<Arc<Vec<u8>>>,
     /// The line of the message in which the body begins, counted from 1.
     body_line: usize,
+    /// Whether the body as it was signed ends with a line end.
+    ends_with_line: bool,
 }
 
 /// What became of the body, or of the header.
@@ -287,6 +294,10 @@ impl Explained {
 
 /// What is at hand while a message is explained.
 struct Work<'m, K> {
+    /// The line in which the body begins, counted from 1.
+    body_line: usize,
+    /// How many signatures are still to be judged: each is to have its share of the time.
+    left: usize,
     text: Cow<'m, [u8]>,
     body_at: usize,
     header: Arc<Header>,
@@ -347,20 +358,21 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             header: Part::Unjudged(Unjudged::Field),
             signed_header: None,
             signed_body: None,
-            body_line: 1 + memchr::memchr_iter(b'\n', &self.text[..self.body_at]).count(),
+            body_line: self.body_line,
+            ends_with_line: false,
         };
         let Ok((signature, b_value)) = Signature::parse(value, limits) else {
             return explained;
         };
         let names = signature.signed_headers.names();
-        let index = FieldIndex::new(&header);
-        let picked = index.pick(&header, names, Some(position));
-        let picked = picked.iter().map(|field| field.map(|f| f.position()));
-        explained.covered = names.iter().map(str::to_owned).zip(picked).collect();
         if matches!(explained.verdict.failure(), Some(Failure::NotEvaluated)) {
             explained.signature = Some(signature);
             return explained;
         }
+        let index = FieldIndex::new(&header);
+        let picked = index.pick(&header, names, Some(position));
+        let picked = picked.iter().map(|field| field.map(|f| f.position()));
+        explained.covered = names.iter().map(str::to_owned).zip(picked).collect();
         let Ok(name) = signature.key_name() else {
             return explained;
         };
@@ -384,13 +396,17 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
         } else {
             0.6
         };
+        // The signatures that follow want some of it too.
+        let fair = 1.0 / self.left.min(4) as f64;
         let target = BodyTarget::of(&signature);
-        (explained.body, explained.signed_body) = self.body(&target, part);
+        (explained.body, explained.signed_body) = self.body(&target, part * fair);
+        let signed = explained.signed_body.as_ref();
+        explained.ends_with_line = signed.is_some_and(|body| body.ends_with(b"\r\n"));
         (explained.header, explained.signed_header) = match (usable.is_empty(), holds) {
             (true, _) => (Part::Unjudged(Unjudged::NoKey), None),
             (false, _) if targets.is_empty() => (Part::Unjudged(Unjudged::OtherKey), None),
             (false, true) => (Part::Holds, Some(header::as_it_came(&task))),
-            (false, false) => header::explain(&task, &targets, self.search),
+            (false, false) => header::explain(&task, &targets, self.search, fair),
         };
         explained.signature = Some(signature);
         explained

@@ -6,6 +6,7 @@ mod text;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dkimkit::explain::{Explanation, ExplanationReport, Options, explain};
@@ -78,6 +79,8 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
             options.lf_is_crlf = args.read.line_ends == LineEnds::Crlf;
             options
         },
+        outputs: args.html.iter().chain(&args.restore).cloned().collect(),
+        overlap: AtomicBool::new(false),
     };
     let job = Job {
         options: Options {
@@ -90,15 +93,12 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     if args.summary {
         return summary::run(args, &job, sources);
     }
-    for path in args.html.iter().chain(&args.restore) {
-        for source in &sources {
-            if let Source::File(input) = source
-                && same_file(input, path)
-            {
-                let message = format!("{} is the input", path.display());
-                return Err(Trouble::usage(message).hint("write to another file"));
-            }
-        }
+    if let (Some(html), Some(restore)) = (&args.html, &args.restore)
+        && html == restore
+    {
+        return Err(
+            Trouble::usage("--html and --restore name the same file").hint("name two files")
+        );
     }
     let mut out = Outputs::begin(args)?;
     let color = colored(color);
@@ -112,6 +112,8 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
         });
         match told {
             Ok(exit) => exits.add(exit),
+            // Nothing is written then.
+            Err(trouble) if job.overlap.load(Ordering::Relaxed) => return Err(trouble),
             Err(trouble) if trouble.is_quiet() => return exits.after(Err(trouble)),
             Err(trouble) => exits.add(trouble.tell()),
         }
@@ -123,17 +125,14 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     out.finish(exit)
 }
 
-fn same_file(a: &std::path::Path, b: &std::path::Path) -> bool {
-    match (std::fs::canonicalize(a), std::fs::canonicalize(b)) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}
-
 /// What is the same for all messages of a run.
 struct Job {
     published: Published,
     options: Options,
+    /// The files that are written: none of them may be read.
+    outputs: Vec<PathBuf>,
+    /// Whether one of them was.
+    overlap: AtomicBool,
 }
 
 /// A message that was looked at.
@@ -203,6 +202,11 @@ impl Job {
         budget: Duration,
     ) -> Result<Told, Trouble> {
         let file = input.name.clone();
+        if let Some(output) = self.outputs.iter().find(|path| input.is_same_file(path)) {
+            self.overlap.store(true, Ordering::Relaxed);
+            let message = format!("{} is the input", output.display());
+            return Err(Trouble::usage(message).hint("write to another file"));
+        }
         // The line ends are for the search to judge.
         let bytes = Message::new(input, LineEnds::AsIs, None).whole(MAX_MESSAGE)?;
         let Some(bytes) = bytes else {

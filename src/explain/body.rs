@@ -46,7 +46,7 @@ impl BodySearch<'_> {
     pub(super) fn run(&self) -> Found {
         let body = &self.text[self.body_at..];
         if self.target.holds(body) {
-            return (Part::Holds, Some(Arc::new(self.covered(body.to_vec()))));
+            return (Part::Holds, self.covered(body.to_vec()));
         }
         let share = self.search.share(self.part);
         let hunt = self.hunt(self.target, share);
@@ -54,7 +54,7 @@ impl BodySearch<'_> {
         if let Some(stages) = hunt.once(body) {
             return self.found(stages);
         }
-        if let Some(stage) = signer::find(body, self.raw, self.target) {
+        if let Some(stage) = signer::find(body, self.raw, self.target, &share) {
             return (Part::Changed(self.changes(&[stage])), None);
         }
         if let Some(stages) = hunt.twice(body) {
@@ -89,18 +89,20 @@ impl BodySearch<'_> {
         let signed = stages.into_iter().last().map(|stage| stage.text);
         (
             Part::Changed(changes),
-            signed.map(|text| Arc::new(self.covered(text))),
+            signed.and_then(|text| self.covered(text)),
         )
     }
 
-    /// The lines of a body that l= counts: nothing is known of what stands behind them.
-    fn covered(&self, body: Vec<u8>) -> Vec<u8> {
+    /// The body as far as it is known: with l=, what stands behind is not, so that it must end with a line there.
+    fn covered(&self, body: Vec<u8>) -> Option<Arc<Vec<u8>>> {
         let Some(octets) = self.target.octets() else {
-            return body;
+            return Some(Arc::new(body));
         };
         let lines = Lines::new(&body, self.target);
         let end = lines.covering(octets);
-        body[..end].to_vec()
+        let cut = &body[..end];
+        let exact = octets > 0 && self.target.canonical_len(cut) == octets;
+        exact.then(|| Arc::new(cut.to_vec()))
     }
 
     fn changes(&self, stages: &[Stage]) -> Vec<super::Change> {
@@ -128,6 +130,9 @@ const LARGE: usize = 2 << 20;
 impl Hunt<'_> {
     /// One change, or one and text behind the end.
     fn once(&self, body: &[u8]) -> Option<Vec<Stage>> {
+        if self.share.is_over() {
+            return None;
+        }
         let lines = Lines::new(body, self.target);
         self.again();
         self.is_new(body);
@@ -139,13 +144,22 @@ impl Hunt<'_> {
         if let Some(found) = self.each(body, &structure, &ops, |_| None) {
             return Some(found);
         }
+        if self.share.is_over() {
+            return None;
+        }
         let found = self.one(&lines, &cuts::likely(&lines, &structure));
-        let found = found.or_else(|| self.one(&lines, &line::all(&lines)));
+        let found = found.or_else(|| {
+            let open = !self.share.is_over();
+            open.then(|| self.one(&lines, &line::all(&lines))).flatten()
+        });
         found.map(|found| vec![found])
     }
 
     /// Two changes, and a block anywhere.
     fn twice(&self, body: &[u8]) -> Option<Vec<Stage>> {
+        if self.share.is_over() {
+            return None;
+        }
         let lines = Lines::new(body, self.target);
         let structure = Structure::of(self.fields, body);
         let ops = ops::all(body, &structure, self.raw);

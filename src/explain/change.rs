@@ -211,18 +211,18 @@ pub(super) fn in_words(came: &[u8], signed: &[u8], hunk: &Hunk) -> Hunk {
     if one_side && long || lines {
         return hunk.clone();
     }
-    let word = |b: &&u8| !b.is_ascii_whitespace();
-    let before = came[..hunk.came.start]
+    // As far as both sides are alike: behind that, another change may begin.
+    let word = |(a, b): &(&u8, &u8)| a == b && !a.is_ascii_whitespace();
+    let (left, right) = (&came[..hunk.came.start], &signed[..hunk.signed.start]);
+    let before = left
         .iter()
         .rev()
+        .zip(right.iter().rev())
         .take_while(word)
         .take(60)
         .count();
-    let behind = came[hunk.came.end..]
-        .iter()
-        .take_while(word)
-        .take(60)
-        .count();
+    let (left, right) = (&came[hunk.came.end..], &signed[hunk.signed.end..]);
+    let behind = left.iter().zip(right).take_while(word).take(60).count();
     Hunk {
         came: hunk.came.start - before..hunk.came.end + behind,
         signed: hunk.signed.start - before..hunk.signed.end + behind,

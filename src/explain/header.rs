@@ -73,13 +73,14 @@ pub(super) fn explain(
     task: &Task<'_>,
     targets: &[HeaderTarget<'_>],
     search: &Search,
+    fair: f64,
 ) -> (Part, Option<Vec<u8>>) {
     let draft = Draft::of(task.header);
     let says = task.signature.algorithm.hash();
     let mut tried = 0;
     let mut finished = true;
     for (left, target) in (1..=targets.len()).rev().zip(targets) {
-        let share = search.share(1.0 / left as f64);
+        let share = search.share(fair / left as f64);
         let hunt = Hunt {
             task,
             target,
@@ -144,6 +145,9 @@ const POSSIBLE: u8 = 2;
 
 impl Hunt<'_, '_> {
     fn find(&self) -> Option<Found> {
+        if self.share.is_over() {
+            return None;
+        }
         let canon = self.task.signature.canonicalization.header;
         let board = Board::new(self.task, self.draft, Form::right(canon));
         let moves = self.moves(&board, self.draft);
@@ -156,7 +160,7 @@ impl Hunt<'_, '_> {
             return Some(found(Vec::new()));
         }
         if let Some(one) = self.one(&board, &moves) {
-            return Some(found(copied::each(self.task, self.draft, one)));
+            return Some(found(copied::each(self.task, self.draft, &self.share, one)));
         }
         // One change on the way is likelier than a signer that errs, and that is likelier than two.
         let wrong = Form::wrong(canon)
@@ -172,10 +176,11 @@ impl Hunt<'_, '_> {
         if let Some(moves) = self.likely(&board, &moves) {
             return Some(found(moves));
         }
+        let mut common = moves::all(self.task, self.draft, &self.share);
+        common.retain(|m| m.cost <= POSSIBLE);
         let erring = self.share.first(&wrong, |(kind, detail, board)| {
-            let mut moves = moves::all(self.task, self.draft);
-            moves.retain(|m| m.cost <= POSSIBLE);
-            board.prepare(self.task, self.draft, &mut moves);
+            let mut moves = common.clone();
+            board.prepare(self.task, self.draft, &self.share, &mut moves);
             self.one(board, &moves).map(|one| Found {
                 mistake: Some((*kind, detail.clone())),
                 moves: vec![one],
@@ -186,8 +191,8 @@ impl Hunt<'_, '_> {
 
     /// The moves from a draft, the likeliest first.
     fn moves(&self, board: &Board, draft: &Draft) -> Vec<Move> {
-        let mut moves = moves::all(self.task, draft);
-        board.prepare(self.task, draft, &mut moves);
+        let mut moves = moves::all(self.task, draft, &self.share);
+        board.prepare(self.task, draft, &self.share, &mut moves);
         moves.sort_by_key(|m| m.cost);
         moves
     }

@@ -179,7 +179,7 @@ pub(super) struct Probe {
 
 impl Probe {
     /// Takes canonical lines, the last of which is not empty.
-    fn content(&mut self, canonical: &[u8]) {
+    pub(super) fn content(&mut self, canonical: &[u8]) {
         const CRLFS: &[u8] = b"\r\n\r\n\r\n\r\n";
         const LFS: &[u8] = b"\n\n\n\n";
         let ends = if self.end.len() == 1 { LFS } else { CRLFS };
@@ -220,6 +220,13 @@ impl Probe {
         if !content.is_empty() {
             self.content(&content);
         }
+    }
+
+    /// The hash if the line that was begun ended here, and with it the body.
+    pub(super) fn ended(&self) -> Option<Digest> {
+        let mut last = self.clone();
+        last.put(self.end);
+        last.digest()
     }
 
     fn put(&mut self, bytes: &[u8]) {

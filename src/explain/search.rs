@@ -16,7 +16,8 @@ impl Search {
     pub(super) fn new(budget: Duration) -> Search {
         Search {
             begun: Instant::now(),
-            budget,
+            // A clock cannot count for ever.
+            budget: budget.min(Duration::from_secs(86_400)),
             tried: AtomicU64::new(0),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use crate::canon::{Canon, Sink as _};
-use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
+use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
 use crate::key::{KeyType, VerifyingKey};
 use crate::signature::Signature;
 
@@ -53,6 +53,15 @@ impl BodyTarget {
             lines.feed(&mut probe, 0..lines.len());
             return probe.digest();
         }
+        self.hashed(body).digest
+    }
+
+    /// How many octets the canonical body has.
+    pub(super) fn canonical_len(&self, body: &[u8]) -> u64 {
+        self.hashed(body).canonical_len
+    }
+
+    fn hashed(&self, body: &[u8]) -> BodyHash {
         let spec = BodyHashSpec {
             canon: self.canon,
             hash: self.hash,
@@ -60,7 +69,7 @@ impl BodyTarget {
         };
         let mut hasher = BodyHasher::new([spec]);
         hasher.write(body);
-        hasher.finish().get(&spec).digest
+        hasher.finish().get(&spec)
     }
 
     /// What a line ends with when it is hashed.

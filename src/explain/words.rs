@@ -3,6 +3,7 @@
 use super::change::Change;
 use super::kind::Kind;
 use super::{Effort, Explained, Part, Unjudged};
+use crate::hash::BodyLimit;
 use crate::report::ResultWord;
 
 impl Change {
@@ -55,6 +56,11 @@ impl Change {
                 bytes(self.added),
                 beginning(&first.came)
             ),
+            (_, _, true) if self.kind == Kind::FieldRemoved => {
+                let fields = self.spots.iter().map(|spot| shown(&spot.signed, 60));
+                let fields = fields.collect::<Vec<_>>().join(", ");
+                format!("{about}{detail}: {fields}; where it stood is not known")
+            }
             (1, _, true) => format!(
                 "{about}{detail}{of}: {} at {place}, gone: {}",
                 bytes(self.removed),
@@ -96,13 +102,26 @@ impl Explained {
         if self.verdict.result() == ResultWord::Pass {
             return out;
         }
-        part("body", &self.body, &mut out);
+        let limit = match self.signature.as_ref().map(|s| s.body_limit) {
+            Some(BodyLimit::Octets(octets)) => Some(octets),
+            _ => None,
+        };
+        match (&self.body, limit) {
+            (Part::Holds, Some(octets)) => out.push(format!(
+                "the first {} octets of the body are as they were signed; what stands behind them is not signed (l=)",
+                grouped(octets)
+            )),
+            _ => part("body", &self.body, &mut out),
+        }
         if let (Part::Changed(changes), Some(lines)) = (&self.body, self.holding_lines()) {
             let what = changes[0].sentence();
             out.pop();
+            let lines = match lines {
+                1 => "line".to_owned(),
+                lines => format!("{} lines", grouped(lines)),
+            };
             out.push(format!(
-                "{whose} holds for the first {} lines of the body: {what}",
-                grouped(lines)
+                "{whose} holds for the first {lines} of the body: {what}"
             ));
         }
         part("header", &self.header, &mut out);
@@ -124,8 +143,10 @@ impl Explained {
         };
         match changes.as_slice() {
             [change] if change.kind == Kind::TextAppended && change.places == 1 => {
-                let line = change.spots.first()?.line;
-                Some(line.saturating_sub(self.body_line) as u64)
+                // Only where whole lines are left.
+                let spot = change.spots.first().filter(|_| self.ends_with_line)?;
+                let lines = spot.line.saturating_sub(self.body_line);
+                (lines > 0).then_some(lines as u64)
             }
             _ => None,
         }

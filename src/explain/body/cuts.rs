@@ -3,13 +3,15 @@
 use std::ops::Range;
 
 use super::quoted::{decode_lines, encode_lines};
-use super::splice::{Splice, sorted};
+use super::splice::{Piece, Splice, sorted};
 use crate::explain::kind::Kind;
 use crate::explain::lines::{Lines, line_end};
 use crate::explain::mime::{Part, Structure};
 
 /// So many lines of a banner or footer are thought of.
 const MAX_LINES: usize = 400;
+/// So many cuts are thought of, in all parts together.
+const MAX_CUTS: usize = 60_000;
 /// So many places within lines of a part.
 const MAX_PLACES: usize = 1500;
 
@@ -17,21 +19,19 @@ const MAX_PLACES: usize = 1500;
 pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
     let mut cuts = Vec::new();
     delimited(lines, structure, &mut cuts);
-    heads(
-        lines,
-        0..lines.len(),
-        Kind::TextPrepended,
-        MAX_LINES,
-        &mut cuts,
-    );
+    heads(0..lines.len(), Kind::TextPrepended, MAX_LINES, &mut cuts);
     let multipart = structure.is_multipart();
+    let mut room = MAX_ENCODED_SUM;
     for part in structure.leaves().filter(|part| part.is_text()) {
+        if cuts.len() > MAX_CUTS {
+            break;
+        }
         if multipart {
             ends(lines, part, MAX_LINES, &mut cuts);
             within_last_line(lines, part, &mut cuts);
         }
         if part.encoding == "base64" {
-            encoded(lines, part, &mut cuts);
+            encoded(lines, part, &mut room, &mut cuts);
         } else if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()])
         {
             around_tags(lines, part, &mut cuts);
@@ -43,7 +43,7 @@ pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
 /// The likeliest of these.
 pub(super) fn few(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
     let mut cuts = Vec::new();
-    heads(lines, 0..lines.len(), Kind::TextPrepended, 40, &mut cuts);
+    heads(0..lines.len(), Kind::TextPrepended, 40, &mut cuts);
     delimited(lines, structure, &mut cuts);
     if structure.is_multipart() {
         for part in structure.leaves().filter(|part| part.is_text()) {
@@ -66,30 +66,29 @@ pub(super) fn blocks(lines: &Lines<'_>) -> Vec<Splice> {
 }
 
 /// The first lines of a range, more and more of them.
-fn heads(lines: &Lines<'_>, range: Range<usize>, kind: Kind, most: usize, cuts: &mut Vec<Splice>) {
+fn heads(range: Range<usize>, kind: Kind, most: usize, cuts: &mut Vec<Splice>) {
     let last = range.end.min(range.start + most);
     cuts.extend((range.start + 1..=last).map(|end| Splice::out(kind, range.start..end)));
-    let _ = lines;
 }
 
 /// What stands at the beginning and at the end of a part.
 fn ends(lines: &Lines<'_>, part: &Part, most: usize, cuts: &mut Vec<Splice>) {
     let (first, last) = (lines.at(part.body.start), lines.at(part.end));
-    heads(lines, first..last, Kind::TextInserted, most, cuts);
+    heads(first..last, Kind::TextInserted, most, cuts);
     for start in first.max(last.saturating_sub(most))..last {
         cuts.push(Splice::out(Kind::TextInserted, start..last));
         // The CRLF before the delimiter is the delimiter's: there may have been one more of them.
         cuts.push(Splice::put(
             Kind::TextInserted,
             start..last,
-            b"\r\n".to_vec(),
+            vec![Piece::Put(b"\r\n")],
         ));
     }
     // Nothing was taken out, and a line end came or went before the delimiter.
     cuts.push(Splice::put(
         Kind::BlankLinesRemoved,
         last..last,
-        b"\r\n".to_vec(),
+        vec![Piece::Put(b"\r\n")],
     ));
 }
 
@@ -115,7 +114,11 @@ fn delimited(lines: &Lines<'_>, structure: &Structure, cuts: &mut Vec<Splice>) {
         for end in places.iter().skip(nth + 1).take(12) {
             let range = lines.at(*start)..lines.at(*end);
             cuts.push(Splice::out(Kind::PartAdded, range.clone()));
-            cuts.push(Splice::put(Kind::PartAdded, range, b"\r\n".to_vec()));
+            cuts.push(Splice::put(
+                Kind::PartAdded,
+                range,
+                vec![Piece::Put(b"\r\n")],
+            ));
         }
     }
     // What was put before the first delimiter, or behind a closing one.
@@ -192,7 +195,7 @@ const CLOSING: [&[u8]; 6] = [
 ];
 
 /// What may have been put into a part while it was decoded: it was encoded anew behind that.
-fn encoded(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
+fn encoded(lines: &Lines<'_>, part: &Part, room: &mut usize, cuts: &mut Vec<Splice>) {
     let body = &lines.text[part.body.start..part.end];
     let Some((content, behind)) = decode_lines(body) else {
         return;
@@ -221,13 +224,20 @@ fn encoded(lines: &Lines<'_>, part: &Part, cuts: &mut Vec<Splice>) {
             .or(content[..*start].strip_suffix(b"\n"));
         end.map_or(*start, <[u8]>::len)..content.len()
     }));
-    let room = MAX_ENCODED_SUM / (content.len() + 1);
     let place = lines.at(part.body.start)..lines.at(part.end);
-    for range in ranges.into_iter().take(room) {
+    for range in ranges {
+        if *room < 2 * content.len() {
+            return;
+        }
+        *room -= 2 * content.len();
         let rest = [&content[..range.start], &content[range.end..]].concat();
         let mut with = encode_lines(&rest, width);
         with.extend_from_slice(behind);
-        cuts.push(Splice::put(Kind::TextInserted, place.clone(), with));
+        cuts.push(Splice::put(
+            Kind::TextInserted,
+            place.clone(),
+            vec![Piece::Made(with)],
+        ));
     }
 }
 

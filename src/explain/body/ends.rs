@@ -1,8 +1,10 @@
 //! Text behind the end: one pass, in which the hash is looked at behind each line.
 
+use crate::canon::Canon;
 use crate::explain::lines::Lines;
 use crate::explain::search::Share;
 use crate::explain::target::BodyTarget;
+use crate::message::is_wsp;
 
 /// The body up to where its hash is the one that was signed.
 ///
@@ -41,12 +43,24 @@ pub(super) fn within_lines(
     let mut probe = lines.begin(target);
     for line in 0..lines.len() {
         let text = lines.line(line);
-        for cut in 1..text.len() {
-            let mut here = probe.clone();
-            here.lines(&text[..cut]);
+        let mut here = probe.clone();
+        // White space that a byte behind it makes count.
+        let mut blank = false;
+        for (at, byte) in text.iter().enumerate() {
+            if at % 4096 == 4095 && share.is_over() {
+                return None;
+            }
+            if target.canon == Canon::Relaxed && is_wsp(*byte) {
+                blank = true;
+                continue;
+            }
+            if std::mem::take(&mut blank) {
+                here.content(b" ");
+            }
+            here.content(&[*byte]);
             share.count(1);
-            if target.is(&here.digest()) {
-                return Some(lines.text[..lines.start(line) + cut].to_vec());
+            if at + 1 < text.len() && target.is(&here.ended()) {
+                return Some(lines.text[..lines.start(line) + at + 1].to_vec());
             }
         }
         lines.feed(&mut probe, line..line + 1);

@@ -1,9 +1,9 @@
 //! Single lines that were changed, or are others now by an empty line more or less.
 
-use super::splice::{Splice, sorted};
+use super::splice::{Piece, Splice, sorted};
+use crate::explain::bytes::trimmed;
 use crate::explain::kind::Kind;
 use crate::explain::lines::Lines;
-use crate::message::is_wsp;
 
 /// More alternatives are not thought of.
 const MAX: usize = 60_000;
@@ -15,90 +15,130 @@ pub(super) fn all(lines: &Lines<'_>) -> Vec<Splice> {
         if out.len() > MAX {
             break;
         }
-        let text = lines.line(line);
-        let end = &lines.raw(line)[text.len()..];
-        let mut put = |kind, before: &[u8], text: &[u8], behind: &[u8]| {
-            let with = [before, text, behind, end].concat();
-            out.push(Splice::put(kind, line..line + 1, with));
-        };
-        put(Kind::DotsTaken, b".", text, b"");
+        let here = Place::of(lines, line);
+        let mut put = |kind, pieces| out.push(Splice::put(kind, line..line + 1, pieces));
+        put(Kind::DotsTaken, here.with(Some(b"."), 0, b""));
+        for blanks in [&b" "[..], b"  ", b"\t"] {
+            put(Kind::TrailingBlanksRemoved, here.with(None, 0, blanks));
+        }
+        for (at, width) in blanks(lines.line(line)).into_iter().take(60) {
+            let (start, end) = (here.start + at, here.start + at + width);
+            let pieces = vec![
+                Piece::Kept(here.start..start),
+                Piece::Put(b"\t"),
+                Piece::Kept(end..here.next),
+            ];
+            put(Kind::Tabs, pieces);
+        }
         if line + 1 < lines.len() {
             for end in [&b"\r"[..], b"\n"] {
-                let joined = [text, end, lines.raw(line + 1)].concat();
-                out.push(Splice::put(Kind::LineEnds, line..line + 2, joined));
+                let pieces = vec![
+                    Piece::Kept(here.start..here.end),
+                    Piece::Put(end),
+                    Piece::Kept(here.next..lines.start(line + 2)),
+                ];
+                out.push(Splice::put(Kind::LineEnds, line..line + 2, pieces));
             }
         }
-        let mut put = |kind, before: &[u8], text: &[u8], behind: &[u8]| {
-            let with = [before, text, behind, end].concat();
-            out.push(Splice::put(kind, line..line + 1, with));
-        };
-        for blanks in [&b" "[..], b"  ", b"\t"] {
-            put(Kind::TrailingBlanksRemoved, b"", text, blanks);
+        for empty in [&b"\r\n"[..], b"\r\n\r\n", b"\r\n\r\n\r\n"] {
+            let pieces = vec![Piece::Put(empty)];
+            out.push(Splice::put(Kind::BlankLinesRemoved, line..line, pieces));
         }
-        for (at, width) in blanks(text).into_iter().take(60) {
-            let tab = [&text[..at], b"\t", &text[at + width..]].concat();
-            put(Kind::Tabs, b"", &tab, b"");
-        }
-        for empty in 1..=3 {
-            out.push(Splice::put(
-                Kind::BlankLinesRemoved,
-                line..line,
-                b"\r\n".repeat(empty),
-            ));
-        }
-        out.push(Splice::put(Kind::DotsTaken, line..line, b".\r\n".to_vec()));
+        let dot = vec![Piece::Put(b".\r\n")];
+        out.push(Splice::put(Kind::DotsTaken, line..line, dot));
     }
     sorted(out.into_iter())
+}
+
+/// Where a line stands.
+struct Place {
+    start: usize,
+    /// The end of its text, and of the line.
+    end: usize,
+    next: usize,
+}
+
+impl Place {
+    fn of(lines: &Lines<'_>, line: usize) -> Place {
+        let start = lines.start(line);
+        Place {
+            start,
+            end: start + lines.line(line).len(),
+            next: lines.start(line + 1),
+        }
+    }
+
+    /// The line with something before it, without its first bytes, and with something behind it.
+    fn with(
+        &self,
+        before: Option<&'static [u8]>,
+        skipped: usize,
+        behind: &'static [u8],
+    ) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = before.map(Piece::Put).into_iter().collect();
+        if behind.is_empty() {
+            pieces.push(Piece::Kept(self.start + skipped..self.next));
+        } else {
+            pieces.push(Piece::Kept(self.start + skipped..self.end));
+            pieces.push(Piece::Put(behind));
+            pieces.push(Piece::Kept(self.end..self.next));
+        }
+        pieces
+    }
 }
 
 /// What lines may have been that bear the mark of a change.
 pub(super) fn marked(lines: &Lines<'_>) -> Vec<Splice> {
     let mut out = Vec::new();
+    // The line behind the run of empty lines that was looked at last.
+    let mut behind = 0;
     for line in 0..lines.len() {
         if out.len() > MAX {
             break;
         }
         let text = lines.line(line);
-        let end = &lines.raw(line)[text.len()..];
-        let mut put = |kind, text: &[u8]| {
-            out.push(Splice::put(kind, line..line + 1, [text, end].concat()));
-        };
+        let here = Place::of(lines, line);
+        let mut put = |kind, pieces| out.push(Splice::put(kind, line..line + 1, pieces));
         let quoted = text.iter().take_while(|b| **b == b'>').count();
         if text[quoted..].starts_with(b"From ") {
             if quoted > 0 {
-                put(Kind::FromQuoted, &text[1..]);
+                put(Kind::FromQuoted, here.with(None, 1, b""));
             }
-            put(Kind::FromUnquoted, &[b">", text].concat());
+            put(Kind::FromUnquoted, here.with(Some(b">"), 0, b""));
         }
         if text.starts_with(b"..") {
-            put(Kind::DotsLeft, &text[1..]);
+            put(Kind::DotsLeft, here.with(None, 1, b""));
         }
         if text.starts_with(b".") {
-            put(Kind::DotsTaken, &[b".", text].concat());
+            put(Kind::DotsTaken, here.with(Some(b"."), 0, b""));
         }
-        let trimmed = text
-            .iter()
-            .rposition(|b| !is_wsp(*b))
-            .map_or(0, |at| at + 1);
+        let trimmed = trimmed(text).len();
         if trimmed < text.len() {
-            put(Kind::TrailingBlanksAdded, &text[..trimmed]);
+            let pieces = vec![
+                Piece::Kept(here.start..here.start + trimmed),
+                Piece::Kept(here.end..here.next),
+            ];
+            put(Kind::TrailingBlanksAdded, pieces);
         }
         if text == b"--" {
-            put(Kind::TrailingBlanksRemoved, b"-- ");
+            put(Kind::TrailingBlanksRemoved, here.with(None, 0, b" "));
         }
         if line + 1 < lines.len() && text.len() >= 60 {
             let next = lines.raw(line + 1);
             for cut in [&b""[..], b" ", b"\t"] {
-                if let Some(rest) = next.strip_prefix(cut) {
-                    let joined = [text, rest].concat();
-                    out.push(Splice::put(Kind::LinesWrapped, line..line + 2, joined));
+                if next.starts_with(cut) {
+                    let pieces = vec![
+                        Piece::Kept(here.start..here.end),
+                        Piece::Kept(here.next + cut.len()..lines.start(line + 2)),
+                    ];
+                    out.push(Splice::put(Kind::LinesWrapped, line..line + 2, pieces));
                 }
             }
         }
-        if text.is_empty() {
-            let run = (line..lines.len())
-                .take_while(|at| lines.line(*at).is_empty())
-                .count();
+        if text.is_empty() && line >= behind {
+            let empty = |at: &usize| lines.line(*at).is_empty();
+            let run = (line..lines.len()).take_while(empty).count();
+            behind = line + run;
             for count in 1..=run.min(8) {
                 out.push(Splice::out(Kind::BlankLinesAdded, line..line + count));
             }

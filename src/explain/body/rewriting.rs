@@ -6,7 +6,6 @@ use crate::explain::bytes::{hex, replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::explain::lines::line_end;
 use crate::explain::reading::{BOM, doubled, from_cr, with_crlf};
-use crate::message::is_wsp;
 
 /// A rewriting of a text, and how to undo it.
 #[derive(Clone, Copy)]

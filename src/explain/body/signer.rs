@@ -1,13 +1,22 @@
 //! What signers are known to hash instead of the body that they send.
 
-use crate::canon::Canon;
+use crate::canon::{Canon, Sink as _};
 use crate::explain::change::Stage;
 use crate::explain::kind::Kind;
+use crate::explain::search::Share;
 use crate::explain::target::{BodyTarget, other};
-use crate::hash::{BodyLimit, HashAlgorithm};
+use crate::hash::{BodyLimit, HashAlgorithm, Hasher};
 
 /// The known mistake that gives this hash for this body; the body stays as it is.
-pub(super) fn find(body: &[u8], raw: &[u8], target: &BodyTarget) -> Option<Stage> {
+pub(super) fn find(
+    body: &[u8],
+    raw: &[u8],
+    target: &BodyTarget,
+    share: &Share<'_>,
+) -> Option<Stage> {
+    if share.is_over() {
+        return None;
+    }
     let stage = |kind, detail: String| Some(Stage::new(kind, Some(detail), body.to_vec()));
     let with = |canon, limit, hash| BodyTarget {
         canon,
@@ -51,6 +60,9 @@ pub(super) fn find(body: &[u8], raw: &[u8], target: &BodyTarget) -> Option<Stage
             Kind::SignerHash,
             format!("a= says {says}, and the hash of the body is {is}"),
         );
+    }
+    if share.is_over() {
+        return None;
     }
     for (form, what) in last_lines(body, target.canon) {
         if target.is_raw(&form) {
@@ -172,20 +184,27 @@ fn limit(
             "l= counts the first {octets} octets of the body before it is canonical"
         ));
     }
-    // The prefix of which the hash is: found in one pass.
     let mut canonical = Vec::new();
     let mut state = crate::canon::body::BodyCanonicalizer::new(target.canon);
     state.write(body, &mut canonical);
     state.finish(&mut canonical);
+    // The prefix of which the hash is, found in one pass: the ends of lines, and every octet near to l=.
     let near = usize::try_from(octets).ok()?;
-    let tried = near.saturating_sub(NEAR)..=(near + NEAR).min(canonical.len());
-    let found = tried
-        .into_iter()
-        .find(|len| target.is_raw(&canonical[..*len]));
-    let found = found.or_else(|| {
-        let ends = memchr::memchr_iter(b'\n', &canonical).map(|at| at + 1);
-        ends.take(MAX_ENDS)
-            .find(|len| target.is_raw(&canonical[..*len]))
+    let near = near.saturating_sub(NEAR)..near.saturating_add(NEAR);
+    let ends = memchr::memchr_iter(b'\n', &canonical)
+        .map(|at| at + 1)
+        .take(MAX_ENDS);
+    let mut tried: Vec<usize> = near
+        .take_while(|at| *at <= canonical.len())
+        .chain(ends)
+        .collect();
+    tried.sort_unstable();
+    let mut hasher = Hasher::new(target.hash);
+    let mut at = 0;
+    let found = tried.into_iter().find(|len| {
+        hasher.put(&canonical[at..*len]);
+        at = *len;
+        target.is(&Some(hasher.clone().finish()))
     })?;
     Some(format!(
         "l= says {octets} octets, and the hash is that of the first {found}"

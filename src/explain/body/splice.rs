@@ -9,26 +9,31 @@ use crate::explain::search::Share;
 use crate::explain::target::BodyTarget;
 
 /// Lines that are taken out, and what is put in their place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Splice {
     pub(super) kind: Kind,
     pub(super) lines: Range<usize>,
-    /// Lines with their CRLF.
-    pub(super) with: Vec<u8>,
+    /// Lines with their CRLF, in pieces: a copy of a long line for each place in it would take all memory.
+    with: Vec<Piece>,
+}
+
+/// A piece of what is put in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Bytes of the body.
+    Kept(Range<usize>),
+    Put(&'static [u8]),
+    Made(Vec<u8>),
 }
 
 impl Splice {
     /// Takes lines out.
     pub(super) fn out(kind: Kind, lines: Range<usize>) -> Splice {
-        Splice {
-            kind,
-            lines,
-            with: Vec::new(),
-        }
+        Splice::put(kind, lines, Vec::new())
     }
 
     /// Puts text in the place of lines.
-    pub(super) fn put(kind: Kind, lines: Range<usize>, with: Vec<u8>) -> Splice {
+    pub(super) fn put(kind: Kind, lines: Range<usize>, with: Vec<Piece>) -> Splice {
         Splice { kind, lines, with }
     }
 
@@ -36,18 +41,34 @@ impl Splice {
     pub(super) fn cut(kind: Kind, lines: &Lines<'_>, bytes: Range<usize>) -> Splice {
         let first = lines.at(bytes.start).min(lines.len());
         let mut last = lines.at(bytes.end).min(lines.len());
-        let mut with = lines.text[lines.start(first)..bytes.start].to_vec();
+        let mut with = Vec::new();
+        if lines.start(first) < bytes.start {
+            with.push(Piece::Kept(lines.start(first)..bytes.start));
+        }
         if last < lines.len() && (bytes.end > lines.start(last) || !with.is_empty()) {
-            with.extend_from_slice(&lines.text[bytes.end..lines.start(last + 1)]);
+            with.push(Piece::Kept(bytes.end..lines.start(last + 1)));
             last += 1;
         }
         Splice::put(kind, first..last, with)
     }
 
+    /// What is put in.
+    fn text(&self, lines: &Lines<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for piece in &self.with {
+            out.extend_from_slice(match piece {
+                Piece::Kept(range) => &lines.text[range.clone()],
+                Piece::Put(bytes) => bytes,
+                Piece::Made(bytes) => bytes,
+            });
+        }
+        out
+    }
+
     /// The body with it done.
     pub(super) fn done(&self, lines: &Lines<'_>) -> Vec<u8> {
         let (start, end) = (lines.start(self.lines.start), lines.start(self.lines.end));
-        [&lines.text[..start], &self.with, &lines.text[end..]].concat()
+        [&lines.text[..start], &self.text(lines), &lines.text[end..]].concat()
     }
 
     pub(super) fn stage(&self, lines: &Lines<'_>) -> Stage {
@@ -55,8 +76,10 @@ impl Splice {
     }
 
     /// Lets `probe`, which stands before its lines, take what is put in their place.
-    fn feed(&self, probe: &mut Probe) {
-        probe.lines(&self.with);
+    fn feed(&self, lines: &Lines<'_>, probe: &mut Probe) {
+        if !self.with.is_empty() {
+            probe.lines(&self.text(lines));
+        }
     }
 }
 
@@ -65,7 +88,7 @@ pub(super) fn sorted(splices: impl Iterator<Item = Splice>) -> Vec<Splice> {
     let mut list: Vec<Splice> = splices.collect();
     list.sort_by(|a, b| {
         let key = |s: &Splice| (s.lines.start, s.lines.end);
-        key(a).cmp(&key(b)).then_with(|| a.with.cmp(&b.with))
+        key(a).cmp(&key(b))
     });
     list.dedup_by(|a, b| a.lines == b.lines && a.with == b.with);
     list
@@ -112,7 +135,7 @@ pub(super) fn one<'s>(
             }
             share.count(1);
             let mut probe = walk.to(splice.lines.start).clone();
-            splice.feed(&mut probe);
+            splice.feed(lines, &mut probe);
             if lines.ends_as(&probe, splice.lines.end, target) {
                 return Some(splice);
             }
@@ -141,7 +164,7 @@ pub(super) fn two(
         };
         for splice in chunk.iter() {
             let mut probe = walk.to(splice.lines.start).clone();
-            splice.feed(&mut probe);
+            splice.feed(lines, &mut probe);
             let from = splice.lines.end;
             if ends && let Some(end) = early(lines, target, share, &probe, from) {
                 let end = Splice::out(Kind::TextAppended, end..lines.len());
@@ -159,7 +182,7 @@ pub(super) fn two(
                 }
                 share.count(1);
                 let mut probe = walk.to(other.lines.start).clone();
-                other.feed(&mut probe);
+                other.feed(lines, &mut probe);
                 if lines.ends_as(&probe, other.lines.end, target) {
                     return Some((splice.clone(), other.clone()));
                 }

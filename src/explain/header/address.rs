@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::Task;
 use super::draft::{Draft, is, revalued, unfolded};
 use super::encoded;
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::header::draft::Edit;
 use crate::explain::kind::Kind;
 
@@ -40,10 +41,14 @@ const KEPT: [&str; 16] = [
     "Errors-To",
 ];
 
-pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
+pub(super) fn moves(_: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     rewritten(draft, moves);
     let mut all: Vec<(Form, u8, Vec<Edit>)> = Vec::new();
-    for (at, raw) in draft.present() {
+    for (at, raw) in &moves.fields.clone() {
+        let at = *at;
+        if moves.is_full() {
+            return;
+        }
         if !FIELDS.iter().any(|field| is(raw, field)) || raw.len() > 20_000 {
             continue;
         }
@@ -69,7 +74,7 @@ pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
 }
 
 /// One mailbox of a list alone, each in a form of its own, other separators, and one mailbox less.
-fn single(at: usize, list: &List<'_>, moves: &mut Vec<Move>) {
+fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
     let count = list.items.len();
     if !(2..=40).contains(&count) {
         return;
@@ -230,18 +235,29 @@ fn mixed(items: &[Item]) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// From as another field has it.
-fn rewritten(draft: &Draft, moves: &mut Vec<Move>) {
+fn rewritten(draft: &Draft, moves: &mut Moves<'_>) {
     let kept: Vec<Vec<u8>> = KEPT
         .iter()
-        .flat_map(|field| draft.named(field).into_iter().map(|(_, raw)| unfolded(raw)))
+        .flat_map(|field| {
+            draft
+                .named(field)
+                .into_iter()
+                .rev()
+                .take(3)
+                .map(|(_, raw)| unfolded(raw))
+        })
         .collect();
-    for (at, raw) in draft.present().filter(|(_, raw)| is(raw, "From")) {
+    let fields = moves.fields.clone();
+    for (at, raw) in fields.iter().filter(|(_, raw)| is(raw, "From")) {
+        if moves.is_full() {
+            return;
+        }
         let now = Mailbox::of(&unfolded(raw));
         let mut push = |cost, text: Vec<u8>| {
             moves.push(Move::replace(
                 Kind::FromRewritten,
                 cost,
-                at,
+                *at,
                 revalued(raw, &text),
             ));
         };

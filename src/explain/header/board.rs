@@ -8,6 +8,7 @@ use super::draft::{Draft, Edit, is, name};
 use super::moves::Move;
 use super::signer::Form;
 use crate::canon::{self, Canon, Sink as _};
+use crate::explain::search::Share;
 use crate::hash::{Digest, HashAlgorithm, Hasher};
 use crate::header::FieldNames;
 use crate::message::{Header, HeaderLimits};
@@ -42,10 +43,23 @@ impl Board {
     }
 
     /// Works out which pieces each move replaces; those that replace none, or the same as another, go.
-    pub(super) fn prepare(&self, task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+    pub(super) fn prepare(
+        &self,
+        task: &Task<'_>,
+        draft: &Draft,
+        share: &Share<'_>,
+        moves: &mut Vec<Move>,
+    ) {
         let mut known: HashSet<Vec<(usize, Arc<[u8]>)>> = HashSet::new();
         moves.sort_by_key(|m| m.cost);
+        let mut count = 0u32;
+        let mut over = false;
         moves.retain_mut(|made| {
+            count += 1;
+            over |= count.is_multiple_of(64) && share.is_over();
+            if over {
+                return false;
+            }
             let after = draft.with(&made.edits);
             let mut sets = match self.form.is_right() {
                 true => self.touched(task, draft, &after, made),

@@ -4,17 +4,18 @@ use std::cmp::Ordering;
 
 use super::board::Board;
 use super::draft::{Draft, Edit, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use super::signer::Form;
 use super::{Task, address, encoded};
 use crate::explain::kind::Kind;
+use crate::explain::search::Share;
 use crate::signature::decode_quoted_printable;
 use crate::tag::TagList;
 
 /// So many copies are read.
 const MAX: usize = 500;
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let Some(raw) = draft.field(task.position) else {
         return;
     };
@@ -59,15 +60,16 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
 }
 
 /// If this move is all that z= knows, the moves that it consists of and that change something.
-pub(super) fn each(task: &Task<'_>, draft: &Draft, found: Move) -> Vec<Move> {
+pub(super) fn each(task: &Task<'_>, draft: &Draft, share: &Share<'_>, found: Move) -> Vec<Move> {
     if found.cost > 0 {
         return vec![found];
     }
-    let mut list = Vec::new();
-    moves(task, draft, &mut list);
+    let mut known = Moves::new(task, draft, share);
+    moves(task, draft, &mut known);
+    let mut list = known.list;
     list.retain(|m| m.cost > 0);
     let canon = task.signature.canonicalization.header;
-    Board::new(task, draft, Form::right(canon)).prepare(task, draft, &mut list);
+    Board::new(task, draft, Form::right(canon)).prepare(task, draft, share, &mut list);
     list
 }
 
@@ -111,11 +113,29 @@ fn kind_of(draft: &Draft, name: &str, came: &[usize], was: &[&Vec<u8>]) -> Kind 
     let addresses = |list: &[&[u8]]| -> Vec<Vec<u8>> {
         list.iter().flat_map(|v| address::addresses(v)).collect()
     };
+    let bare = |list: &[&[u8]]| -> Vec<u8> {
+        squeezed(list)
+            .into_iter()
+            .filter(|b| *b != b'"')
+            .map(|b| b.to_ascii_lowercase())
+            .collect()
+    };
     match name {
-        "subject" => Kind::SubjectTagged,
+        // Only what is there besides the text that was signed is a tag.
+        "subject"
+            if before
+                .iter()
+                .zip(&after)
+                .all(|(was, now)| memchr::memmem::find(now, was).is_some()) =>
+        {
+            Kind::SubjectTagged
+        }
         "date" => Kind::DateRewritten,
-        "content-type" | "content-disposition" | "mime-version" => Kind::Parameters,
-        "content-transfer-encoding" => Kind::TransferEncoding,
+        "content-type" | "content-disposition" | "mime-version" | "content-transfer-encoding"
+            if bare(&before) == bare(&after) =>
+        {
+            Kind::Parameters
+        }
         "from" if addresses(&before) != addresses(&after) => Kind::FromRewritten,
         "from" | "to" | "cc" | "reply-to" | "sender" if addresses(&before) == addresses(&after) => {
             Kind::NamesRequoted

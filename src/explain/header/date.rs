@@ -4,11 +4,12 @@ use mail_parser::DateTime;
 
 use super::Task;
 use super::draft::{Draft, Edit, is, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
-    let there: Vec<_> = draft.present().filter(|(_, raw)| is(raw, "Date")).collect();
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
+    let fields = moves.fields.clone();
+    let there: Vec<_> = fields.iter().filter(|(_, raw)| is(raw, "Date")).collect();
     for (at, raw) in &there {
         let text = String::from_utf8_lossy(&unfolded(raw)).into_owned();
         let mut push = |cost, value: String| {

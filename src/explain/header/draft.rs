@@ -1,14 +1,19 @@
 //! A header as it may have been: the fields that came, some of them replaced or left out, and others put in.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::message::Header;
 
-/// A header that is worked on.
+/// A header that is worked on. What came is shared by all drafts of it: a header may have very many fields.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
-    /// Each field that came, without its CRLF; `None` where it is left out.
-    fields: Vec<Option<Arc<[u8]>>>,
+    /// Each field that came, without its CRLF.
+    came: Arc<Vec<Arc<[u8]>>>,
+    /// Where the fields of each name stand, by its small letters.
+    places: Arc<HashMap<String, Vec<usize>>>,
+    /// What became of some of them; the last word counts.
+    changed: Vec<(usize, Option<Arc<[u8]>>)>,
     /// Fields that are put in, each before a field that came or at the end.
     put: Vec<(usize, Arc<[u8]>)>,
 }
@@ -26,49 +31,53 @@ pub(super) enum Edit {
 
 impl Draft {
     pub(super) fn of(header: &Header) -> Draft {
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for field in header.fields() {
+            let name = field.name().to_ascii_lowercase();
+            places.entry(name).or_default().push(field.position());
+        }
         Draft {
-            fields: header
-                .fields()
-                .map(|field| Some(field.raw().into()))
-                .collect(),
+            came: Arc::new(header.fields().map(|field| field.raw().into()).collect()),
+            places: Arc::new(places),
+            changed: Vec::new(),
             put: Vec::new(),
         }
     }
 
     /// The number of fields that came.
     pub(super) fn len(&self) -> usize {
-        self.fields.len()
+        self.came.len()
     }
 
     /// A field that came, if it is still there.
     pub(super) fn field(&self, position: usize) -> Option<&Arc<[u8]>> {
-        self.fields.get(position)?.as_ref()
+        let changed = self.changed.iter().rev().find(|(at, _)| *at == position);
+        match changed {
+            Some((_, field)) => field.as_ref(),
+            None => self.came.get(position),
+        }
     }
 
     /// The fields that came and are there, with their positions.
     pub(super) fn present(&self) -> impl Iterator<Item = (usize, &Arc<[u8]>)> {
-        self.fields
-            .iter()
-            .enumerate()
-            .filter_map(|(at, field)| Some((at, field.as_ref()?)))
+        (0..self.came.len()).filter_map(|at| Some((at, self.field(at)?)))
     }
 
     /// All fields of this name, from the top down, with the positions of those that came.
     pub(super) fn named(&self, wanted: &str) -> Vec<(Option<usize>, &Arc<[u8]>)> {
-        let mut out = Vec::new();
-        for at in 0..=self.fields.len() {
-            let put = self.put.iter().filter(|(before, _)| *before == at);
-            out.extend(
-                put.filter(|(_, raw)| is(raw, wanted))
-                    .map(|(_, raw)| (None, raw)),
-            );
-            if let Some(raw) = self.field(at)
-                && is(raw, wanted)
-            {
-                out.push((Some(at), raw));
-            }
-        }
-        out
+        let places = self.places.get(&wanted.to_ascii_lowercase());
+        let came = places
+            .into_iter()
+            .flatten()
+            .filter_map(|at| Some((*at, true, self.field(*at)?)));
+        let put = self.put.iter().filter(|(_, raw)| is(raw, wanted));
+        let put = put.map(|(before, raw)| (*before, false, raw));
+        let mut out: Vec<_> = put.chain(came).collect();
+        // What is put in stands before the field at its place.
+        out.sort_by_key(|(at, came, _)| (*at, *came));
+        out.into_iter()
+            .map(|(at, came, raw)| (came.then_some(at), raw))
+            .collect()
     }
 
     /// The header after these edits.
@@ -76,8 +85,8 @@ impl Draft {
         let mut draft = self.clone();
         for edit in edits {
             match edit {
-                Edit::Replace(at, raw) => draft.fields[*at] = Some(raw.clone()),
-                Edit::Remove(at) => draft.fields[*at] = None,
+                Edit::Replace(at, raw) => draft.changed.push((*at, Some(raw.clone()))),
+                Edit::Remove(at) => draft.changed.push((*at, None)),
                 Edit::Insert(before, raw) => draft.put.push((*before, raw.clone())),
             }
         }
@@ -97,7 +106,7 @@ impl Draft {
     /// The header, each field with CRLF.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for at in 0..=self.fields.len() {
+        for at in 0..=self.came.len() {
             let put = self
                 .put
                 .iter()

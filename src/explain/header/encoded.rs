@@ -1,17 +1,22 @@
 //! Encoded words (RFC 2047), decoded and written as the known programs write them.
 
+use super::Task;
 use super::draft::{Draft, Edit, is, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use super::subject::untagged;
 use crate::explain::bytes::hex;
 use crate::explain::kind::Kind;
 use crate::key::{decode_base64, encode_base64};
 
-pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
+pub(super) fn moves(_: &Task<'_>, _: &Draft, moves: &mut Moves<'_>) {
     let mut all: Vec<Vec<Edit>> = vec![Vec::new(); WAYS.len()];
-    for (at, raw) in draft.present() {
+    for (at, raw) in &moves.fields.clone() {
+        let at = *at;
+        if moves.is_full() {
+            return;
+        }
         let text = unfolded(raw);
-        if raw.len() > 20_000 || text.is_ascii() && memchr::memmem::find(&text, b"=?").is_none() {
+        if raw.len() > 4_000 || text.is_ascii() && memchr::memmem::find(&text, b"=?").is_none() {
             continue;
         }
         let Some(plain) = decoded(&text) else {

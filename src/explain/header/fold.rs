@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use super::Task;
 use super::draft::{Draft, Edit, name, value};
-use super::instance::{is_signed, written};
-use super::moves::Move;
+use super::instance::written;
+use super::moves::{Move, Moves};
 use crate::canon::Canon;
 use crate::explain::bytes::{replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::message::is_wsp;
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
-    let fields: Vec<(usize, Arc<[u8]>)> = draft
-        .present()
-        .filter(|(at, raw)| is_signed(task, raw) || *at == task.position)
-        .filter(|(_, raw)| raw.len() < 50_000)
-        .map(|(at, raw)| (at, raw.clone()))
-        .take(100)
-        .collect();
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
+    let mut fields = moves.fields.clone();
+    let own = draft
+        .field(task.position)
+        .map(|raw| (task.position, raw.clone()));
+    fields.extend(own);
+    fields.retain(|(_, raw)| raw.len() < 20_000);
     let simple = task.signature.canonicalization.header == Canon::Simple;
     for (kind, cost, way) in EVERYWHERE {
         alike(&fields, *kind, *cost, way, moves);
@@ -181,7 +180,7 @@ fn alike(
     kind: Kind,
     cost: u8,
     way: impl Fn(&[u8]) -> Option<Vec<u8>>,
-    moves: &mut Vec<Move>,
+    moves: &mut Moves<'_>,
 ) {
     let mut all = Vec::new();
     for (at, raw) in fields {
@@ -222,7 +221,7 @@ fn folds_as(raw: &[u8], with: &[u8], blanks: bool) -> Vec<u8> {
 }
 
 /// Each fold taken out with its white space, for itself: a word was cut there. And the other way round.
-fn within_words(at: usize, raw: &[u8], moves: &mut Vec<Move>) {
+fn within_words(at: usize, raw: &[u8], moves: &mut Moves<'_>) {
     let folds: Vec<usize> = memchr::memmem::find_iter(raw, b"\r\n").take(40).collect();
     if folds.len() < 2 {
         return;
@@ -235,7 +234,7 @@ fn within_words(at: usize, raw: &[u8], moves: &mut Vec<Move>) {
 }
 
 /// One fold taken out or put in, each for itself, and two.
-fn single_folds(at: usize, raw: &[u8], moves: &mut Vec<Move>) {
+fn single_folds(at: usize, raw: &[u8], moves: &mut Moves<'_>) {
     for fold in memchr::memmem::find_iter(raw, b"\r\n").take(20) {
         moves.push(Move::replace(
             Kind::Refolded,

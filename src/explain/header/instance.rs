@@ -2,10 +2,10 @@
 
 use super::Task;
 use super::draft::{Draft, Edit, is, name, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     groups(task, draft, moves);
     let mut seen: Vec<String> = Vec::new();
     let names = task.signature.signed_headers.names();
@@ -32,7 +32,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
 }
 
 /// Fields that are put in together: those of MIME, and those of a list.
-fn groups(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+fn groups(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let mime = [
         "mime-version",
         "content-type",
@@ -77,7 +77,7 @@ fn groups(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
 }
 
 /// Each instance, and the first and last few.
-fn added(fields: &[usize], moves: &mut Vec<Move>) {
+fn added(fields: &[usize], moves: &mut Moves<'_>) {
     let removal = |fields: &[usize]| {
         let edits = fields.iter().map(|at| Edit::Remove(*at)).collect();
         Move::new(Kind::FieldAdded, 1, edits)
@@ -92,7 +92,7 @@ fn added(fields: &[usize], moves: &mut Vec<Move>) {
 }
 
 /// Every order of a few instances; of many, those in which one stands elsewhere, and the reverse.
-fn reordered(draft: &Draft, fields: &[usize], moves: &mut Vec<Move>) {
+fn reordered(draft: &Draft, fields: &[usize], moves: &mut Moves<'_>) {
     if fields.len() < 2 || fields.len() > 40 {
         return;
     }
@@ -136,7 +136,7 @@ fn permutations(order: &mut Vec<usize>, from: usize, each: &mut impl FnMut(&[usi
 
 /// What is known of a field that is not there any more: a copy under another name, or one of the few values that it
 /// ever has.
-fn removed(draft: &Draft, wanted: &str, fields: &[usize], moves: &mut Vec<Move>) {
+fn removed(draft: &Draft, wanted: &str, fields: &[usize], moves: &mut Moves<'_>) {
     let title = written(wanted);
     let mut push = |cost, value: &[u8]| {
         let raw: std::sync::Arc<[u8]> = [title.as_bytes(), b": ", value].concat().into();
@@ -180,7 +180,7 @@ fn removed(draft: &Draft, wanted: &str, fields: &[usize], moves: &mut Vec<Move>)
 }
 
 /// The value of a field under another name.
-fn elsewhere(draft: &Draft, wanted: &str, at: usize, moves: &mut Vec<Move>) {
+fn elsewhere(draft: &Draft, wanted: &str, at: usize, moves: &mut Moves<'_>) {
     let Some(raw) = draft.field(at) else {
         return;
     };
@@ -204,7 +204,12 @@ fn copies(draft: &Draft, wanted: &str) -> Vec<Vec<u8>> {
             .any(|part| known.contains(&part))
             .then(|| unfolded(raw))
     };
-    draft.present().filter_map(|(_, raw)| copy(raw)).collect()
+    draft
+        .present()
+        .take(500)
+        .filter_map(|(_, raw)| copy(raw))
+        .take(5)
+        .collect()
 }
 
 /// A name as it is commonly written.

@@ -2,13 +2,17 @@
 
 use super::Task;
 use super::draft::{Draft, is, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::header::draft::Edit;
 use crate::explain::kind::Kind;
 use crate::explain::mime::{Structure, field};
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
-    for (at, raw) in draft.present() {
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
+    for (at, raw) in &moves.fields.clone() {
+        let at = *at;
+        if moves.is_full() || raw.len() > 8_000 {
+            continue;
+        }
         if is(raw, "Content-Transfer-Encoding") {
             for word in [
                 "7bit",
@@ -74,7 +78,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
 }
 
 /// The fields of a part of the body, which were those of the message.
-fn unwrapped(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+fn unwrapped(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let structure = Structure::of(&draft.bytes(), task.body);
     const FIELDS: [&str; 7] = [
         "Content-Type",

@@ -2,10 +2,10 @@
 
 use super::Task;
 use super::draft::{Draft, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
 
-pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Vec<Move>) {
+pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let Some(raw) = draft.field(task.position) else {
         return;
     };

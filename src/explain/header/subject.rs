@@ -1,16 +1,22 @@
 //! Tags of lists and filters in Subject.
 
+use super::Task;
 use super::draft::{Draft, is, revalued, unfolded};
-use super::moves::Move;
+use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
 
 /// Longer subjects are not cut at every byte.
 const LONG: usize = 220;
 
-pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
-    for (at, raw) in draft.present().filter(|(_, raw)| is(raw, "Subject")) {
+pub(super) fn moves(_: &Task<'_>, _: &Draft, moves: &mut Moves<'_>) {
+    let fields = moves.fields.clone();
+    for (at, raw) in fields.iter().filter(|(_, raw)| is(raw, "Subject")) {
+        let at = *at;
+        if raw.len() > 4_000 {
+            continue;
+        }
         let text = unfolded(raw);
-        let mut push = |cost, text: Vec<u8>| {
+        let push = |moves: &mut Moves<'_>, cost, text: Vec<u8>| {
             moves.push(Move::replace(
                 Kind::SubjectTagged,
                 cost,
@@ -19,22 +25,23 @@ pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
             ));
         };
         for text in untagged(&text) {
-            push(1, text);
+            push(moves, 1, text);
         }
         // With the folds that are left.
         let value = super::draft::value(raw);
-        let start = value.len() - value.trim_ascii_start().len();
         for text in untagged(value.trim_ascii()) {
-            push(1, text);
+            push(moves, 1, text);
         }
-        let _ = start;
         for prefix in [&b"Re: "[..], b"RE: ", b"Fwd: ", b"FW: "] {
-            push(4, [prefix, &text].concat());
+            push(moves, 4, [prefix, &text].concat());
         }
         if text.len() > LONG {
             continue;
         }
         for from in 0..text.len() {
+            if moves.is_full() {
+                return;
+            }
             for to in from + 1..=text.len() {
                 let whole_words = edge(&text, from) && edge(&text, to);
                 let cost = match (from == 0 || to == text.len(), whole_words) {
@@ -44,6 +51,7 @@ pub(super) fn moves(draft: &Draft, moves: &mut Vec<Move>) {
                     (false, false) => 5,
                 };
                 push(
+                    moves,
                     cost,
                     [&text[..from], &text[to..]].concat().trim_ascii().to_vec(),
                 );
