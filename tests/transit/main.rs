@@ -39,7 +39,7 @@ const ROUND: usize = 20;
 const SINGLES: usize = 10;
 const PAIRS: usize = 8;
 /// With fewer cases, a share says little: the thresholds are lower by these points.
-const FEW: usize = 400;
+const FEW: usize = 200;
 const SLACK: f64 = 10.0;
 
 struct Run {
