@@ -193,12 +193,15 @@ impl KeyStore {
             self.pem_path(domain, selector),
             self.txt_path(domain, selector),
         );
+        let mut states = self.read_states(domain)?;
+        let there = |path: &Path| fs::symlink_metadata(path).is_ok();
+        // What was killed before the key was in its place left a line and a record: they are of no key.
+        let left = !there(&pem) && states.lines.contains_key(selector.as_ascii());
         for path in [&pem, &txt] {
-            if !placing.force && fs::symlink_metadata(path).is_ok() {
+            if !placing.force && !left && there(path) {
                 return Err(StoreError::Exists { path: path.clone() });
             }
         }
-        let mut states = self.read_states(domain)?;
         let entries = self.entries(domain)?;
         for entry in &entries {
             // A key that was alone until now was active without a file that said so.
@@ -230,7 +233,7 @@ impl KeyStore {
             // The key comes last: before it, its line and its record mean nothing; without them nobody would know
             // which of two keys signs, or what the record is to say.
             place_states()?;
-            place(new_txt, &txt, placing.force)?;
+            place(new_txt, &txt, placing.force || left)?;
             place(new_pem, &pem, placing.force)?;
         } else {
             place(new_pem, &pem, placing.force)?;

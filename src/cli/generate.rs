@@ -105,13 +105,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Trouble> {
     let store = args.store.store();
     if !args.force {
         // A key takes a while to make: see first whether it may be kept.
-        for path in [
-            store.pem_path(&args.domain, &selector),
-            store.txt_path(&args.domain, &selector),
-        ] {
-            if path.exists() {
-                return Err(StoreError::Exists { path }.into());
-            }
+        let path = store.pem_path(&args.domain, &selector);
+        if path.exists() {
+            return Err(StoreError::Exists { path }.into());
         }
     }
     let key = SigningKey::generate(kind).map_err(|e| Trouble::new(Exit::TempFail, e))?;

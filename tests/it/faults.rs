@@ -249,3 +249,29 @@ fn a_closed_standard_output_is_an_error_and_not_a_panic() {
         assert!(!errors.contains("panicked"), "{command}: {errors}");
     }
 }
+
+/// What a kill leaves before the key is in its place is a line and a record: the selector can be used, and the record
+/// is kept aside.
+#[test]
+fn a_record_whose_key_never_came_does_not_stand_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(generate(dir.path(), "s").status().unwrap().success());
+    let place = dir.path().join("keys/example.com");
+    fs::remove_file(place.join("s.pem")).unwrap();
+    assert!(generate(dir.path(), "s").status().unwrap().success());
+    let names = fs::read_dir(&place)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let aside = names.filter(|name| name.to_string_lossy().starts_with("s.txt.old-"));
+    assert_eq!(aside.count(), 1);
+    // A record that somebody put there stays.
+    fs::write(
+        place.join("other.txt"),
+        "other._domainkey.example.com. TXT \"v=DKIM1; p=\"\n",
+    )
+    .unwrap();
+    assert_eq!(
+        generate(dir.path(), "other").status().unwrap().code(),
+        Some(2)
+    );
+}
