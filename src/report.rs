@@ -126,3 +126,20 @@ pub fn overall(verdicts: &[Verdict]) -> ResultWord {
     let results = verdicts.iter().map(Verdict::result);
     results.min().unwrap_or(ResultWord::None)
 }
+
+/// A whole number with a comma before each three digits.
+///
+/// ```
+/// assert_eq!(dkimkit::report::grouped(1_234_567_u64), "1,234,567");
+/// ```
+pub fn grouped(number: impl fmt::Display) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

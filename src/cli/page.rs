@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dkimkit::canon::Sink as _;
 use dkimkit::hash::{HashAlgorithm, Hasher};
+use dkimkit::report::grouped;
 
 use self::visible::{Piece, pieces, plain};
 
@@ -256,19 +257,6 @@ fn style_hash(style: &str) -> String {
     let mut hasher = Hasher::new(HashAlgorithm::Sha256);
     hasher.put(style.as_bytes());
     STANDARD.encode(hasher.finish().as_bytes())
-}
-
-/// A number with commas between the thousands.
-pub(super) fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::change::Change;
 use super::kind::Kind;
 use super::{Effort, Explained, Part, Unjudged};
 use crate::hash::BodyLimit;
-use crate::report::ResultWord;
+use crate::report::{ResultWord, grouped};
 
 impl Change {
     /// What was changed and where, in a sentence; text of the message stands in it, and is escaped.
@@ -236,19 +236,6 @@ impl Effort {
             ),
         }
     }
-}
-
-/// A number with a comma before each three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Bytes of a message in quotes, shortened, with what cannot be seen escaped.

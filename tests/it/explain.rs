@@ -20,17 +20,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dkimkit::canon::Canonicalization;
+use dkimkit::canon::{Canon, Canonicalization};
 use dkimkit::dns::{LookupTxt as _, Zone};
 use dkimkit::explain::{Explained, Kind, Options, Part, explain};
-use dkimkit::key::SigningKey;
+use dkimkit::hash::{BodyHashSpec, BodyHasher, BodyLimit, HashAlgorithm, Hasher};
+use dkimkit::header::FieldIndex;
+use dkimkit::key::{SigningKey, encode_base64};
+use dkimkit::message::{Header, HeaderLimits};
 use dkimkit::name::{Domain, KeyName, Selector};
 use dkimkit::policy::Policy;
 use dkimkit::record::KeyRecord;
 use dkimkit::report::{ResultWord, overall};
 use dkimkit::sign::{SignOptions, SigningIdentity};
+use dkimkit::signature::{Signature, SignatureLimits};
 use dkimkit::time::UnixTime;
-use dkimkit::verify::PublishedKeys;
+use dkimkit::verify::{PublishedKeys, put_signed_header};
 
 const NOW: UnixTime = UnixTime(1_795_000_000);
 
@@ -341,4 +345,120 @@ fn readme() -> String {
 /// Each run of white space as one space.
 fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Signs by hand, with tags that our signer does not write.
+fn sign_by_hand(head: &str, body: &str, tags: &str) -> Vec<u8> {
+    let limit = tags.split("; ").find_map(|tag| tag.strip_prefix("l="));
+    let limit = limit.map_or(BodyLimit::Whole, |l| BodyLimit::Octets(l.parse().unwrap()));
+    let spec = BodyHashSpec {
+        canon: Canon::Relaxed,
+        hash: HashAlgorithm::Sha256,
+        limit,
+    };
+    let mut hasher = BodyHasher::new([spec]);
+    hasher.write(body.as_bytes());
+    let hash = hasher.finish().get(&spec).digest.unwrap();
+    let hash = encode_base64(hash.as_bytes());
+    let field = |b: &str| {
+        format!(
+            "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=test.example; s=rsa2048; {tags}; bh={hash}; b={b}\r\n"
+        )
+    };
+    let header = format!("{}{head}", field("AAAA"));
+    let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
+    let value = header.field(0).value();
+    let (signature, b) = Signature::parse(value, SignatureLimits::default()).unwrap();
+    let mut signed = Hasher::new(HashAlgorithm::Sha256);
+    put_signed_header(
+        &header,
+        &FieldIndex::new(&header),
+        &signature,
+        0,
+        b,
+        &mut signed,
+    );
+    let b = key("rsa2048").sign(&signed.finish()).unwrap();
+    format!("{}{head}\r\n{body}", field(&encode_base64(&b))).into_bytes()
+}
+
+const HEAD: &str = "From: a@test.example\r\nSubject: hello world\r\nX-A: b\r\n";
+
+#[test]
+fn with_a_limit_only_what_it_counts_is_said_to_be_as_it_was_signed() {
+    for (limit, whole_lines) in [("6", false), ("0", false), ("23", true)] {
+        let signed = sign_by_hand(
+            HEAD,
+            "Pay 10000 to Mallory.\r\n",
+            &format!("l={limit}; h=from:subject"),
+        );
+        let came = replaced(&signed, b"Subject: ", b"Subject: [x] ", 1);
+        let found = look(&came, "rsa2048", Duration::from_secs(20));
+        let kinds: Vec<Kind> = found.changes().map(|change| change.kind).collect();
+        assert_eq!(
+            (&found.body, kinds.as_slice()),
+            (&Part::Holds, &[Kind::SubjectTagged][..])
+        );
+        let said = found.sentences().join("\n");
+        assert!(
+            said.contains(&format!("the first {limit} octets of the body")),
+            "{said}"
+        );
+        // Where the limit falls within a line, the rest of it is not known.
+        assert_eq!(found.restored(), whole_lines.then_some(signed), "l={limit}");
+    }
+}
+
+#[test]
+fn what_z_shows_to_be_another_text_is_no_tag_and_a_field_that_is_gone_has_no_place() {
+    let z = "z=From:a@test.example|Subject:hello=20world; h=from:subject:subject";
+    let signed = sign_by_hand(HEAD, "Hi.\r\n", z);
+    let kinds = |came: &[u8]| {
+        let found = look(came, "rsa2048", Duration::from_secs(20));
+        let kinds: Vec<Kind> = found.changes().map(|change| change.kind).collect();
+        (kinds, found.sentences().join("\n"))
+    };
+    let other = replaced(
+        &signed,
+        b"Subject: hello world",
+        b"Subject: quite another",
+        1,
+    );
+    assert_eq!(kinds(&other).0, [Kind::FieldChanged]);
+    let tagged = replaced(&signed, b"Subject: ", b"Subject: [x] ", 1);
+    assert_eq!(kinds(&tagged).0, [Kind::SubjectTagged]);
+    let (gone, said) = kinds(&replaced(&signed, b"Subject: hello world\r\n", b"", 1));
+    assert_eq!(gone, [Kind::FieldRemoved]);
+    assert!(
+        said.contains("where it stood is not known") && !said.contains("line"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_last_line_that_was_continued_is_not_counted_as_whole_lines() {
+    let signed = sign(
+        b"From: a@test.example\r\n\r\nHello",
+        Canonicalization::RELAXED,
+        "ed",
+    );
+    let came = [signed.as_slice(), b" world\r\nmore\r\n"].concat();
+    let found = look(&came, "ed", Duration::from_secs(20));
+    assert_eq!(found.restored(), Some(signed));
+    let said = found.sentences().join("\n");
+    assert!(
+        !said.contains("holds for the first") && said.contains("were appended after byte"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_budget_that_no_clock_can_count_to_is_no_panic() {
+    let signed = sign(
+        b"From: a@test.example\r\n\r\nHello\r\n",
+        Canonicalization::RELAXED,
+        "ed",
+    );
+    let came = [signed.as_slice(), b"more\r\n"].concat();
+    assert!(look(&came, "ed", Duration::MAX).is_explained());
 }

@@ -10,7 +10,8 @@ use dkimkit::message::SplitError;
 use dkimkit::report::{Failure, ResultWord, Verdict, overall};
 
 use self::panel::{panel, sentence};
-use crate::cli::page::{Html, document, grouped};
+use crate::cli::page::{Html, document};
+use dkimkit::report::grouped;
 
 /// A page has so many bytes at most, whatever is shown.
 const LIMIT: usize = 2_000_000;

@@ -148,9 +148,15 @@ fn put_line(line: &[u8], style: Style, out: &mut Vec<u8>) {
     let mut word = None;
     for (at, byte) in line.iter().enumerate() {
         let last = at + 1 == line.len();
-        let piece: &[u8] = &match is_escaped(line, at, last, style) {
-            true => format!("={byte:02X}").into_bytes(),
-            false => vec![*byte],
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let escape = [
+            b'=',
+            DIGITS[usize::from(byte >> 4)],
+            DIGITS[usize::from(byte & 15)],
+        ];
+        let piece = match is_escaped(line, at, last, style) {
+            true => &escape[..],
+            false => std::slice::from_ref(byte),
         };
         let bonus = last
             && if piece.len() == 1 {

@@ -3,9 +3,11 @@
 use crate::canon::{Canon, Sink as _};
 use crate::explain::change::Stage;
 use crate::explain::kind::Kind;
+use crate::explain::lines::put_line;
 use crate::explain::search::Share;
 use crate::explain::target::{BodyTarget, other};
 use crate::hash::{BodyLimit, HashAlgorithm, Hasher};
+use crate::message::is_wsp;
 
 /// The known mistake that gives this hash for this body; the body stays as it is.
 pub(super) fn find(
@@ -76,13 +78,16 @@ pub(super) fn find(
             "the hash is that of the body with an empty line before it".to_owned(),
         );
     }
+    if target.is_raw(&without_cr(raw_body(raw))) {
+        let detail = "the hash is that of the body with LF for CRLF";
+        return stage(Kind::SignerLineEnds, detail.to_owned());
+    }
     for canon in [target.canon, swapped] {
         let mut canonical = Vec::new();
         let mut state = crate::canon::body::BodyCanonicalizer::new(canon);
         state.write(body, &mut canonical);
         state.finish(&mut canonical);
-        let lf = without_cr(&canonical);
-        if target.is_raw(&lf) || target.is_raw(&without_cr(raw_body(raw))) {
+        if target.is_raw(&without_cr(&canonical)) {
             return stage(
                 Kind::SignerLineEnds,
                 "the hash is that of the body with LF for CRLF".to_owned(),
@@ -217,56 +222,35 @@ const MAX_ENDS: usize = 2000;
 
 /// The canonical body with what should not count at its end.
 fn last_lines(body: &[u8], canon: Canon) -> Vec<(Vec<u8>, &'static str)> {
-    let mut forms = Vec::new();
-    let mut each = Vec::new();
-    for line in body.split_inclusive(|b| *b == b'\n') {
-        crate::explain::lines::put_line(
-            line.strip_suffix(b"\r\n").unwrap_or(line),
-            canon,
-            &mut each,
-        );
-    }
-    forms.push((
-        each.clone(),
+    let lines = |text: &[u8], put: &dyn Fn(&[u8], &mut Vec<u8>)| {
+        let mut out = Vec::with_capacity(text.len() + 2);
+        for line in text.split_inclusive(|b| *b == b'\n') {
+            put(line.strip_suffix(b"\r\n").unwrap_or(line), &mut out);
+        }
+        out
+    };
+    let canonical = |line: &[u8], out: &mut Vec<u8>| put_line(line, canon, out);
+    let mut forms = vec![(
+        lines(body, &canonical),
         "the hash is that of the body with the empty lines at its end",
-    ));
+    )];
     if canon == Canon::Relaxed {
-        // Lines of white space alone were taken for text when the last lines were cut, and emptied afterwards.
         let mut kept = body;
         while let Some(rest) = kept.strip_suffix(b"\r\n") {
             kept = rest;
         }
-        let mut form = Vec::new();
-        for line in kept.split_inclusive(|b| *b == b'\n') {
-            crate::explain::lines::put_line(
-                line.strip_suffix(b"\r\n").unwrap_or(line),
-                canon,
-                &mut form,
-            );
-        }
-        forms.push((
-            form,
-            "the hash counts lines of white space at the end of the body",
-        ));
-        // Or they were kept with a space.
-        let mut form = Vec::new();
-        for line in kept.split_inclusive(|b| *b == b'\n') {
-            let line = line.strip_suffix(b"\r\n").unwrap_or(line);
-            let blank = !line.is_empty() && line.iter().all(|b| crate::message::is_wsp(*b));
-            match blank {
-                true => form.extend_from_slice(b" \r\n"),
-                false => crate::explain::lines::put_line(line, canon, &mut form),
-            }
-        }
-        forms.push((
-            form,
-            "the hash counts lines of white space at the end of the body",
-        ));
+        // Lines of white space alone were taken for text when the last lines were cut: they were emptied afterwards,
+        // or left with a space.
+        let spaced = |line: &[u8], out: &mut Vec<u8>| match line {
+            [_, ..] if line.iter().all(|b| is_wsp(*b)) => out.extend_from_slice(b" \r\n"),
+            _ => canonical(line, out),
+        };
+        let counted = "the hash counts lines of white space at the end of the body";
+        forms.push((lines(kept, &canonical), counted));
+        forms.push((lines(kept, &spaced), counted));
     }
-    forms.push((
-        body.to_vec(),
-        "the hash is that of the body as it stands, not canonical",
-    ));
+    let raw = "the hash is that of the body as it stands, not canonical";
+    forms.push((body.to_vec(), raw));
     forms
 }
 

@@ -10,7 +10,8 @@ use memchr::memchr_iter;
 
 use super::rows::{Mark, Much, marks, rows};
 use super::state::State;
-use crate::cli::page::{Html, grouped};
+use crate::cli::page::Html;
+use dkimkit::report::grouped;
 
 /// So many fields that are not signed are shown, and so many of the others.
 const UNSIGNED: usize = 100;

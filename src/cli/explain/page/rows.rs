@@ -5,7 +5,8 @@ use std::ops::Range;
 use dkimkit::explain::{Change, Kind as Cause, Spot};
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::cli::page::{Html, grouped};
+use crate::cli::page::Html;
+use dkimkit::report::grouped;
 
 /// A place that was changed, apart from all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
