@@ -10,6 +10,30 @@ use std::sync::Arc;
 
 use crate::message::{Field, Header, is_field_name_byte};
 
+/// Fields that may stand once: those of RFC 5322 §3.6, those of MIME (RFC 2045), and those of RFC 2369 and
+/// RFC 8058.
+pub(crate) const ONCE: [&str; 19] = [
+    "Date",
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Bcc",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Subject",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-ID",
+    "Content-Description",
+    "Content-Disposition",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+];
+
 /// A checked header field name (RFC 5322 §3.6.8); compared without regard to letter case.
 #[derive(Clone)]
 pub struct FieldName {

@@ -51,6 +51,15 @@ impl Entity {
         self.content_type.as_ref().is_none_or(broken)
     }
 
+    /// Whether it is a message (RFC 2046 §5.2.1, RFC 6532).
+    pub(super) fn is_message(&self) -> bool {
+        let message = |t: &ContentType| t.main == "message";
+        let whole = |t: &ContentType| matches!(t.sub.as_str(), "rfc822" | "global");
+        self.content_type
+            .as_ref()
+            .is_some_and(|t| message(t) && whole(t))
+    }
+
     pub(super) fn param(&self, name: &str) -> Option<&Param> {
         let params = &self.content_type.as_ref()?.params;
         params.iter().find(|param| param.name == name)

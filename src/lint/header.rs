@@ -3,6 +3,7 @@
 use super::signatures::lines_of;
 use super::{Fault, Finding, Findings, Plan, content, excerpt, names};
 use crate::author::Authors;
+use crate::header::ONCE;
 use crate::message::{Field, Header};
 
 /// RFC 5322 §2.1.1: a line must not have more, without its CRLF.
@@ -314,37 +315,13 @@ pub(super) fn line_of(header: &Header, name: &str) -> u64 {
     1 + before.map(|f| lines_of(f.raw())).sum::<u64>()
 }
 
-/// Fields that may stand once: those of RFC 5322 §3.6, those of MIME (RFC 2045), and those of RFC 2369 and
-/// RFC 8058.
-const SINGLE: [&str; 19] = [
-    "Date",
-    "From",
-    "Sender",
-    "Reply-To",
-    "To",
-    "Cc",
-    "Bcc",
-    "Message-ID",
-    "In-Reply-To",
-    "References",
-    "Subject",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-    "Content-ID",
-    "Content-Description",
-    "Content-Disposition",
-    "List-Unsubscribe",
-    "List-Unsubscribe-Post",
-];
-
 fn single(header: &Header, plan: &Plan<'_>, findings: &mut Findings) {
-    let mut seen = [false; SINGLE.len()];
+    let mut seen = [false; ONCE.len()];
     let mut line = plan.options.origin.lines_before + 1;
     for field in header.fields() {
-        if let Some(which) = SINGLE.iter().position(|name| field.is(name)) {
+        if let Some(which) = ONCE.iter().position(|name| field.is(name)) {
             if seen[which] {
-                let name = SINGLE[which];
+                let name = ONCE[which];
                 findings.add(Fault::DuplicateField, |f| {
                     f.field(name).line(line).what(format!("a further {name}"))
                 });

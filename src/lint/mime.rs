@@ -4,6 +4,7 @@ use super::content::{Encoding, Entity, is_boundary};
 use super::header::bytes as header_bytes;
 use super::leaf::{Leaf, Line, shown};
 use super::{Fault, Finding, Findings, excerpt};
+use crate::header::ONCE;
 use crate::message::is_field_name_byte;
 
 /// Parts within parts are followed so deep.
@@ -57,6 +58,8 @@ struct PartHeader {
     /// Line and byte of the fields that say what the content is, or of the first line.
     content_type: (u64, u64),
     encoding: (u64, u64),
+    /// The fields that were there of those that may stand once.
+    seen: Vec<&'static str>,
 }
 
 impl Mime {
@@ -152,7 +155,7 @@ impl Mime {
         findings: &mut Findings,
     ) {
         self.state = State::Between;
-        let composite = entity.is("multipart") || self.is_message(entity);
+        let composite = entity.is("multipart") || entity.is_message();
         check(entity, composite, &place, findings);
         if composite && path.len() >= MAX_DEPTH {
             findings.add(Fault::MimeTooDeep, |f| place(f, CONTENT_TYPE));
@@ -183,11 +186,6 @@ impl Mime {
         self.has_html |= text && sub == Some("html");
         self.has_plain |= text && sub != Some("html");
         self.state = State::Leaf(Box::new(Leaf::new(path, entity)));
-    }
-
-    fn is_message(&self, entity: &Entity) -> bool {
-        let kind = entity.content_type.as_ref();
-        kind.is_some_and(|t| t.main == "message" && matches!(t.sub.as_str(), "rfc822" | "global"))
     }
 
     /// Whether its parts can be followed.
@@ -327,6 +325,7 @@ impl PartHeader {
                 findings.add(Fault::SpaceBeforeColon, place);
             }
             self.end_field();
+            self.once(&line, name, findings);
             self.begun = (line.number, line.at);
             self.field.extend_from_slice(line.bytes);
             header_bytes(&plain, place, findings);
@@ -334,6 +333,22 @@ impl PartHeader {
             findings.add(Fault::PartHeaderBroken, place);
         }
         false
+    }
+
+    /// Whether a field that may stand once stands for the first time.
+    fn once(&mut self, line: &Line<'_>, name: usize, findings: &mut Findings) {
+        let is = |once: &&&str| once.as_bytes().eq_ignore_ascii_case(&line.bytes[..name]);
+        let Some(name) = ONCE.iter().find(is) else {
+            return;
+        };
+        if self.seen.contains(name) {
+            findings.add(Fault::DuplicateField, |f| {
+                let f = line.place(f).part(shown(&self.path)).field(name);
+                f.what(format!("a further {name}"))
+            });
+        } else {
+            self.seen.push(name);
+        }
     }
 
     fn end_field(&mut self) {

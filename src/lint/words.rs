@@ -134,8 +134,8 @@ faults! {
         "take the line out"
     EmptyField "empty-field" Warning
         "a field of addresses without an address"
-        "it needs one (RFC 5322 §3.6.3); mail systems drop such a field or refuse the message"
-        "leave the field out, or write To: undisclosed-recipients:;"
+        "it needs one (RFC 5322 §3.6.2, §3.6.3); mail systems drop such a field or refuse the message"
+        "leave the field out; where there is to be no recipient, write To: undisclosed-recipients:;"
     FieldTooLarge "field-too-large" Error
         "a field of more than 60,000 bytes"
         "Postfix cuts it there"
@@ -199,7 +199,7 @@ faults! {
     Utf8Header "utf8-header" Warning
         "UTF-8 in the header"
         "it needs SMTPUTF8 at every hop (RFC 6531); where that is missing, the field is recoded or the message refused"
-        "write it in encoded words (RFC 2047)"
+        "write text and names in encoded words (RFC 2047), parameters as RFC 2231 has it, and domains in their ASCII form; an address whose left side is not ASCII needs SMTPUTF8"
     EightBitHeader "eight-bit-header" Error
         "bytes in the header that are neither ASCII nor UTF-8"
         "nothing allows them (RFC 5322 §2.2, RFC 6532 §3.1); they are replaced, or the message is refused"
