@@ -20,6 +20,7 @@ mod reading;
 mod report;
 mod search;
 mod target;
+mod whole;
 mod words;
 
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ pub use self::kind::{Kind, Who};
 pub use self::report::{
     ChangeReport, ExplanationReport, MendReport, PartReport, SignatureExplanation, SpotReport,
 };
+pub use self::whole::Surplus;
 
 use self::body::BodySearch;
 use self::search::Search;
@@ -188,13 +190,11 @@ impl Explanation {
         self.body_at
     }
 
-    /// The first signature for which the message is fully known as it was signed: one aligned with From before others.
+    /// The signature for which the message is fully known as it was signed: one that fails before one that passes,
+    /// of which there is nothing to restore, and one aligned with From before others.
     pub fn restorable(&self) -> Option<&Explained> {
-        let known = |s: &&Explained| s.is_restorable();
-        let aligned = |s: &&Explained| s.verdict.alignment.is_some();
-        let mut all = self.signatures.iter().filter(known);
-        let first = all.clone().find(aligned);
-        first.or_else(|| all.next())
+        let known = self.signatures.iter().filter(|s| s.is_restorable());
+        known.min_by_key(|s| (s.verdict.failure().is_none(), s.verdict.alignment.is_none()))
     }
 }
 
@@ -213,6 +213,12 @@ pub struct Explained {
     pub body: Part,
     /// What became of what b= covers.
     pub header: Part,
+    /// Fields that may stand once, and stand above the one that is signed: who reads the message may be shown them.
+    pub surplus: Vec<Surplus>,
+    /// Fields that are needed to read the body as it was signed, and are not signed: what they said is not known.
+    pub unknown_fields: Vec<&'static str>,
+    /// Fields that are not signed, and that [`restored`](Self::restored) has as the body needs them.
+    pub fitted_fields: Vec<&'static str>,
     /// The header and body as they were signed, where they are known.
     signed_header: Option<Vec<u8>>,
     signed_body: Option<Arc<Vec<u8>>>,
@@ -256,14 +262,17 @@ pub enum Unjudged {
 }
 
 impl Explained {
-    /// Whether header and body are known as they were signed.
+    /// Whether header and body are known as they were signed, and all that is needed to read them.
     pub fn is_restorable(&self) -> bool {
-        self.signed_header.is_some() && self.signed_body.is_some()
+        self.signed_header.is_some() && self.signed_body.is_some() && self.unknown_fields.is_empty()
     }
 
-    /// The message as it was signed, where that is fully known: with the fields that were added and are not
-    /// signed, about which the signature says nothing.
+    /// The message as it was signed, where that is fully known: with the fields that are not signed, about which the
+    /// signature says nothing, but without those of [`surplus`](Self::surplus).
     pub fn restored(&self) -> Option<Vec<u8>> {
+        if !self.is_restorable() {
+            return None;
+        }
         let (header, body) = (self.signed_header.as_ref()?, self.signed_body.as_ref()?);
         Some([header.as_slice(), b"\r\n", body.as_slice()].concat())
     }
@@ -276,8 +285,11 @@ impl Explained {
             Some(Failure::BodyHash { .. } | Failure::BodyTooShort { .. } | Failure::Mismatch) => {
                 known(&self.body) && known(&self.header)
             }
-            // Why it fails was said by the verdict, whatever the hashes say.
-            Some(_) => true,
+            // The verdict says why; but what was changed besides is to be known too.
+            Some(_) => {
+                let unknown = |part: &Part| matches!(part, Part::Unexplained(_));
+                !unknown(&self.body) && !unknown(&self.header)
+            }
         }
     }
 
@@ -356,6 +368,9 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             covered: Vec::new(),
             body: Part::Unjudged(Unjudged::Field),
             header: Part::Unjudged(Unjudged::Field),
+            surplus: Vec::new(),
+            unknown_fields: Vec::new(),
+            fitted_fields: Vec::new(),
             signed_header: None,
             signed_body: None,
             body_line: self.body_line,
@@ -409,6 +424,13 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             (false, false) => header::explain(&task, &targets, self.search, fair),
         };
         explained.signature = Some(signature);
+        let body = &self.text[self.body_at..];
+        if let Ok(Some(whole)) = whole::of(&explained, &self.header, body) {
+            explained.signed_header = Some(whole.header);
+            explained.surplus = whole.surplus;
+            explained.unknown_fields = whole.unknown;
+            explained.fitted_fields = whole.fitted;
+        }
         explained
     }
 

@@ -4,8 +4,9 @@ mod page;
 mod summary;
 mod text;
 
+use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -71,35 +72,24 @@ pub(super) struct Args {
 const MAX_MESSAGE: usize = 256 << 20;
 
 pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
-    let job = Job {
-        published: Published::new(&args.published)?,
-        options: {
-            let mut options = Options::new(args.clock.now());
-            options.budget = args.budget;
-            options.lf_is_crlf = args.read.line_ends == LineEnds::Crlf;
-            options
-        },
-        outputs: args.html.iter().chain(&args.restore).cloned().collect(),
-        overlap: AtomicBool::new(false),
+    let published = Published::new(&args.published)?;
+    let options = Options {
+        policy: published.policy.clone(),
+        budget: args.budget,
+        lf_is_crlf: args.read.line_ends == LineEnds::Crlf,
+        ..Options::new(args.clock.now())
     };
     let job = Job {
-        options: Options {
-            policy: job.published.policy.clone(),
-            ..job.options
-        },
-        ..job
+        published,
+        options,
+        outputs: args.html.iter().chain(&args.restore).cloned().collect(),
+        overlap: AtomicBool::new(false),
     };
     let sources = Source::list(&args.messages);
     if args.summary {
         return summary::run(args, &job, sources);
     }
-    if let (Some(html), Some(restore)) = (&args.html, &args.restore)
-        && html == restore
-    {
-        return Err(
-            Trouble::usage("--html and --restore name the same file").hint("name two files")
-        );
-    }
+    distinct(args)?;
     let mut out = Outputs::begin(args)?;
     let color = colored(color);
     let mut exits = Exits::default();
@@ -115,7 +105,10 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
             // Nothing is written then.
             Err(trouble) if job.overlap.load(Ordering::Relaxed) => return Err(trouble),
             Err(trouble) if trouble.is_quiet() => return exits.after(Err(trouble)),
-            Err(trouble) => exits.add(trouble.tell()),
+            Err(trouble) => {
+                out.failed += 1;
+                exits.add(trouble.tell());
+            }
         }
     }
     if count == 0 {
@@ -123,6 +116,42 @@ pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
     }
     let exit = exits.after(Ok(()))?;
     out.finish(exit)
+}
+
+/// Whether no file is written over another that is written or read, by whatever name.
+fn distinct(args: &Args) -> Result<(), Trouble> {
+    let real = |path: &PathBuf| {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let beside = |parent: PathBuf| Some(parent.join(path.file_name()?));
+        let found = fs::canonicalize(path).ok();
+        found.or_else(|| beside(fs::canonicalize(parent).ok()?))
+    };
+    if let (Some(html), Some(restore)) = (&args.html, &args.restore)
+        && (html == restore || real(html).is_some_and(|html| Some(html) == real(restore)))
+    {
+        let trouble = Trouble::usage("--html and --restore name the same file");
+        return Err(trouble.hint("name two files"));
+    }
+    for output in args.html.iter().chain(&args.restore) {
+        if output.as_os_str() == "-" {
+            let trouble = Trouble::usage("standard output holds what was found");
+            return Err(trouble.hint("name a file for --html and --restore"));
+        }
+        let is_read = |path: &PathBuf| {
+            let (path, output) = (fs::canonicalize(path).ok(), real(output));
+            path.zip(output)
+                .is_some_and(|(path, output)| output.starts_with(path))
+        };
+        if let Some(path) = args.published.files().find(|path| is_read(path)) {
+            let (output, path) = (output.display(), path.display());
+            let trouble = Trouble::usage(format!("{output}: the keys are read from {path}"));
+            return Err(trouble.hint("write to another file"));
+        }
+    }
+    Ok(())
 }
 
 /// What is the same for all messages of a run.
@@ -248,9 +277,12 @@ struct Outputs {
     stdout: Output,
     html: Option<(Output, Page)>,
     restore: Option<Output>,
-    restored: bool,
+    /// By which signature the message was restored, in words.
+    restored: Option<String>,
     /// How many messages there were.
     messages: u64,
+    /// How many could not be read.
+    failed: u64,
 }
 
 impl Outputs {
@@ -264,8 +296,9 @@ impl Outputs {
             stdout: Output::stdout(),
             html: file(&args.html)?.map(|out| (out, Page::new())),
             restore: file(&args.restore)?,
-            restored: false,
+            restored: None,
             messages: 0,
+            failed: 0,
         })
     }
 
@@ -297,12 +330,17 @@ impl Outputs {
             return Ok(());
         };
         if self.messages == 1
-            && let Some(bytes) = explanation.restorable().and_then(|s| s.restored())
+            && let Some(explained) = explanation.restorable()
+            && let Some(bytes) = explained.restored()
         {
             restore
                 .write_all(&bytes)
                 .map_err(|e| Trouble::write("the restored message", &e))?;
-            self.restored = true;
+            let number = explained.verdict.index + 1;
+            self.restored = Some(match explained.verdict.failure() {
+                Some(_) => format!("restored as signature {number} has it"),
+                None => format!("signature {number} holds: the message is as it was signed"),
+            });
         }
         Ok(())
     }
@@ -315,15 +353,19 @@ impl Outputs {
                 .map_err(|e| Trouble::write("the page", &e))?;
             out.finish()?;
         }
-        if self.restore.is_some() && self.messages > 1 {
+        if self.restore.is_some() && self.messages + self.failed > 1 {
             let message =
                 "--restore writes one message, and there are several: nothing was restored";
             return Err(Trouble::usage(message).hint("name one message"));
         }
         match (self.restore, self.restored) {
             (None, _) => Ok(exit),
-            (Some(restore), true) => restore.finish().map(|()| exit),
-            (Some(_), false) => {
+            (Some(restore), Some(how)) => {
+                restore.finish()?;
+                speech::note(how);
+                Ok(exit)
+            }
+            (Some(_), None) => {
                 let message =
                     "the message as it was signed is not fully known: nothing was restored";
                 Err(Trouble::new(Exit::No, message))

@@ -38,6 +38,13 @@ pub(super) struct PublishedArgs {
     timeout: Duration,
 }
 
+impl PublishedArgs {
+    /// The files and directories that keys are read from.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.records.iter().chain(&self.keys)
+    }
+}
+
 /// The policies by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum PolicyName {

@@ -4,6 +4,7 @@
 mod cuts;
 mod ends;
 mod line;
+mod links;
 mod ops;
 mod quoted;
 mod recode;
@@ -66,6 +67,10 @@ impl BodySearch<'_> {
                 stages.insert(0, Stage::new(mistake.0, Some(mistake.1), body.to_vec()));
                 return (Part::Changed(self.changes(&stages)), None);
             }
+        }
+        if let Some((mut stages, mistake)) = hunt.mistaken_before(body) {
+            stages.insert(0, mistake);
+            return (Part::Changed(self.changes(&stages)), None);
         }
         let effort = Effort {
             tried: share.tried(),
@@ -173,6 +178,8 @@ impl Hunt<'_> {
             .map(|text| vec![Stage::new(Kind::TextAppended, None, text)])
             .or_else(|| self.two(&lines, &few, &few, true))
             .or_else(|| self.beside(body, &structure, &ops))
+            .or_else(|| self.two(&lines, &few, &cuts, false))
+            .or_else(|| self.two(&lines, &cuts, &few, false))
             .or_else(|| self.two(&lines, &cuts, &cuts, false))
             .or_else(|| self.rewritten_twice(body, &structure, &ops))
             .or_else(|| {
@@ -245,6 +252,29 @@ impl Hunt<'_> {
             let marked = &marked[..marked.len().min(60)];
             self.two(&lines, &few, &[], true)
                 .or_else(|| self.two(&lines, marked, marked, false))
+        })
+    }
+
+    /// A rewriting of what a signer had signed wrongly.
+    fn mistaken_before(&self, body: &[u8]) -> Option<(Vec<Stage>, Stage)> {
+        if body.len() > LARGE || self.share.is_over() {
+            return None;
+        }
+        let structure = Structure::of(self.fields, body);
+        let ops = ops::all(body, &structure, self.raw);
+        self.again();
+        self.share.first(&ops, |op| {
+            let mended = op.apply(body, &structure)?;
+            if !self.is_new(&mended) {
+                return None;
+            }
+            let mistake = signer::find(&mended, self.raw, self.target, &self.share)?;
+            let mistake = Stage {
+                text: body.to_vec(),
+                ..mistake
+            };
+            let stage = Stage::new(op.kind, op.detail.clone(), mended);
+            Some((vec![stage], mistake))
         })
     }
 

@@ -47,6 +47,8 @@ pub struct Spot {
     pub signed: Vec<u8>,
     /// How many bytes were signed there.
     pub signed_len: usize,
+    /// Whether the place is exact: what was put into a text that was then encoded anew stands somewhere in that.
+    pub exact: bool,
 }
 
 /// Bytes that are others on both sides.
@@ -247,8 +249,8 @@ pub(super) fn back(hunks: &[Hunk], at: usize) -> usize {
 /// A step back: what a text is once a change is undone.
 #[derive(Debug, Clone)]
 pub(super) struct Stage {
-    kind: Kind,
-    detail: Option<String>,
+    pub(super) kind: Kind,
+    pub(super) detail: Option<String>,
     pub(super) text: Vec<u8>,
 }
 
@@ -278,6 +280,15 @@ pub(super) fn staged(came: &[u8], offset: usize, line: usize, stages: &[Stage]) 
             start..lead(hunk.came.end).max(start)
         };
         let places: Vec<Range<usize>> = shown.iter().map(place).collect();
+        let exact = |hunk: &Hunk| {
+            let mut at = hunk.came.start;
+            path.iter().rev().all(|hunks| {
+                let within = |hunk: &Hunk| hunk.signed.start < at && at < hunk.signed.end;
+                let exact = !hunks.iter().any(within);
+                at = back(hunks, at);
+                exact
+            })
+        };
         let mut counted = (0, line);
         let spots = shown.iter().zip(places).map(|(hunk, at)| {
             if at.start >= counted.0 {
@@ -291,6 +302,7 @@ pub(super) fn staged(came: &[u8], offset: usize, line: usize, stages: &[Stage]) 
                 came: excerpt(&before[hunk.came.clone()]),
                 signed: excerpt(&stage.text[hunk.signed.clone()]),
                 signed_len: hunk.signed.len(),
+                exact: exact(hunk),
             }
         });
         let spots = spots.collect();

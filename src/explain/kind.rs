@@ -137,7 +137,7 @@ const LIST_FOOTER: (Who, &str) = (
     Who::List,
     "leave the body alone: put what the footer says into List-Unsubscribe and the other List- fields",
 );
-const ARC_SEAL: (Who, &str) = (
+const REWRITE_FROM: (Who, &str) = (
     Who::List,
     "if the change must be, rewrite From to the list's own domain and sign the result",
 );
@@ -256,7 +256,7 @@ impl Kind {
                 "text-appended",
                 "text was added behind the body",
                 "a mailing list with a footer, or a gateway with a disclaimer or a virus scanner's note",
-                &[LIST_FOOTER, ARC_SEAL, GATEWAY_BANNER, SIGN_LAST],
+                &[LIST_FOOTER, REWRITE_FROM, GATEWAY_BANNER, SIGN_LAST],
             ),
             Kind::TextPrepended => (
                 "text-prepended",
@@ -267,20 +267,20 @@ impl Kind {
             Kind::TextInserted => (
                 "text-inserted",
                 "text was added within the body",
-                "a gateway or list that adds its banner or footer to each MIME part",
-                &[LIST_FOOTER, ARC_SEAL, GATEWAY_BANNER, SIGN_LAST],
+                "a gateway or list that puts its banner or footer into the text, or into each part of it",
+                &[LIST_FOOTER, REWRITE_FROM, GATEWAY_BANNER, SIGN_LAST],
             ),
             Kind::PartAdded => (
                 "part-added",
                 "a MIME part was added",
                 "a mailing list or gateway that adds its text as a part of its own",
-                &[LIST_FOOTER, ARC_SEAL, GATEWAY_BANNER],
+                &[LIST_FOOTER, REWRITE_FROM, GATEWAY_BANNER],
             ),
             Kind::Wrapped => (
                 "wrapped-in-multipart",
                 "the message became a part of a new multipart message",
                 "a mailing list such as Mailman, which wraps what it cannot append its footer to",
-                &[LIST_FOOTER, ARC_SEAL],
+                &[LIST_FOOTER, REWRITE_FROM],
             ),
             Kind::BlankLinesAdded => (
                 "blank-lines-added",
@@ -439,7 +439,7 @@ impl Kind {
                         Who::Gateway,
                         "mark spam in a field of its own, such as X-Spam-Flag",
                     ),
-                    ARC_SEAL,
+                    REWRITE_FROM,
                 ],
             ),
             Kind::FromRewritten => (
@@ -467,7 +467,7 @@ impl Kind {
                 &[
                     (
                         Who::List,
-                        "add no second instance of a field that may stand once alone",
+                        "add no field that the signature names, and no second one of those that may stand once",
                     ),
                     (
                         Who::Receiver,
@@ -550,8 +550,14 @@ impl Kind {
             Kind::FieldChanged => (
                 "field-changed",
                 "a field has another value",
-                "a mailing list or gateway",
-                &[SIGN_LAST],
+                "whoever handed the message on: a list, a gateway, or somebody who wants to deceive",
+                &[
+                    (
+                        Who::Receiver,
+                        "trust what was signed, and not what the field says now",
+                    ),
+                    SIGN_LAST,
+                ],
             ),
             Kind::SignatureDamaged => (
                 "signature-damaged",
@@ -579,9 +585,12 @@ impl Kind {
             ),
             Kind::SignerCanonicalization => (
                 "signer-canonicalization",
-                "the signer does not do what its c= says",
-                "the signing software",
-                &[SIGNER],
+                "the hash is that of the other canonicalization than c= names",
+                "the signing software; or, where c= says simple, just as well a server that changed white space on the way",
+                &[(
+                    Who::Sender,
+                    "verify a message as it leaves: if that fails, update the signing software; if it passes, sign with c=relaxed/relaxed, which bears changes of white space",
+                )],
             ),
             Kind::SignerBodyLimit => (
                 "signer-body-limit",

@@ -44,6 +44,7 @@ impl Structure {
         let whole = Part::new(header, 0..0, 0..body.len(), body.len());
         let mut structure = Structure::default();
         let boundary = whole.boundary(header);
+        let boundary = boundary.map(|declared| as_it_stands(declared, body));
         let Some(boundary) = boundary else {
             structure.parts.push(whole);
             return structure;
@@ -257,6 +258,49 @@ fn next_semicolon(value: &[u8]) -> Option<usize> {
         }
         false
     })
+}
+
+/// The boundary that the body is cut with, where the header has another: it may have been folded within, or be that
+/// of a structure that is gone.
+fn as_it_stands(declared: Vec<u8>, body: &[u8]) -> Vec<u8> {
+    let delimits = |boundary: &[u8]| {
+        !boundary.is_empty() && {
+            let line = [b"--", boundary].concat();
+            let at = memchr::memmem::find_iter(body, &line).next();
+            at.is_some_and(|at| at == 0 || body[at - 1] == b'\n')
+        }
+    };
+    if delimits(&declared) {
+        return declared;
+    }
+    let squeezed: Vec<u8> = declared
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    if delimits(&squeezed) {
+        return squeezed;
+    }
+    // The first line that looks like a delimiter and closes something later.
+    const MOST: usize = 200;
+    let mut at = 0;
+    for _ in 0..MOST {
+        let end = line_end(&body[at..]).map_or(body.len(), |end| at + end);
+        let line = body[at..end].trim_ascii_end();
+        if let Some(boundary) = line.strip_prefix(b"--")
+            && (8..=70).contains(&boundary.len())
+        {
+            let closing = [b"\n", line, b"--"].concat();
+            if memchr::memmem::find(&body[end.saturating_sub(1)..], &closing).is_some() {
+                return boundary.to_vec();
+            }
+        }
+        at = end;
+        if at == body.len() {
+            break;
+        }
+    }
+    declared
 }
 
 #[cfg(test)]

@@ -77,6 +77,8 @@ pub struct SignatureExplanation {
     pub header: PartReport,
     /// The names of h= for which there is no field.
     pub absent_fields: Vec<String>,
+    /// Fields that may stand once, and stand above the one that is signed.
+    pub surplus_fields: Vec<&'static str>,
     /// What was found, in sentences.
     pub findings: Vec<String>,
 }
@@ -101,6 +103,7 @@ impl SignatureExplanation {
             body: PartReport::new(&explained.body),
             header: PartReport::new(&explained.header),
             absent_fields: absent,
+            surplus_fields: explained.surplus.iter().map(|s| s.name).collect(),
             findings: explained.sentences(),
         }
     }
@@ -203,6 +206,8 @@ pub struct SpotReport {
     pub signed: String,
     /// How many bytes were signed there.
     pub signed_length: usize,
+    /// Whether the place is exact; otherwise it stands somewhere in what was changed again from there on.
+    pub exact: bool,
 }
 
 impl ChangeReport {
@@ -235,6 +240,7 @@ impl SpotReport {
             came: String::from_utf8_lossy(&spot.came).into_owned(),
             signed: String::from_utf8_lossy(&spot.signed).into_owned(),
             signed_length: spot.signed_len,
+            exact: spot.exact,
         }
     }
 }

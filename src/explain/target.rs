@@ -1,5 +1,10 @@
 //! What a claim is held against: the hash of the body that bh= is, and the hash of the header that b= signs.
 
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsBasepointTableRadix32, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::BasepointTable as _;
+use sha2::{Digest as _, Sha512};
+
 use super::lines::Lines;
 use crate::canon::{Canon, Sink as _};
 use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
@@ -95,6 +100,7 @@ pub(super) enum HeaderTarget<'k> {
         key: &'k VerifyingKey,
         hash: HashAlgorithm,
         signature: &'k [u8],
+        equation: Option<Box<Equation>>,
     },
 }
 
@@ -109,6 +115,7 @@ impl<'k> HeaderTarget<'k> {
                 key,
                 hash: signature.algorithm.hash(),
                 signature: &signature.signature,
+                equation: Equation::of(key, &signature.signature).map(Box::new),
             }),
         }
     }
@@ -128,8 +135,50 @@ impl<'k> HeaderTarget<'k> {
                 key,
                 hash,
                 signature,
-            } => key.verify(digest, *hash, signature),
+                equation,
+            } => {
+                let fits = |equation: &Equation| equation.holds(digest);
+                equation.as_deref().is_some_and(fits) && key.verify(digest, *hash, signature)
+            }
         }
+    }
+}
+
+/// The equation of RFC 8032 §5.1.7, worked out as far as the signature and the key alone allow: `[S]B - R = [k]A`,
+/// where only k depends on what is signed. With a table of the multiples of A, a text is refused in a quarter of the
+/// time that a verification takes; what is not refused is still verified.
+pub(super) struct Equation {
+    /// R and A, which k is hashed from together with the message.
+    before: [u8; 64],
+    /// `[S]B - R`
+    left: EdwardsPoint,
+    multiples: EdwardsBasepointTableRadix32,
+}
+
+impl Equation {
+    /// `None` where no message can have this signature.
+    fn of(key: &VerifyingKey, signature: &[u8]) -> Option<Equation> {
+        let key: [u8; 32] = key.public_bytes().try_into().ok()?;
+        let (r, s): (&[u8; 32], &[u8]) = signature.split_first_chunk()?;
+        let s = Option::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
+        let mut before = [0; 64];
+        before[..32].copy_from_slice(r);
+        before[32..].copy_from_slice(&key);
+        let r = CompressedEdwardsY(*r).decompress()?;
+        let key = CompressedEdwardsY(key).decompress()?;
+        Some(Equation {
+            before,
+            left: EdwardsPoint::mul_base(&s) - r,
+            multiples: EdwardsBasepointTableRadix32::create(&key),
+        })
+    }
+
+    fn holds(&self, message: &Digest) -> bool {
+        let mut k = Sha512::new();
+        k.update(self.before);
+        k.update(message.as_bytes());
+        let k = Scalar::from_bytes_mod_order_wide(&k.finalize().into());
+        self.multiples.mul_base(&k) == self.left
     }
 }
 
@@ -138,5 +187,38 @@ pub(super) fn other(canon: Canon) -> Canon {
     match canon {
         Canon::Simple => Canon::Relaxed,
         Canon::Relaxed => Canon::Simple,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyKind, RsaSizes, SigningKey};
+
+    fn digest(text: &[u8]) -> Digest {
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        hasher.put(text);
+        hasher.finish()
+    }
+
+    #[test]
+    fn the_equation_holds_for_what_was_signed_alone() {
+        for round in 0..50u8 {
+            let signing = SigningKey::generate(KeyKind::Ed25519).unwrap();
+            let public = signing.public_bytes();
+            let key = VerifyingKey::parse(KeyType::Ed25519, &public, RsaSizes::default()).unwrap();
+            let signed = digest(&[round]);
+            let mut signature = signing.sign(&signed).unwrap();
+            let equation = Equation::of(&key, &signature).unwrap();
+            assert!(equation.holds(&signed) && !equation.holds(&digest(b"other")));
+            // S that is not reduced, and R that is no point or another one.
+            let mut large = signature.clone();
+            large[63] |= 0xf0;
+            assert!(Equation::of(&key, &large).is_none());
+            signature[usize::from(round % 32)] ^= 1;
+            let other = Equation::of(&key, &signature);
+            assert!(other.is_none_or(|equation| !equation.holds(&signed)));
+            assert!(Equation::of(&key, b"").is_none());
+        }
     }
 }

@@ -4,6 +4,7 @@ use super::change::Change;
 use super::kind::Kind;
 use super::{Effort, Explained, Part, Unjudged};
 use crate::hash::BodyLimit;
+use crate::key::KeyType;
 use crate::report::{ResultWord, grouped};
 
 impl Change {
@@ -24,14 +25,18 @@ impl Change {
         let Some(first) = self.spots.first() else {
             return format!("{about}{detail}");
         };
-        let place = format!(
-            "line {}, byte {}",
-            grouped(first.line as u64),
-            grouped(first.at.start as u64)
+        let line = grouped(first.line as u64);
+        let place = match first.exact {
+            true => format!("line {line}, byte {}", grouped(first.at.start as u64)),
+            false => format!("within what was then changed again, from line {line} on"),
+        };
+        let text = matches!(
+            self.kind,
+            Kind::TextAppended | Kind::TextPrepended | Kind::TextInserted
         );
-        let beginning = |bytes: &[u8]| {
-            let text = bytes.trim_ascii_start();
-            shown(if text.is_empty() { bytes } else { text }, 40)
+        let beginning = |bytes: &[u8]| match bytes.trim_ascii_start() {
+            trimmed if text && !trimmed.is_empty() => shown(trimmed, 40),
+            _ => shown(bytes, 40),
         };
         let bytes = |count: u64| match count {
             1 => "1 byte".to_owned(),
@@ -39,19 +44,24 @@ impl Change {
         };
         let only_came = self.removed == 0;
         let only_went = self.added == 0;
+        // What is shown may be whole words around what was counted.
+        let came = match self.added > Self::EXCERPT as u64 {
+            true => self.added,
+            false => first.came.len() as u64,
+        };
+        let is_shown = came == self.added && first.signed_len as u64 == self.removed;
         let field = self.field.as_ref().filter(|_| !self.kind.names_field());
         let of = field
             .map(|field| format!(", in {}", plain(field)))
             .unwrap_or_default();
         match (self.places, only_came, only_went) {
-            (1, true, _) if self.kind == Kind::TextAppended => format!(
-                "{} were appended after byte {} (line {}), beginning {}",
+            (1, true, _) if self.kind == Kind::TextAppended && first.exact => format!(
+                "{} were appended after byte {} (line {line}), beginning {}",
                 bytes(self.added),
                 grouped(first.at.start as u64),
-                grouped(first.line as u64),
                 beginning(&first.came)
             ),
-            (1, true, _) => format!(
+            (1, true, _) if is_shown => format!(
                 "{about}{detail}{of}: {} at {place}: {}",
                 bytes(self.added),
                 beginning(&first.came)
@@ -61,7 +71,7 @@ impl Change {
                 let fields = fields.collect::<Vec<_>>().join(", ");
                 format!("{about}{detail}: {fields}; where it stood is not known")
             }
-            (1, _, true) => format!(
+            (1, _, true) if is_shown => format!(
                 "{about}{detail}{of}: {} at {place}, gone: {}",
                 bytes(self.removed),
                 beginning(&first.signed)
@@ -128,12 +138,43 @@ impl Explained {
         if matches!(self.header, Part::Unexplained(_)) {
             out.extend(self.absent());
         }
+        for surplus in &self.surplus {
+            let (name, signed) = (surplus.name, surplus.signed);
+            let (line, stands) = (surplus.line, surplus.stands);
+            let lowest = match signed {
+                1 => "the lowest is".to_owned(),
+                signed => format!("the lowest {signed} are"),
+            };
+            out.push(format!(
+                "{name} may stand once and stands {stands} times, of which only {lowest} signed: what stands above, from line {line} on, is not the signer's, and may be what is shown"
+            ));
+        }
+        for name in &self.unknown_fields {
+            out.push(format!(
+                "{name} is not signed: what it said of the body as it was signed is not known"
+            ));
+        }
+        for name in self.fitted_fields.iter().filter(|_| self.is_restorable()) {
+            out.push(format!(
+                "{name} is not signed: --restore writes one that fits the body as it was signed"
+            ));
+        }
+        if matches!(self.header, Part::Unexplained(_)) && self.is_of_key() {
+            out.push("b= was made with the key that is published".to_owned());
+        }
         if matches!(self.header, Part::Holds) && matches!(self.body, Part::Unexplained(_)) {
             out.push(
                 "bh= is what was signed: the body was changed, and not the signature".to_owned(),
             );
         }
         out
+    }
+
+    /// Whether it is known, whatever became of the header, that the key made the signature: RSA gives back what was
+    /// signed.
+    fn is_of_key(&self) -> bool {
+        let signature = self.signature.as_ref();
+        signature.is_some_and(|s| s.algorithm.key_type() == KeyType::Rsa)
     }
 
     /// The number of lines of the body before what was appended, if that is all that was changed.
@@ -144,7 +185,10 @@ impl Explained {
         match changes.as_slice() {
             [change] if change.kind == Kind::TextAppended && change.places == 1 => {
                 // Only where whole lines are left.
-                let spot = change.spots.first().filter(|_| self.ends_with_line)?;
+                let spot = change
+                    .spots
+                    .first()
+                    .filter(|spot| spot.exact && self.ends_with_line)?;
                 let lines = spot.line.saturating_sub(self.body_line);
                 (lines > 0).then_some(lines as u64)
             }

@@ -81,8 +81,9 @@ pub(super) fn run(args: &Args, job: &Job, sources: Vec<Source>) -> Result<Exit, 
     let mut rows: Vec<_> = table.into_iter().collect();
     rows.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
     let failed = messages - passed - unsigned;
+    let word = if messages == 1 { "message" } else { "messages" };
     let mut text =
-        format!("{messages} messages: {passed} pass, {failed} do not, {unsigned} are not signed\n");
+        format!("{messages} {word}: {passed} pass, {failed} do not, {unsigned} are not signed\n");
     for (row, (count, example)) in &rows {
         let line = format!(
             "{count:>7}  {}  d={}  {}  e.g. {example}",

@@ -53,7 +53,7 @@ pub(super) fn render(
     for change in &explanation.reading {
         let _ = writeln!(
             out,
-            "  it cannot be read as it came: {}; without that:",
+            "  it cannot be read as it came: {}; without that, and with lines and bytes counted without it:",
             escape(&change.sentence())
         );
     }
@@ -113,7 +113,12 @@ fn difference(change: &Change, color: bool, out: &mut String) {
     for spot in change.spots.iter().take(SPOTS) {
         let _ = writeln!(out, "     @ line {}", spot.line);
         side('-', &spot.signed, spot.signed_len, color, out);
-        side('+', &spot.came, spot.at.len(), color, out);
+        let len = if spot.exact {
+            spot.at.len()
+        } else {
+            spot.came.len()
+        };
+        side('+', &spot.came, len, color, out);
     }
     if change.places > SPOTS {
         let more = change.places - SPOTS;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::explain::bytes::{hex, replaced, trimmed};
+use super::links;
+use crate::explain::bytes::{replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::explain::lines::line_end;
 use crate::explain::reading::{BOM, doubled, from_cr, with_crlf};
@@ -216,7 +217,9 @@ pub(super) const ALL: &[Rewriting] = &[
     rewriting(Kind::NoBreakSpaces, "&nbsp; for no-break spaces", |text| {
         replaced(text, b"&nbsp;", b"\xc2\xa0")
     }),
-    rewriting(Kind::Links, "", unscanned),
+    rewriting(Kind::Links, "", links::of_text),
+    rewriting(Kind::Links, "", links::of_html),
+    rewriting(Kind::Links, "", links::of_any),
 ];
 
 /// Applies `undo` to each line; a line for which it has nothing stays.
@@ -363,48 +366,6 @@ fn flowed(text: &[u8]) -> Vec<u8> {
         }
         out.extend_from_slice(&line[content.len()..]);
         at = end;
-    }
-    out
-}
-
-/// Links without the scanner that they lead through.
-fn unscanned(text: &[u8]) -> Vec<u8> {
-    const SCANNER: &[u8] = b".safelinks.protection.outlook.com/?url=";
-    let mut out = Vec::with_capacity(text.len());
-    let mut from = 0;
-    for at in memchr::memmem::find_iter(text, SCANNER) {
-        let start = text[..at]
-            .iter()
-            .rposition(|b| *b == b'/')
-            .map(|slash| slash + 1);
-        let start = start.and_then(|at| text[..at].strip_suffix(b"https://").map(<[u8]>::len));
-        let Some(start) = start.filter(|start| *start >= from) else {
-            continue;
-        };
-        let link = &text[at + SCANNER.len()..];
-        let stops = |b: &u8| {
-            matches!(
-                b,
-                b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'<' | b'>' | b'\'' | b')'
-            )
-        };
-        let len = link.iter().position(stops).unwrap_or(link.len());
-        let target = &link[..link[..len].iter().position(|b| *b == b'&').unwrap_or(len)];
-        out.extend_from_slice(&text[from..start]);
-        out.extend(percent_decoded(target));
-        from = at + SCANNER.len() + len;
-    }
-    out.extend_from_slice(&text[from..]);
-    out
-}
-
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        let byte = hex(&text[at + 1..]).filter(|_| text[at] == b'%');
-        out.push(byte.unwrap_or(text[at]));
-        at += if byte.is_some() { 3 } else { 1 };
     }
     out
 }

@@ -52,10 +52,7 @@ pub(super) fn find(
     if let Some(found) = limit(body, target, &with) {
         return stage(Kind::SignerBodyLimit, found);
     }
-    let hash = match target.hash {
-        HashAlgorithm::Sha1 => HashAlgorithm::Sha256,
-        HashAlgorithm::Sha256 => HashAlgorithm::Sha1,
-    };
+    let hash = other_hash(target.hash);
     if with(target.canon, target.limit, hash).holds(body) {
         let (says, is) = (target.hash.as_str(), hash.as_str());
         return stage(
@@ -106,10 +103,7 @@ pub(super) fn find(
 /// What a signer may have hashed instead of what it says, by itself: whatever else was changed on the way.
 pub(super) fn variants(target: &BodyTarget) -> Vec<((Kind, String), BodyTarget)> {
     let swapped = other(target.canon);
-    let hash = match target.hash {
-        HashAlgorithm::Sha1 => HashAlgorithm::Sha256,
-        HashAlgorithm::Sha256 => HashAlgorithm::Sha1,
-    };
+    let hash = other_hash(target.hash);
     let mut variants = vec![
         (
             (
@@ -146,7 +140,7 @@ pub(super) fn variants(target: &BodyTarget) -> Vec<((Kind, String), BodyTarget)>
         variants = vec![((Kind::SignerHash, detail), other)];
     }
     if let Some(octets) = target.octets() {
-        let detail = format!("l= says {octets} octets, and the hash is that of the whole body");
+        let detail = of_whole(octets);
         let whole = BodyTarget {
             limit: BodyLimit::Whole,
             ..target.clone()
@@ -161,6 +155,17 @@ fn hash_len(hash: HashAlgorithm) -> usize {
         HashAlgorithm::Sha1 => 20,
         HashAlgorithm::Sha256 => 32,
     }
+}
+
+fn other_hash(hash: HashAlgorithm) -> HashAlgorithm {
+    match hash {
+        HashAlgorithm::Sha1 => HashAlgorithm::Sha256,
+        HashAlgorithm::Sha256 => HashAlgorithm::Sha1,
+    }
+}
+
+fn of_whole(octets: u64) -> String {
+    format!("l= says {octets} octets, and the hash is that of the whole body")
 }
 
 fn canonicalizations(says: Canon) -> String {
@@ -180,9 +185,7 @@ fn limit(
     let octets = target.octets()?;
     let whole = with(target.canon, BodyLimit::Whole, target.hash);
     if whole.holds(body) {
-        return Some(format!(
-            "l= says {octets} octets, and the hash is that of the whole body"
-        ));
+        return Some(of_whole(octets));
     }
     if target.is_raw(body.get(..usize::try_from(octets).ok()?)?) {
         return Some(format!(

@@ -72,7 +72,14 @@ impl Splice {
     }
 
     pub(super) fn stage(&self, lines: &Lines<'_>) -> Stage {
-        Stage::new(self.kind, None, self.done(lines))
+        let out = &lines.text[lines.start(self.lines.start)..lines.start(self.lines.end)];
+        let blank = self.with.is_empty() && !out.is_empty() && out.trim_ascii().is_empty();
+        let kind = if blank {
+            Kind::BlankLinesAdded
+        } else {
+            self.kind
+        };
+        Stage::new(kind, None, self.done(lines))
     }
 
     /// Lets `probe`, which stands before its lines, take what is put in their place.

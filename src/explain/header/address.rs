@@ -49,7 +49,7 @@ pub(super) fn moves(_: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
         if moves.is_full() {
             return;
         }
-        if !FIELDS.iter().any(|field| is(raw, field)) || raw.len() > 20_000 {
+        if !is_list(raw) || raw.len() > 20_000 {
             continue;
         }
         let list = List::of(raw);
@@ -76,7 +76,16 @@ pub(super) fn moves(_: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
 /// One mailbox of a list alone, each in a form of its own, other separators, and one mailbox less.
 fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
     let count = list.items.len();
-    if !(2..=40).contains(&count) {
+    if count > 40 {
+        return;
+    }
+    for texts in mixed(&list.items) {
+        let mut texts = texts.into_iter();
+        let raw = list.written(|item| texts.next().unwrap_or_else(|| item.written(Form::AsItIs)));
+        let cost = if count == 1 { 1 } else { 2 };
+        moves.push(Move::replace(Kind::NamesRequoted, cost, at, raw));
+    }
+    if count == 1 {
         return;
     }
     for (form, cost) in FORMS {
@@ -84,11 +93,6 @@ fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
             let raw = list.written_nth(nth, |item| item.written(*form));
             moves.push(Move::replace(Kind::NamesRequoted, cost + 1, at, raw));
         }
-    }
-    for texts in mixed(&list.items) {
-        let mut texts = texts.into_iter();
-        let raw = list.written(|item| texts.next().unwrap_or_else(|| item.written(Form::AsItIs)));
-        moves.push(Move::replace(Kind::NamesRequoted, 2, at, raw));
     }
     let items: Vec<Vec<u8>> = list.items.iter().map(|item| item.text.clone()).collect();
     for separator in [
@@ -103,6 +107,33 @@ fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
     ] {
         let raw = revalued(list.raw, &items.join(separator));
         moves.push(Move::replace(Kind::FieldBlanks, 2, at, raw));
+    }
+    // Read as a list and written anew: another separator, and one name in another form.
+    for separator in [
+        &b", "[..],
+        b",\r\n ",
+        b",\r\n\t",
+        b",\r\n        ",
+        b",\r\n    ",
+    ] {
+        for (form, cost) in FORMS {
+            for nth in 0..count {
+                let mut items = items.clone();
+                items[nth] = list.items[nth].written(*form);
+                let raw = revalued(list.raw, &items.join(separator));
+                moves.push(Move::replace(Kind::NamesRequoted, cost + 2, at, raw));
+            }
+            let all: Vec<_> = list.items.iter().map(|item| item.written(*form)).collect();
+            let raw = revalued(list.raw, &all.join(separator));
+            moves.push(Move::replace(Kind::NamesRequoted, cost + 1, at, raw));
+            let kept = |item: &Item| match item.text.ends_with(b")") {
+                true => item.text.clone(),
+                false => item.written(*form),
+            };
+            let all: Vec<_> = list.items.iter().map(kept).collect();
+            let raw = revalued(list.raw, &all.join(separator));
+            moves.push(Move::replace(Kind::NamesRequoted, cost + 1, at, raw));
+        }
     }
     for nth in 0..count {
         let mut rest = items.clone();
@@ -181,6 +212,24 @@ pub(super) fn addresses(list: &[u8]) -> Vec<Vec<u8>> {
         .iter()
         .map(|item| Mailbox::of(item).address)
         .collect()
+}
+
+/// Whether the field holds addresses.
+pub(super) fn is_list(raw: &[u8]) -> bool {
+    FIELDS.iter().any(|field| is(raw, field))
+}
+
+/// The names of a list as people read them, without quotes and without encoding.
+pub(super) fn plain_names(list: &[u8]) -> Vec<Vec<u8>> {
+    let plain = |item: &Vec<u8>| {
+        let name = Mailbox::of(item).name;
+        let name = encoded::decoded(&name).unwrap_or(name);
+        let read = |b: &u8| !b.is_ascii_whitespace() && !matches!(b, b'"' | b'\\');
+        let name: Vec<u8> = name.into_iter().filter(read).collect();
+        let single = name.strip_prefix(b"'").and_then(|n| n.strip_suffix(b"'"));
+        single.map_or_else(|| name.clone(), <[u8]>::to_vec)
+    };
+    split(list).iter().map(plain).collect()
 }
 
 /// Every mailbox of a list in a form of its own, where there are not too many ways to do that.
@@ -445,10 +494,7 @@ impl Mailbox {
         if form == Form::Angle && self.name.is_empty() {
             return angle;
         }
-        if form == Form::Bare {
-            return self.address.clone();
-        }
-        if self.name.is_empty() {
+        if self.name.is_empty() && form != Form::Bare {
             return if self.angle || form == Form::Angle {
                 angle
             } else {

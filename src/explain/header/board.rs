@@ -1,6 +1,7 @@
 //! What b= signs, piece by piece, and the hash of it with some pieces replaced.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Task;
@@ -15,31 +16,44 @@ use crate::message::{Header, HeaderLimits};
 use crate::signature::{Signature, SignatureLimits};
 
 /// The pieces: one for each name of h=, empty where no field is left for it; and the signature's own field.
+#[derive(Clone)]
 pub(super) struct Board {
-    pieces: Vec<Vec<u8>>,
-    /// The hash before each piece, by either algorithm.
-    before: Vec<(Hasher, Hasher)>,
+    pieces: Vec<Arc<[u8]>>,
+    /// The hash before each piece.
+    before: Vec<Hasher>,
     form: Form,
 }
 
 impl Board {
     /// The pieces of a header, put together as the RFC has it or as a signer is known to.
-    pub(super) fn new(task: &Task<'_>, draft: &Draft, form: Form) -> Board {
+    pub(super) fn new(task: &Task<'_>, draft: &Draft, form: Form, hash: HashAlgorithm) -> Board {
+        let pieces = form.pieces(task, draft).into_iter().map(Arc::from);
         let mut board = Board {
-            pieces: form.pieces(task, draft),
-            before: Vec::new(),
+            pieces: pieces.collect(),
+            before: vec![Hasher::new(hash)],
             form,
         };
-        let mut state = (
-            Hasher::new(HashAlgorithm::Sha256),
-            Hasher::new(HashAlgorithm::Sha1),
-        );
-        for piece in &board.pieces {
-            board.before.push(state.clone());
-            state.0.put(piece);
-            state.1.put(piece);
-        }
+        board.hash_from(0);
         board
+    }
+
+    /// With this move made for good.
+    pub(super) fn with(&self, made: &Move) -> Board {
+        let mut board = self.clone();
+        for (slot, piece) in &made.sets {
+            board.pieces[*slot] = piece.clone();
+        }
+        board.hash_from(made.sets.first().map_or(0, |(slot, _)| *slot));
+        board
+    }
+
+    fn hash_from(&mut self, first: usize) {
+        self.before.truncate(first + 1);
+        for piece in &self.pieces[first..] {
+            let mut state = self.before[self.before.len() - 1].clone();
+            state.put(piece);
+            self.before.push(state);
+        }
     }
 
     /// Works out which pieces each move replaces; those that replace none, or the same as another, go.
@@ -65,7 +79,7 @@ impl Board {
                 true => self.touched(task, draft, &after, made),
                 false => self.differing(self.form.pieces(task, &after)),
             };
-            sets.retain(|(slot, piece)| self.pieces[*slot] != *piece);
+            sets.retain(|(slot, piece)| *self.pieces[*slot] != **piece);
             sets.sort_by_key(|(slot, _)| *slot);
             made.sets = sets
                 .into_iter()
@@ -116,32 +130,71 @@ impl Board {
         sets
     }
 
-    /// The hash of the header with these moves made, which touch different pieces.
-    pub(super) fn digest(&self, hash: HashAlgorithm, moves: &[&Move]) -> Digest {
-        let set = |slot: usize| {
-            let sets = moves.iter().flat_map(|m| &m.sets);
-            sets.clone()
-                .find(|(at, _)| *at == slot)
-                .map(|(_, piece)| piece)
+    /// The hash of the header with this move made, or as it is.
+    pub(super) fn digest(&self, made: Option<&Move>) -> Digest {
+        let sets = made.map_or(&[][..], |made| &made.sets);
+        let Some((first, _)) = sets.first() else {
+            return self.before[self.pieces.len()].clone().finish();
         };
-        let first = moves
-            .iter()
-            .filter_map(|m| m.sets.first())
-            .map(|(slot, _)| *slot)
-            .min();
-        let first = first.unwrap_or(0);
-        let (sha256, sha1) = &self.before[first];
-        let mut hasher = match hash {
-            HashAlgorithm::Sha256 => sha256.clone(),
-            HashAlgorithm::Sha1 => sha1.clone(),
-        };
-        for slot in first..self.pieces.len() {
-            match set(slot) {
-                Some(piece) => hasher.put(piece),
-                None => hasher.put(&self.pieces[slot]),
-            }
+        let mut hasher = self.before[*first].clone();
+        let mut sets = sets.iter().peekable();
+        for (slot, piece) in self.pieces.iter().enumerate().skip(*first) {
+            let set = sets.next_if(|(at, _)| *at == slot);
+            hasher.put(set.map_or(piece, |(_, piece)| piece));
         }
         hasher.finish()
+    }
+}
+
+/// Some of what may be chosen, for each of some pieces.
+pub(super) type Choices<'m> = [(usize, Vec<&'m Move>)];
+
+impl Board {
+    /// The first choice, for so many pieces at least, that `test` takes; `None` behind a text that it wants to be the
+    /// last.
+    pub(super) fn choose<'m>(
+        &self,
+        choices: &Choices<'m>,
+        least: usize,
+        test: &impl Fn(&Digest) -> ControlFlow<bool>,
+    ) -> Option<Vec<&'m Move>> {
+        let mut chosen = Vec::new();
+        let test = |digest: &Digest, chosen: usize| match chosen < least {
+            true => ControlFlow::Continue(()),
+            false => test(digest),
+        };
+        let hasher = self.before[0].clone();
+        match self.choose_on(hasher, 0, choices, &mut chosen, &test) {
+            ControlFlow::Break(true) => Some(chosen),
+            _ => None,
+        }
+    }
+
+    fn choose_on<'m>(
+        &self,
+        mut hasher: Hasher,
+        mut at: usize,
+        choices: &Choices<'m>,
+        chosen: &mut Vec<&'m Move>,
+        test: &impl Fn(&Digest, usize) -> ControlFlow<bool>,
+    ) -> ControlFlow<bool> {
+        let Some(((slot, options), rest)) = choices.split_first() else {
+            self.pieces[at..].iter().for_each(|piece| hasher.put(piece));
+            return test(&hasher.finish(), chosen.len());
+        };
+        self.pieces[at..*slot]
+            .iter()
+            .for_each(|piece| hasher.put(piece));
+        at = slot + 1;
+        for option in options {
+            let mut hasher = hasher.clone();
+            hasher.put(&option.sets[0].1);
+            chosen.push(option);
+            self.choose_on(hasher, at, rest, chosen, test)?;
+            chosen.pop();
+        }
+        hasher.put(&self.pieces[*slot]);
+        self.choose_on(hasher, at, rest, chosen, test)
     }
 }
 

@@ -1,14 +1,13 @@
 //! z=: the fields as the signer copied them (RFC 6376 §3.5).
 
-use std::cmp::Ordering;
-
+use super::Task;
 use super::board::Board;
 use super::draft::{Draft, Edit, revalued, unfolded};
 use super::moves::{Move, Moves};
 use super::signer::Form;
-use super::{Task, address, encoded};
 use crate::explain::kind::Kind;
 use crate::explain::search::Share;
+use crate::header::ONCE;
 use crate::signature::decode_quoted_printable;
 use crate::tag::TagList;
 
@@ -43,11 +42,12 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             .filter_map(|(at, _)| *at)
             .filter(|at| *at != task.position)
             .collect();
-        let mut here = restored(draft, &wanted, &came, &was);
+        let oversigned = task.signature.signed_headers.names().count(&wanted) > was.len();
+        let mut here = restored(draft, &wanted, &came, &was, oversigned);
         if here.is_empty() {
             continue;
         }
-        let kind = kind_of(draft, &wanted, &came, &was);
+        let kind = kind_of(draft, &came, &was);
         let detail = "z= has it as it was";
         moves.push(Move::new(kind, 1, here.clone()).noting(detail));
         kinds.push(kind);
@@ -69,102 +69,73 @@ pub(super) fn each(task: &Task<'_>, draft: &Draft, share: &Share<'_>, found: Mov
     let mut list = known.list;
     list.retain(|m| m.cost > 0);
     let canon = task.signature.canonicalization.header;
-    Board::new(task, draft, Form::right(canon)).prepare(task, draft, share, &mut list);
+    let hash = task.signature.algorithm.hash();
+    Board::new(task, draft, Form::right(canon), hash).prepare(task, draft, share, &mut list);
     list
 }
 
 /// What kind of change leads from the fields that came to those that were.
-fn kind_of(draft: &Draft, name: &str, came: &[usize], was: &[&Vec<u8>]) -> Kind {
-    match came.len().cmp(&was.len()) {
-        Ordering::Less => return Kind::FieldRemoved,
-        Ordering::Greater => return Kind::FieldAdded,
-        Ordering::Equal => {}
-    }
+fn kind_of(draft: &Draft, came: &[usize], was: &[&Vec<u8>]) -> Kind {
     let now: Vec<Vec<u8>> = came
         .iter()
         .filter_map(|at| draft.field(*at).map(|raw| unfolded(raw)))
         .collect();
     let mut before: Vec<&[u8]> = was.iter().map(|value| value.trim_ascii()).collect();
     let mut after: Vec<&[u8]> = now.iter().map(|value| value.trim_ascii()).collect();
-    let squeezed = |list: &[&[u8]]| -> Vec<u8> {
-        list.concat()
-            .into_iter()
-            .filter(|b| !b.is_ascii_whitespace())
-            .collect()
-    };
-    if squeezed(&before) == squeezed(&after) {
+    if before == after {
         return Kind::FieldBlanks;
     }
     before.sort_unstable();
     after.sort_unstable();
-    if before == after {
-        return Kind::FieldsReordered;
-    }
-    let plain = |list: &[&[u8]]| -> Option<Vec<Vec<u8>>> {
-        list.iter().map(|v| encoded::decoded(v)).collect()
-    };
-    let words = before
-        .iter()
-        .chain(&after)
-        .any(|v| memchr::memmem::find(v, b"=?").is_some() || !v.is_ascii());
-    if words && plain(&before).is_some() && plain(&before) == plain(&after) {
-        return Kind::EncodedWords;
-    }
-    let addresses = |list: &[&[u8]]| -> Vec<Vec<u8>> {
-        list.iter().flat_map(|v| address::addresses(v)).collect()
-    };
-    let bare = |list: &[&[u8]]| -> Vec<u8> {
-        squeezed(list)
-            .into_iter()
-            .filter(|b| *b != b'"')
-            .map(|b| b.to_ascii_lowercase())
-            .collect()
-    };
-    match name {
-        // Only what is there besides the text that was signed is a tag.
-        "subject"
-            if before
-                .iter()
-                .zip(&after)
-                .all(|(was, now)| memchr::memmem::find(now, was).is_some()) =>
-        {
-            Kind::SubjectTagged
-        }
-        "date" => Kind::DateRewritten,
-        "content-type" | "content-disposition" | "mime-version" | "content-transfer-encoding"
-            if bare(&before) == bare(&after) =>
-        {
-            Kind::Parameters
-        }
-        "from" if addresses(&before) != addresses(&after) => Kind::FromRewritten,
-        "from" | "to" | "cc" | "reply-to" | "sender" if addresses(&before) == addresses(&after) => {
-            Kind::NamesRequoted
-        }
-        _ => Kind::FieldChanged,
+    match before == after {
+        true => Kind::FieldsReordered,
+        false => Kind::FieldChanged,
     }
 }
 
 /// What gives the fields of this name back: from the bottom up, as h= takes them.
-fn restored(draft: &Draft, name: &str, came: &[usize], was: &[&Vec<u8>]) -> Vec<Edit> {
+fn restored(
+    draft: &Draft,
+    name: &str,
+    came: &[usize],
+    was: &[&Vec<u8>],
+    oversigned: bool,
+) -> Vec<Edit> {
+    let once = ONCE.iter().any(|once| once.eq_ignore_ascii_case(name));
+    let is = |at: &usize, value: &[u8]| {
+        let raw = draft.field(*at).expect("a field that is there");
+        same(&unfolded(raw), value)
+    };
+    let put = |place: usize, value: &[u8]| {
+        let title = super::instance::written(name);
+        let raw = [title.as_bytes(), b": ", value.trim_ascii()].concat();
+        Edit::Insert(place, raw.into())
+    };
     let mut edits = Vec::new();
-    let mut there = came.iter().rev();
+    let mut there = came.iter().rev().peekable();
+    // Behind the lowest that is looked at.
+    let mut below = came.last().map_or(draft.len(), |at| at + 1);
     for value in was.iter().rev() {
-        match there.next() {
+        // What stands below one that was there was added.
+        if there.clone().any(|at| is(at, value)) {
+            while let Some(at) = there.next_if(|at| !is(at, value)) {
+                edits.push(Edit::Remove(*at));
+            }
+            below = *there.next().expect("it was seen");
+            continue;
+        }
+        match there.next_if(|_| once) {
             Some(at) => {
                 let raw = draft.field(*at).expect("a field that is there");
-                if !same(&unfolded(raw), value) {
-                    edits.push(Edit::Replace(*at, revalued(raw, value.trim_ascii())));
-                }
+                edits.push(Edit::Replace(*at, revalued(raw, value.trim_ascii())));
+                below = *at;
             }
-            None => {
-                let title = super::instance::written(name);
-                let raw = [title.as_bytes(), b": ", value.trim_ascii()].concat();
-                let place = came.first().copied().unwrap_or(draft.len());
-                edits.push(Edit::Insert(place, raw.into()));
-            }
+            None => edits.push(put(below, value)),
         }
     }
-    edits.extend(there.map(|at| Edit::Remove(*at)));
+    if oversigned {
+        edits.extend(there.map(|at| Edit::Remove(*at)));
+    }
     edits
 }
 

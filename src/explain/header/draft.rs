@@ -7,7 +7,7 @@ use crate::message::Header;
 
 /// A header that is worked on. What came is shared by all drafts of it: a header may have very many fields.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
+pub(in crate::explain) struct Draft {
     /// Each field that came, without its CRLF.
     came: Arc<Vec<Arc<[u8]>>>,
     /// Where the fields of each name stand, by its small letters.
@@ -20,7 +20,7 @@ pub(super) struct Draft {
 
 /// Something done to a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Edit {
+pub(in crate::explain) enum Edit {
     /// This field was another one.
     Replace(usize, Arc<[u8]>),
     /// This field was not there.
@@ -30,7 +30,7 @@ pub(super) enum Edit {
 }
 
 impl Draft {
-    pub(super) fn of(header: &Header) -> Draft {
+    pub(in crate::explain) fn of(header: &Header) -> Draft {
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for field in header.fields() {
             let name = field.name().to_ascii_lowercase();
@@ -45,7 +45,7 @@ impl Draft {
     }
 
     /// The number of fields that came.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::explain) fn len(&self) -> usize {
         self.came.len()
     }
 
@@ -64,7 +64,7 @@ impl Draft {
     }
 
     /// All fields of this name, from the top down, with the positions of those that came.
-    pub(super) fn named(&self, wanted: &str) -> Vec<(Option<usize>, &Arc<[u8]>)> {
+    pub(in crate::explain) fn named(&self, wanted: &str) -> Vec<(Option<usize>, &Arc<[u8]>)> {
         let places = self.places.get(&wanted.to_ascii_lowercase());
         let came = places
             .into_iter()
@@ -81,7 +81,7 @@ impl Draft {
     }
 
     /// The header after these edits.
-    pub(super) fn with(&self, edits: &[Edit]) -> Draft {
+    pub(in crate::explain) fn with(&self, edits: &[Edit]) -> Draft {
         let mut draft = self.clone();
         for edit in edits {
             match edit {
@@ -104,7 +104,7 @@ impl Draft {
     }
 
     /// The header, each field with CRLF.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(in crate::explain) fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for at in 0..=self.came.len() {
             let put = self
@@ -122,7 +122,7 @@ impl Draft {
 }
 
 /// Whether a field has this name.
-pub(super) fn is(raw: &[u8], wanted: &str) -> bool {
+pub(in crate::explain) fn is(raw: &[u8], wanted: &str) -> bool {
     let named = raw
         .get(..wanted.len())
         .is_some_and(|n| n.eq_ignore_ascii_case(wanted.as_bytes()));
@@ -136,7 +136,7 @@ pub(super) fn name(raw: &[u8]) -> String {
 }
 
 /// What follows the colon.
-pub(super) fn value(raw: &[u8]) -> &[u8] {
+pub(in crate::explain) fn value(raw: &[u8]) -> &[u8] {
     let colon = raw.iter().position(|b| *b == b':');
     colon.map_or(&[], |colon| &raw[colon + 1..])
 }

@@ -10,6 +10,7 @@ use crate::canon::Canon;
 use crate::explain::bytes::{replaced, trimmed};
 use crate::explain::kind::Kind;
 use crate::message::is_wsp;
+use crate::signature::FIELD_NAME;
 
 pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let mut fields = moves.fields.clone();
@@ -38,6 +39,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
         Some(renamed(raw, found))
     };
     alike(&fields, Kind::Recased, 1, as_in_h, moves);
+    recased(&fields, &as_in_h, moves);
     for width in [78, 76, 75, 72, 77, 79, 80, 998, 70, 74, 64] {
         for indent in [&b" "[..], b"\t", b"        ", b"  ", b"    "] {
             for keeps in [true, false] {
@@ -63,6 +65,72 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
 
 type Way = fn(&[u8]) -> Option<Vec<u8>>;
 
+/// All names in one style, but for those that are written in several ways and the signature's own, which another
+/// program may have written than the fields.
+fn recased(
+    fields: &[(usize, Arc<[u8]>)],
+    as_in_h: &impl Fn(&[u8]) -> Option<Vec<u8>>,
+    moves: &mut Moves<'_>,
+) {
+    const SEVERAL: [(&str, &[&str]); 4] = [
+        ("message-id", &["Message-ID", "Message-Id", "Message-id"]),
+        (
+            "mime-version",
+            &["MIME-Version", "Mime-Version", "Mime-version"],
+        ),
+        ("cc", &["Cc", "CC"]),
+        (FIELD_NAME, &["DKIM-Signature", "Dkim-Signature"]),
+    ];
+    type Style<'s> = &'s dyn Fn(&[u8]) -> Option<Vec<u8>>;
+    let styles: [(u8, Style<'_>); 6] = [
+        (1, &|raw| Some(raw.to_vec())),
+        (1, &|raw| Some(renamed(raw, &written(&name(raw))))),
+        (2, &|raw| {
+            Some(renamed(raw, &name(raw).to_ascii_lowercase()))
+        }),
+        (2, &|raw| {
+            Some(renamed(raw, &name(raw).to_ascii_uppercase()))
+        }),
+        (2, &|raw| Some(renamed(raw, &capitalized(&name(raw))))),
+        (2, &|raw| as_in_h(raw)),
+    ];
+    for (cost, style) in styles {
+        let mut sets: Vec<Vec<Edit>> = vec![Vec::new()];
+        for (at, raw) in fields {
+            let own = name(raw);
+            let several = SEVERAL
+                .iter()
+                .find(|(name, _)| own.eq_ignore_ascii_case(name));
+            let mut ways: Vec<Vec<u8>> = style(raw).into_iter().collect();
+            ways.extend(
+                several
+                    .into_iter()
+                    .flat_map(|(_, names)| names.iter().map(|name| renamed(raw, name))),
+            );
+            ways.push(raw.to_vec());
+            ways.sort();
+            ways.dedup();
+            // Several instances are alike.
+            let many = several.is_some() && sets.len() < 100;
+            if !many {
+                ways = vec![style(raw).unwrap_or_else(|| raw.to_vec())];
+            }
+            let with = |set: &Vec<Edit>, way: &Vec<u8>| {
+                let changed = way.as_slice() != &**raw;
+                let edit = changed.then(|| Edit::Replace(*at, way.as_slice().into()));
+                set.iter().cloned().chain(edit).collect::<Vec<Edit>>()
+            };
+            sets = sets
+                .iter()
+                .flat_map(|set| ways.iter().map(move |way| with(set, way)))
+                .collect();
+        }
+        for set in sets.into_iter().filter(|set| set.len() > 1) {
+            moves.push(Move::new(Kind::Recased, cost, set));
+        }
+    }
+}
+
 /// What changes words too.
 const EVERYWHERE: &[(Kind, u8, Way)] = &[
     // Postfix cuts long lines with CRLF and a space, wherever that falls.
@@ -80,6 +148,10 @@ const EVERYWHERE: &[(Kind, u8, Way)] = &[
 ];
 
 const SIMPLE: &[(Kind, u8, Way)] = &[
+    (Kind::Refolded, 1, |raw| before_wide_blanks(raw)),
+    (Kind::Refolded, 2, |raw| {
+        Some(replaced(raw, b", ", b",\r\n        "))
+    }),
     (Kind::Refolded, 1, |raw| Some(folds_as(raw, b" ", true))),
     (Kind::Refolded, 1, |raw| Some(folds_as(raw, b"", false))),
     (Kind::Refolded, 1, |raw| Some(folds_as(raw, b"\r\n ", true))),
@@ -197,7 +269,7 @@ fn alike(
 }
 
 /// Each fold as something else: its line end alone, or with the white space behind it.
-fn folds_as(raw: &[u8], with: &[u8], blanks: bool) -> Vec<u8> {
+pub(super) fn folds_as(raw: &[u8], with: &[u8], blanks: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
@@ -218,6 +290,25 @@ fn folds_as(raw: &[u8], with: &[u8], blanks: bool) -> Vec<u8> {
     }
     out.extend_from_slice(rest);
     out
+}
+
+/// A fold before all white space that is wider than a space: the line ends alone were taken out.
+fn before_wide_blanks(raw: &[u8]) -> Option<Vec<u8>> {
+    let colon = raw.iter().position(|b| *b == b':')?;
+    let mut out = raw[..=colon].to_vec();
+    let mut rest = &raw[colon + 1..];
+    while let Some(at) = rest.iter().position(|b| is_wsp(*b)) {
+        let len = rest[at..].iter().take_while(|b| is_wsp(**b)).count();
+        let blanks = &rest[at..at + len];
+        out.extend_from_slice(&rest[..at]);
+        if (len > 1 || blanks == b"\t") && !out.ends_with(b"\r\n") {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(blanks);
+        rest = &rest[at + len..];
+    }
+    out.extend_from_slice(rest);
+    Some(out)
 }
 
 /// Each fold taken out with its white space, for itself: a word was cut there. And the other way round.

@@ -4,6 +4,7 @@ use super::Task;
 use super::draft::{Draft, Edit, is, name, unfolded};
 use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
+use crate::message::is_wsp;
 
 pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     groups(task, draft, moves);
@@ -153,6 +154,17 @@ fn removed(draft: &Draft, wanted: &str, fields: &[usize], moves: &mut Moves<'_>)
     for value in copies(draft, wanted) {
         push(1, &value);
     }
+    // An answer names the message that it answers twice (RFC 5322 §3.6.4).
+    let other = match wanted {
+        "in-reply-to" => draft.named("References"),
+        "references" => draft.named("In-Reply-To"),
+        _ => Vec::new(),
+    };
+    for (_, raw) in other {
+        let value = unfolded(raw);
+        let last = value.split(|b| is_wsp(*b)).next_back().unwrap_or_default();
+        push(1, last);
+    }
     for (name, values) in USUAL {
         if wanted == *name {
             values.iter().for_each(|value| push(2, value.as_bytes()));
@@ -218,6 +230,7 @@ pub(super) fn written(name: &str) -> String {
         "message-id" => "Message-ID".to_owned(),
         "mime-version" => "MIME-Version".to_owned(),
         "content-id" => "Content-ID".to_owned(),
+        "dkim-signature" => "DKIM-Signature".to_owned(),
         lower => {
             let title = |part: &str| {
                 let mut chars = part.chars();

@@ -249,25 +249,17 @@ fn rewritten(value: &[u8]) -> Vec<(u8, Vec<u8>)> {
 
 /// The value with another character set.
 fn other_charset(value: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 14] = [
         "utf-8",
-        "UTF-8",
         "iso-8859-1",
-        "ISO-8859-1",
         "us-ascii",
-        "US-ASCII",
         "windows-1252",
-        "Windows-1252",
         "iso-8859-15",
-        "ISO-8859-15",
         "iso-8859-2",
-        "ISO-8859-2",
         "windows-1250",
         "windows-1251",
         "koi8-r",
-        "KOI8-R",
         "iso-2022-jp",
-        "ISO-2022-JP",
         "shift_jis",
         "gb2312",
         "gbk",
@@ -286,7 +278,9 @@ fn other_charset(value: &[u8]) -> Vec<(u8, Vec<u8>)> {
         .unwrap_or(inner.len());
     let behind = &inner[(len + usize::from(quoted)).min(inner.len())..];
     let mut out = Vec::new();
-    for name in NAMES {
+    let capital = |name: &str| [&name[..1].to_ascii_uppercase(), &name[1..]].concat();
+    let forms = |name: &str| [name.to_owned(), name.to_ascii_uppercase(), capital(name)];
+    for name in NAMES.into_iter().flat_map(forms) {
         out.push((
             1,
             [

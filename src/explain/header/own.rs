@@ -1,9 +1,13 @@
 //! The DKIM-Signature field itself, written in another way.
 
+use std::ops::Range;
+
 use super::Task;
-use super::draft::{Draft, revalued, unfolded};
+use super::draft::{Draft, revalued, unfolded, value};
+use super::fold::folds_as;
 use super::moves::{Move, Moves};
 use crate::explain::kind::Kind;
+use crate::message::is_wsp;
 
 pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let Some(raw) = draft.field(task.position) else {
@@ -43,6 +47,14 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             revalued(raw, &ended),
         ));
     }
+    for (kind, cost, value) in relics(raw) {
+        moves.push(Move::replace(
+            kind,
+            cost,
+            task.position,
+            revalued(raw, &value),
+        ));
+    }
     // As we write it ourselves.
     let ours = task.signature.to_field().into_bytes();
     moves.push(Move::replace(Kind::Refolded, 1, task.position, ours));
@@ -78,6 +90,94 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             .noting("its white space was changed"),
         );
     }
+}
+
+/// White space within a value is what a fold left, or was put there; the folds between tags left none that could be
+/// told from others, and may have been at any of them.
+fn relics(raw: &[u8]) -> Vec<(Kind, u8, Vec<u8>)> {
+    const LONGEST_LINE: usize = 90;
+    const MOST: usize = 2_000;
+    let text = folds_as(value(raw), b" ", true).trim_ascii().to_vec();
+    let mut between = Vec::new();
+    let mut within = Vec::new();
+    let mut from = 0;
+    for tag in text.split_inclusive(|b| *b == b';') {
+        let start = tag.iter().take_while(|b| is_wsp(**b)).count();
+        if start > 0 && from > 0 {
+            between.push(from..from + start);
+        }
+        // What b= is does not count.
+        if !tag[start..].starts_with(b"b=") {
+            let end = start + tag[start..].trim_ascii_end().len();
+            let blanks = (start..end).filter(|at| is_wsp(tag[*at]) && !is_wsp(tag[at - 1]));
+            within.extend(blanks.map(|at| {
+                let len = tag[at..].iter().take_while(|b| is_wsp(**b)).count();
+                from + at..from + at + len
+            }));
+        }
+        from += tag.len();
+    }
+    let with = |folds: &[(&Range<usize>, &[u8])]| {
+        let mut out = Vec::with_capacity(text.len() + 64);
+        let mut from = 0;
+        for (place, fold) in folds {
+            out.extend_from_slice(&text[from..place.start]);
+            out.extend_from_slice(fold);
+            from = place.end;
+        }
+        out.extend_from_slice(&text[from..]);
+        out
+    };
+    let mut out = Vec::new();
+    for blank in within.iter().take(60) {
+        out.push((Kind::SignatureDamaged, 1, with(&[(blank, b"")])));
+    }
+    let none: Vec<_> = within.iter().map(|blank| (blank, &b""[..])).collect();
+    out.push((Kind::SignatureDamaged, 1, with(&none)));
+    for indent in [
+        &b"\r\n "[..],
+        b"\r\n\t",
+        b"\r\n        ",
+        b"\r\n    ",
+        b"\r\n  ",
+    ] {
+        for folds_within in [true, false] {
+            if within.is_empty() && !folds_within {
+                continue;
+            }
+            // Each choice of folds between tags that leaves no long line where it could have been folded.
+            let mut chosen: Vec<(Vec<&Range<usize>>, usize)> = vec![(Vec::new(), 0)];
+            for (nth, place) in between.iter().enumerate() {
+                let next = between.get(nth + 1).map_or(text.len(), |next| next.start);
+                let first = within.iter().find(|w| (place.end..next).contains(&w.start));
+                let next = first.filter(|_| folds_within).map_or(next, |w| w.start);
+                let mut longer = Vec::new();
+                for (folds, start) in &chosen {
+                    let broken = within.iter().rev().find(|w| w.start < place.start);
+                    let start = broken
+                        .filter(|_| folds_within)
+                        .map_or(*start, |w| w.end.max(*start));
+                    let here = folds.iter().copied().chain([place]).collect();
+                    longer.push((here, place.end));
+                    if next - start < LONGEST_LINE {
+                        longer.push((folds.clone(), start));
+                    }
+                }
+                longer.truncate(MOST);
+                chosen = longer;
+            }
+            for (between, _) in chosen {
+                let mut folds = between;
+                if folds_within {
+                    folds.extend(&within);
+                }
+                folds.sort_by_key(|place| place.start);
+                let folds: Vec<_> = folds.into_iter().map(|place| (place, indent)).collect();
+                out.push((Kind::Refolded, 2, with(&folds)));
+            }
+        }
+    }
+    out
 }
 
 /// The tags folded at a width, as signers do: between tags, within h= behind a colon, and within base64 anywhere.

@@ -24,7 +24,11 @@ pub(super) const EDITS: [Edit; 10] = [
         long_cut,
     ),
     edit("Date rewritten", &[Kind::DateRewritten], date),
-    edit("Content-Type rewritten", &[Kind::Parameters], content_type),
+    edit(
+        "Content-Type rewritten",
+        &[Kind::Parameters, Kind::FieldBlanks, Kind::Refolded],
+        content_type,
+    ),
     edit(
         "Content-Type recased",
         &[Kind::Parameters],

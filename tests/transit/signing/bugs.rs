@@ -53,6 +53,7 @@ pub(crate) const BUGS: [(Bug, &str, &[Kind]); 19] = [
         "bug: last blank lines taken",
         &[
             Kind::SignerLastLines,
+            Kind::SignerEmptyBody,
             Kind::TextAppended,
             Kind::BlankLinesAdded,
             Kind::TrailingBlanksAdded,

@@ -196,6 +196,7 @@ fn no_byte_is_lost_whatever_the_changes() {
                     came: Vec::new(),
                     signed_len: signed.len(),
                     signed,
+                    exact: true,
                 }
             })
             .collect();
