@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::quoted::{decode_lines, encode_lines};
+use super::quoted::{STYLES, decode, decode_lines, encode, encode_lines};
 use super::splice::{Piece, Splice, sorted};
 use crate::explain::kind::Kind;
 use crate::explain::lines::{Lines, line_end};
@@ -32,8 +32,12 @@ pub(super) fn likely(lines: &Lines<'_>, structure: &Structure) -> Vec<Splice> {
         }
         if part.encoding == "base64" {
             encoded(lines, part, &mut room, &mut cuts);
-        } else if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()])
-        {
+            continue;
+        }
+        if part.encoding == "quoted-printable" {
+            quoted(lines, part, &mut room, &mut cuts);
+        }
+        if part.media_type == "text/html" || looks_like_html(&lines.text[part.body.clone()]) {
             around_tags(lines, part, &mut cuts);
         }
     }
@@ -205,8 +209,52 @@ fn encoded(lines: &Lines<'_>, part: &Part, room: &mut usize, cuts: &mut Vec<Spli
     }
     let width = line_end(body).map_or(76, |end| end - 2);
     let html = part.media_type == "text/html" || looks_like_html(&content);
-    let mut ranges = if html { tagged(&content) } else { Vec::new() };
-    let starts: Vec<usize> = memchr::memchr_iter(b'\n', &content)
+    let encode = |rest: &[u8]| [&encode_lines(rest, width), behind].concat();
+    without(lines, part, &content, html, &encode, room, cuts);
+}
+
+/// The same in quoted-printable, written as the rest of the part is.
+fn quoted(lines: &Lines<'_>, part: &Part, room: &mut usize, cuts: &mut Vec<Splice>) {
+    let body = &lines.text[part.body.clone()];
+    let content = decode(body);
+    if content.len() > MAX_ENCODED {
+        return;
+    }
+    let behind = &lines.text[part.body.end..part.end];
+    let html = part.media_type == "text/html" || looks_like_html(&content);
+    let mut seen: Vec<Vec<u8>> = Vec::new();
+    for style in STYLES {
+        // Styles that differ nowhere in this text are one.
+        let written = encode(&content, *style);
+        if written != body || seen.len() == MAX_STYLES {
+            continue;
+        }
+        // What they differ in may be in what is left.
+        let sample = encode(&content[content.len() / 2..], *style);
+        if seen.contains(&sample) {
+            continue;
+        }
+        seen.push(sample);
+        let encode = |rest: &[u8]| [&encode(rest, *style), behind].concat();
+        without(lines, part, &content, html, &encode, room, cuts);
+    }
+}
+
+/// So many ways to write the same text are tried.
+const MAX_STYLES: usize = 3;
+
+/// The content of a part without what may have been put into it, encoded again.
+fn without(
+    lines: &Lines<'_>,
+    part: &Part,
+    content: &[u8],
+    html: bool,
+    encode: &dyn Fn(&[u8]) -> Vec<u8>,
+    room: &mut usize,
+    cuts: &mut Vec<Splice>,
+) {
+    let mut ranges = if html { tagged(content) } else { Vec::new() };
+    let starts: Vec<usize> = memchr::memchr_iter(b'\n', content)
         .map(|lf| lf + 1)
         .collect();
     ranges.extend(starts.iter().take(MAX_LINES).map(|end| 0..*end));
@@ -231,12 +279,10 @@ fn encoded(lines: &Lines<'_>, part: &Part, room: &mut usize, cuts: &mut Vec<Spli
         }
         *room -= 2 * content.len();
         let rest = [&content[..range.start], &content[range.end..]].concat();
-        let mut with = encode_lines(&rest, width);
-        with.extend_from_slice(behind);
         cuts.push(Splice::put(
             Kind::TextInserted,
             place.clone(),
-            vec![Piece::Made(with)],
+            vec![Piece::Made(encode(&rest))],
         ));
     }
 }

@@ -73,11 +73,12 @@ impl Splice {
 
     pub(super) fn stage(&self, lines: &Lines<'_>) -> Stage {
         let out = &lines.text[lines.start(self.lines.start)..lines.start(self.lines.end)];
-        let blank = self.with.is_empty() && !out.is_empty() && out.trim_ascii().is_empty();
-        let kind = if blank {
-            Kind::BlankLinesAdded
-        } else {
-            self.kind
+        let with = self.text(lines);
+        let blank = |text: &[u8]| text.trim_ascii().is_empty();
+        let kind = match blank(out) && blank(&with) {
+            true if out.len() > with.len() => Kind::BlankLinesAdded,
+            true => Kind::BlankLinesRemoved,
+            false => self.kind,
         };
         Stage::new(kind, None, self.done(lines))
     }
