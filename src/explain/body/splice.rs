@@ -74,8 +74,13 @@ impl Splice {
     pub(super) fn stage(&self, lines: &Lines<'_>) -> Stage {
         let out = &lines.text[lines.start(self.lines.start)..lines.start(self.lines.end)];
         let with = self.text(lines);
-        let blank = |text: &[u8]| text.trim_ascii().is_empty();
-        let kind = match blank(out) && blank(&with) {
+        let start = out.iter().zip(&with).take_while(|(a, b)| a == b).count();
+        let (out, with) = (&out[start..], &with[start..]);
+        let end = out.iter().rev().zip(with.iter().rev());
+        let end = end.take_while(|(a, b)| a == b).count();
+        let blank = |text: &[u8]| text[..text.len() - end].trim_ascii().is_empty();
+        let breaks = |text: &[u8]| text.contains(&b'\n');
+        let kind = match blank(out) && blank(with) && (breaks(out) || breaks(with)) {
             true if out.len() > with.len() => Kind::BlankLinesAdded,
             true => Kind::BlankLinesRemoved,
             false => self.kind,
