@@ -4,21 +4,20 @@
     with lab.Lab(place) as names:
         names.update("live", "add mail._domainkey 300 TXT \\"v=DKIM1; p=\\"")
 
-Nothing survives the program: what it has started lives in a process namespace that ends with it.
+Nothing survives the program: see tests/shared/namespace.py.
 """
 
-import ctypes
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
+
+import namespace
 import servers
 import zones as zone_files
 from relay import Relay, Silent
@@ -26,63 +25,11 @@ from servers import ADDRESSES, wait_until
 from zones import must
 
 PROGRAMS = ("named", "nsd", "dig", "delv", "nsupdate", "rndc", "tsig-keygen", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "openssl", "ip", "unshare")
-# Without -r where root may not make user namespaces.
-UNSHARES = (["unshare", "-rn", "--pid", "--fork", "--kill-child"], ["unshare", "-n", "--pid", "--fork", "--kill-child"])
-INSIDE = "NAMES_INSIDE"
 
 
 def enter(limit=None):
     """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    # A shell starts what it puts into the background with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = os.environ.pop(INSIDE, None)
-    if place:
-        return Path(place)
-    unshare, problem = find_unshare()
-    if problem:
-        print(f"SKIPPED: {problem}", flush=True)
-        sys.exit(1 if os.environ.get("CI") == "true" else 0)
-    place = Path(tempfile.mkdtemp(prefix="names-"))
-    child = None
-    try:
-        environment = {**os.environ, INSIDE: str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        child = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment, preexec_fn=die_with_parent)
-        sys.exit(child.wait(timeout=limit))
-    except subprocess.TimeoutExpired:
-        sys.exit(f"not done after {limit} s")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        if child:
-            child.kill()
-            child.wait()
-        remove(place)
-
-
-def find_unshare():
-    """(how to make a namespace, None), or (None, what is missing)."""
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
-    if missing:
-        return None, f"no {', '.join(missing)}: run tests/names/install"
-    for unshare in UNSHARES:
-        if subprocess.run([*unshare, "ip", "link", "set", "lo", "up"], capture_output=True, check=False).returncode == 0:
-            return unshare, None
-    return None, "unshare -rn is not possible here: no network namespace for the name servers"
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def remove(place):
-    """Removes the directory; the last of the killed servers may still write for a moment."""
-    for _ in range(30):
-        shutil.rmtree(place, ignore_errors=True)
-        if not place.exists():
-            return
-        time.sleep(0.1)
+    return namespace.enter("names", lambda: namespace.find("names", PROGRAMS), limit)
 
 
 class Answer(NamedTuple):

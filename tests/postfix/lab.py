@@ -4,22 +4,20 @@
     with lab.Lab(place, "dkimkit") as mail:
         mail.submission("anna").send(…)
 
-Nothing survives the program: what it has started lives in a process namespace that ends with it.
+Nothing survives the program: see tests/shared/namespace.py.
 """
 
-import ctypes
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
+
 import layout
 import milter
+import namespace
 import postfix
 from background import Background
 from client import Client
@@ -32,72 +30,24 @@ from wire import Probe, Spy
 PROGRAMS = ("postfix", "postqueue", "sendmail", "saslpasswd2", "opendkim", "miltertest", "perl", "ip", "unshare")
 # Real root needs no mapping; others need a range of users of their own, as Postfix is several users.
 UNSHARES = (["unshare", "-n"], ["unshare", "-n", "--map-root-user", "--map-auto"])
-PROCESSES = ["--pid", "--fork", "--kill-child"]
-INSIDE = "POSTFIX_INSIDE"
 
 
 def enter(limit=None):
     """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
-    os.environ["PATH"] += ":/usr/sbin:/sbin"
-    # A shell starts what it puts into the background with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    place = os.environ.pop(INSIDE, None)
-    if place:
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        for address in ADDRESSES.values():
-            # Postfix wants to see its own address on an interface.
-            subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
-        return Path(place)
-    place = Path(tempfile.mkdtemp(prefix="postfix-"))
-    child, unshare = None, None
-    try:
-        # Postfix works as a user of its own, and must get through to its directories.
-        place.chmod(0o755)
-        unshare = find_unshare()
-        environment = {**os.environ, INSIDE: str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        child = subprocess.Popen([*unshare, sys.executable, *sys.argv], env=environment, preexec_fn=die_with_parent)
-        sys.exit(child.wait(timeout=limit))
-    except subprocess.TimeoutExpired:
-        sys.exit(f"not done after {limit} s")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    finally:
-        if child:
-            child.kill()
-            child.wait()
-        remove(place, unshare)
+    # Postfix works as a user of its own, and must get through to its directories.
+    place = namespace.enter("postfix", find_unshare, limit, mode=0o755)
+    for address in ADDRESSES.values():
+        # Postfix wants to see its own address on an interface.
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    return place
 
 
 def find_unshare():
-    """How to make a namespace with several users; the program ends here where that is not possible."""
-    missing = [program for program in PROGRAMS if not shutil.which(program)]
-    if missing:
-        skip(f"no {', '.join(missing)}: run tests/postfix/install")
+    """How to make a namespace with several users."""
+    problem = "Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid"
     with tempfile.TemporaryDirectory() as trial:
-        probe = f"ip link set lo up && install -d -o postfix -g postdrop {trial}/probe && rmdir {trial}/probe"
-        for unshare in UNSHARES:
-            if subprocess.run([*unshare, *PROCESSES, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
-                return [*unshare, *PROCESSES]
-    return skip("Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid")
-
-
-def skip(problem):
-    print(f"SKIPPED: {problem}", flush=True)
-    sys.exit(1 if os.environ.get("CI") == "true" else 0)
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def remove(place, unshare):
-    """Removes the directory, as the root who made it; the last of the killed processes may still write for a moment."""
-    for _ in range(30):
-        subprocess.run([*(unshare or []), "rm", "-rf", place], capture_output=True, check=False)
-        if not place.exists():
-            return
-        time.sleep(0.1)
+        probe = f"{namespace.LOOPBACK} && install -d -o postfix -g postdrop {trial}/probe && rmdir {trial}/probe"
+        return namespace.find("postfix", PROGRAMS, UNSHARES, probe, problem)
 
 
 class Lab:

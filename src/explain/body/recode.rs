@@ -25,7 +25,19 @@ pub(super) struct Recoding {
 enum Scope {
     /// Every part of text that the rewriting befits.
     All,
+    /// Every part that is base64, attachments too: its lines are longer or shorter.
+    Lines,
     Leaf(usize),
+}
+
+impl Scope {
+    fn holds(self, nth: usize, part: &Part) -> bool {
+        match self {
+            Scope::All => part.is_text(),
+            Scope::Lines => part.encoding == "base64",
+            Scope::Leaf(leaf) => nth == leaf,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,14 +144,19 @@ pub(super) fn all(text: &[u8], structure: &Structure) -> Vec<Recoding> {
     if leaves.len() > 1 {
         scopes.extend((0..leaves.len()).map(Scope::Leaf));
     }
+    let to_lines = |width| Recoding {
+        scope: Scope::Lines,
+        charset: None,
+        to: Coding::Base64(width, false, End::Same),
+        fields: Fields::Same,
+        upper: false,
+    };
+    out.extend([76, 72, 64, 60, usize::MAX].map(to_lines));
     for scope in scopes {
         let covered: Vec<&Part> = leaves
             .iter()
             .enumerate()
-            .filter(|(nth, part)| match scope {
-                Scope::All => part.is_text(),
-                Scope::Leaf(leaf) => *nth == leaf,
-            })
+            .filter(|(nth, part)| scope.holds(*nth, part))
             .map(|(_, part)| *part)
             .collect();
         let encoded = |word: &str| covered.iter().any(|part| part.encoding == word);
@@ -269,16 +286,12 @@ impl Recoding {
         let mut at = 0;
         let mut changed = false;
         for (nth, part) in structure.leaves().enumerate() {
-            let meant = match self.scope {
-                Scope::All => part.is_text(),
-                Scope::Leaf(leaf) => nth == leaf,
-            };
-            if !meant || part.body.start < at {
+            if !self.scope.holds(nth, part) || part.body.start < at {
                 continue;
             }
             let Some(body) = self.part(&text[part.body.clone()], part) else {
                 match self.scope {
-                    Scope::All => continue,
+                    Scope::All | Scope::Lines => continue,
                     Scope::Leaf(_) => return None,
                 }
             };

@@ -34,6 +34,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             "", " (UTC)", " (GMT)", " (CET)", " (CEST)", " (EST)", " (EDT)", " (PST)", " (PDT)",
             " (BST)",
         ];
+        let comment = text.find('(').map(|at| text[at..].trim().to_owned());
         for form in forms(&date) {
             comments
                 .iter()
@@ -42,7 +43,12 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
         // The same moment in another zone.
         for minutes in zones() {
             let other = DateTime::from_timestamp(date.to_timestamp()).in_zone(minutes);
-            forms(&other).into_iter().for_each(|form| push(3, form));
+            for form in forms(&other) {
+                if let Some(comment) = &comment {
+                    push(3, format!("{form} {comment}"));
+                }
+                push(3, form);
+            }
         }
     }
     let signed = task.signature.signed_headers.names().count("Date");

@@ -47,6 +47,22 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             revalued(raw, &ended),
         ));
     }
+    // One blank within a value, and the folds as they are.
+    let value_at = raw.len() - value(raw).len();
+    let blanks = (value_at + 2..raw.len())
+        .filter(|at| is_wsp(raw[*at]) && !raw[at - 1].is_ascii_whitespace());
+    for at in blanks.filter(|at| raw[at - 1] != b';').take(60) {
+        let len = raw[at..].iter().take_while(|b| is_wsp(**b)).count();
+        if !raw[at + len..].starts_with(b"\r\n") {
+            let without = [&raw[..at], &raw[at + len..]].concat();
+            moves.push(Move::replace(
+                Kind::SignatureDamaged,
+                1,
+                task.position,
+                without,
+            ));
+        }
+    }
     for (kind, cost, value) in relics(raw) {
         moves.push(Move::replace(
             kind,
