@@ -78,9 +78,10 @@ impl Splice {
         let (out, with) = (&out[start..], &with[start..]);
         let end = out.iter().rev().zip(with.iter().rev());
         let end = end.take_while(|(a, b)| a == b).count();
-        let blank = |text: &[u8]| text[..text.len() - end].trim_ascii().is_empty();
-        let breaks = |text: &[u8]| text.contains(&b'\n');
-        let kind = match blank(out) && blank(with) && (breaks(out) || breaks(with)) {
+        let (out, with) = (&out[..out.len() - end], &with[..with.len() - end]);
+        let is_blank = |text: &[u8]| text.trim_ascii().is_empty();
+        let breaks = out.contains(&b'\n') || with.contains(&b'\n');
+        let kind = match breaks && is_blank(out) && is_blank(with) {
             true if out.len() > with.len() => Kind::BlankLinesAdded,
             true => Kind::BlankLinesRemoved,
             false => self.kind,

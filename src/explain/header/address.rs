@@ -100,6 +100,9 @@ fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
         b", ",
         b",\r\n\t",
         b",\r\n ",
+        b",\r\n        ",
+        b",\r\n    ",
+        b",\r\n  ",
         b", \r\n ",
         b",  ",
         b" , ",
@@ -126,7 +129,11 @@ fn single(at: usize, list: &List<'_>, moves: &mut Moves<'_>) {
             let all: Vec<_> = list.items.iter().map(|item| item.written(*form)).collect();
             let raw = revalued(list.raw, &all.join(separator));
             moves.push(Move::replace(Kind::NamesRequoted, cost + 1, at, raw));
-            let kept = |item: &Item| match item.text.ends_with(b")") {
+            // A comment stays one, and a name does not go.
+            let bare = matches!(form, Form::Bare | Form::Angle);
+            let kept = |item: &Item| match item.text.ends_with(b")")
+                || bare && !item.mailbox.name.is_empty()
+            {
                 true => item.text.clone(),
                 false => item.written(*form),
             };

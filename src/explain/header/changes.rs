@@ -58,14 +58,42 @@ pub(super) fn changes(header: &Header, moves: &[Move]) -> Vec<Change> {
                 add_spots(&mut change, (&came, &signed), start..end, &line);
             }
             change.field = (!names.is_empty()).then(|| names.join(", "));
-            if change.kind != Kind::FieldChanged || change.places > 0 {
-                changes.push(change);
+            if change.kind == Kind::FieldChanged && change.places == 0 {
+                continue;
+            }
+            let same = |known: &&mut Change| (known.kind, &known.detail) == (kind, &change.detail);
+            match changes.iter_mut().find(same) {
+                Some(known) => join(known, change),
+                None => changes.push(change),
             }
         }
         draft = draft.with(&made.edits);
     }
     changes.sort_by_key(|change| change.spots.first().map_or(0, |spot| spot.at.start));
     changes
+}
+
+/// Adds what befell other fields in the same way.
+fn join(known: &mut Change, other: Change) {
+    let names = known.field.iter().chain(&other.field);
+    let mut names: Vec<String> = names
+        .flat_map(|list| list.split(", "))
+        .map(str::to_owned)
+        .collect();
+    let mut seen: Vec<String> = Vec::new();
+    names.retain(|name| {
+        let lower = name.to_ascii_lowercase();
+        let new = !seen.contains(&lower);
+        seen.push(lower);
+        new
+    });
+    known.field = (!names.is_empty()).then(|| names.join(", "));
+    known.places += other.places;
+    known.added += other.added;
+    known.removed += other.removed;
+    known.spots.extend(other.spots);
+    known.spots.sort_by_key(|spot| spot.at.start);
+    known.spots.truncate(Change::MAX_SPOTS);
 }
 
 /// The edits of a move by what they undo.

@@ -136,6 +136,8 @@ fn restored(
     if oversigned {
         edits.extend(there.map(|at| Edit::Remove(*at)));
     }
+    // What is put in at one place stands there in the order of the list.
+    edits.reverse();
     edits
 }
 
