@@ -281,22 +281,24 @@ fn as_it_stands(declared: Vec<u8>, body: &[u8]) -> Vec<u8> {
     if delimits(&squeezed) {
         return squeezed;
     }
-    // The first line that looks like a delimiter and closes something later.
-    const MOST: usize = 200;
-    let mut at = 0;
-    for _ in 0..MOST {
+    // One of the first lines that look like a delimiter, which closes something later.
+    const LINES: usize = 200;
+    const CANDIDATES: usize = 4;
+    let (mut at, mut seen) = (0, 0);
+    for _ in 0..LINES {
         let end = line_end(&body[at..]).map_or(body.len(), |end| at + end);
         let line = body[at..end].trim_ascii_end();
         if let Some(boundary) = line.strip_prefix(b"--")
             && (8..=70).contains(&boundary.len())
         {
+            seen += 1;
             let closing = [b"\n", line, b"--"].concat();
             if memchr::memmem::find(&body[end.saturating_sub(1)..], &closing).is_some() {
                 return boundary.to_vec();
             }
         }
         at = end;
-        if at == body.len() {
+        if at == body.len() || seen == CANDIDATES {
             break;
         }
     }

@@ -25,9 +25,10 @@ pub(super) fn of_any(text: &[u8]) -> Vec<u8> {
 
 fn rewritten(text: &[u8], before: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    let mut from = 0;
+    let (mut from, mut behind) = (0, 0);
     for at in memchr::memmem::find_iter(text, b"http") {
-        if at < from {
+        // What stands within a link belongs to it.
+        if at < behind {
             continue;
         }
         let rest = &text[at..];
@@ -36,6 +37,7 @@ fn rewritten(text: &[u8], before: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> 
         }
         let ends = |b: &u8| matches!(b, 0..=b' ' | b'"' | b'<' | b'>' | b'\'' | b')' | b']');
         let len = rest.iter().position(ends).unwrap_or(rest.len());
+        behind = at + len;
         if let Some(link) = before(&rest[..len]) {
             out.extend_from_slice(&text[from..at]);
             out.extend(link);

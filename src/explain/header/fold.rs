@@ -115,14 +115,14 @@ fn recased(
             if !many {
                 ways = vec![style(raw).unwrap_or_else(|| raw.to_vec())];
             }
-            let with = |set: &Vec<Edit>, way: &Vec<u8>| {
-                let changed = way.as_slice() != &**raw;
-                let edit = changed.then(|| Edit::Replace(*at, way.as_slice().into()));
-                set.iter().cloned().chain(edit).collect::<Vec<Edit>>()
+            let edit = |way: Vec<u8>| (way != **raw).then(|| Edit::Replace(*at, way.into()));
+            let edits: Vec<Option<Edit>> = ways.into_iter().map(edit).collect();
+            let with = |set: &Vec<Edit>, edit: &Option<Edit>| {
+                set.iter().chain(edit).cloned().collect::<Vec<Edit>>()
             };
             sets = sets
                 .iter()
-                .flat_map(|set| ways.iter().map(move |way| with(set, way)))
+                .flat_map(|set| edits.iter().map(move |edit| with(set, edit)))
                 .collect();
         }
         for set in sets.into_iter().filter(|set| set.len() > 1) {

@@ -63,14 +63,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
             ));
         }
     }
-    for (kind, cost, value) in relics(raw) {
-        moves.push(Move::replace(
-            kind,
-            cost,
-            task.position,
-            revalued(raw, &value),
-        ));
-    }
+    relics(task.position, raw, moves);
     // As we write it ourselves.
     let ours = task.signature.to_field().into_bytes();
     moves.push(Move::replace(Kind::Refolded, 1, task.position, ours));
@@ -110,9 +103,11 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
 
 /// White space within a value is what a fold left, or was put there; the folds between tags left none that could be
 /// told from others, and may have been at any of them.
-fn relics(raw: &[u8]) -> Vec<(Kind, u8, Vec<u8>)> {
+fn relics(position: usize, raw: &[u8], moves: &mut Moves<'_>) {
     const LONGEST_LINE: usize = 90;
     const MOST: usize = 2_000;
+    /// A longer field holds z= or too much, and would take all room.
+    const LONGEST: usize = 4_000;
     let text = folds_as(value(raw), b" ", true).trim_ascii().to_vec();
     let mut between = Vec::new();
     let mut within = Vec::new();
@@ -144,57 +139,59 @@ fn relics(raw: &[u8]) -> Vec<(Kind, u8, Vec<u8>)> {
         out.extend_from_slice(&text[from..]);
         out
     };
-    let mut out = Vec::new();
+    let mut push = |kind, cost, value: Vec<u8>| {
+        moves.push(Move::replace(kind, cost, position, revalued(raw, &value)));
+        !moves.is_full()
+    };
     for blank in within.iter().take(60) {
-        out.push((Kind::SignatureDamaged, 1, with(&[(blank, b"")])));
+        push(Kind::SignatureDamaged, 1, with(&[(blank, b"")]));
     }
     let none: Vec<_> = within.iter().map(|blank| (blank, &b""[..])).collect();
-    out.push((Kind::SignatureDamaged, 1, with(&none)));
-    for indent in [
-        &b"\r\n "[..],
-        b"\r\n\t",
-        b"\r\n        ",
-        b"\r\n    ",
-        b"\r\n  ",
-    ] {
-        for folds_within in [true, false] {
-            if within.is_empty() && !folds_within {
-                continue;
-            }
-            // Each choice of folds between tags that leaves no long line where it could have been folded.
-            let mut chosen: Vec<(Vec<&Range<usize>>, usize)> = vec![(Vec::new(), 0)];
-            for (nth, place) in between.iter().enumerate() {
-                let next = between.get(nth + 1).map_or(text.len(), |next| next.start);
-                let first = within.iter().find(|w| (place.end..next).contains(&w.start));
-                let next = first.filter(|_| folds_within).map_or(next, |w| w.start);
-                let mut longer = Vec::new();
-                for (folds, start) in &chosen {
-                    let broken = within.iter().rev().find(|w| w.start < place.start);
-                    let start = broken
-                        .filter(|_| folds_within)
-                        .map_or(*start, |w| w.end.max(*start));
-                    let here = folds.iter().copied().chain([place]).collect();
-                    longer.push((here, place.end));
-                    if next - start < LONGEST_LINE {
-                        longer.push((folds.clone(), start));
-                    }
+    if !push(Kind::SignatureDamaged, 1, with(&none)) || text.len() > LONGEST {
+        return;
+    }
+    for folds_within in [true, false] {
+        if within.is_empty() && !folds_within {
+            continue;
+        }
+        // Each choice of folds between tags that leaves no long line where it could have been folded.
+        let mut chosen: Vec<(Vec<&Range<usize>>, usize)> = vec![(Vec::new(), 0)];
+        for (nth, place) in between.iter().enumerate() {
+            let next = between.get(nth + 1).map_or(text.len(), |next| next.start);
+            let first = within.iter().find(|w| (place.end..next).contains(&w.start));
+            let next = first.filter(|_| folds_within).map_or(next, |w| w.start);
+            let broken = within.iter().rev().find(|w| w.start < place.start);
+            let broken = broken.filter(|_| folds_within).map_or(0, |w| w.end);
+            let mut longer = Vec::new();
+            for (folds, start) in &chosen {
+                let start = broken.max(*start);
+                let here = folds.iter().copied().chain([place]).collect();
+                longer.push((here, place.end));
+                if next - start < LONGEST_LINE {
+                    longer.push((folds.clone(), start));
                 }
-                longer.truncate(MOST);
-                chosen = longer;
             }
-            for (between, _) in chosen {
-                let mut folds = between;
-                if folds_within {
-                    folds.extend(&within);
+            longer.truncate(MOST);
+            chosen = longer;
+        }
+        for (between, _) in chosen {
+            let mut folds = between;
+            if folds_within {
+                folds.extend(&within);
+            }
+            folds.sort_by_key(|place| place.start);
+            for indent in INDENTS {
+                let folds: Vec<_> = folds.iter().map(|place| (*place, indent)).collect();
+                if !push(Kind::Refolded, 2, with(&folds)) {
+                    return;
                 }
-                folds.sort_by_key(|place| place.start);
-                let folds: Vec<_> = folds.into_iter().map(|place| (place, indent)).collect();
-                out.push((Kind::Refolded, 2, with(&folds)));
             }
         }
     }
-    out
 }
+
+/// A fold, with the white space that stands behind it.
+const INDENTS: [&[u8]; 5] = [b"\r\n ", b"\r\n\t", b"\r\n        ", b"\r\n    ", b"\r\n  "];
 
 /// The tags folded at a width, as signers do: between tags, within h= behind a colon, and within base64 anywhere.
 fn folded(tags: &[&[u8]]) -> Vec<Vec<u8>> {
