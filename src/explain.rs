@@ -423,6 +423,12 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
             (false, true) => (Part::Holds, Some(header::as_it_came(&task))),
             (false, false) => header::explain(&task, &targets, self.search, fair),
         };
+        // A label that says otherwise is no other encoding, where the body is the same.
+        if let (Part::Holds, Part::Changed(changes)) = (&explained.body, &mut explained.header) {
+            let label = |c: &&mut Change| matches!(c.kind, Kind::TransferEncoding | Kind::Charset);
+            let labels = changes.iter_mut().filter(label);
+            labels.for_each(|change| change.kind = Kind::FieldChanged);
+        }
         explained.signature = Some(signature);
         let body = &self.text[self.body_at..];
         if let Ok(Some(whole)) = whole::of(&explained, &self.header, body) {

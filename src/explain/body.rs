@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::ops::Op;
+pub(super) use self::quoted::{decode, decode_lines};
 use self::splice::Splice;
 use super::change::{Stage, staged};
 use super::kind::Kind;

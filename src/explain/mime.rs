@@ -266,8 +266,8 @@ fn as_it_stands(declared: Vec<u8>, body: &[u8]) -> Vec<u8> {
     let delimits = |boundary: &[u8]| {
         !boundary.is_empty() && {
             let line = [b"--", boundary].concat();
-            let at = memchr::memmem::find_iter(body, &line).next();
-            at.is_some_and(|at| at == 0 || body[at - 1] == b'\n')
+            let mut places = memchr::memmem::find_iter(body, &line);
+            places.any(|at| at == 0 || body[at - 1] == b'\n')
         }
     };
     if delimits(&declared) {

@@ -1,9 +1,10 @@
 //! The message as it was signed, put together from its two sides: with the fields of the header that are not signed,
 //! as far as they fit what was.
 
+use super::body::{decode, decode_lines};
 use super::header::{Draft, Edit, is, value};
 use super::kind::Kind;
-use super::mime::{Structure, field};
+use super::mime::{Structure, field, parameter};
 use super::{Explained, Part};
 use crate::header::{FieldNames, ONCE};
 use crate::message::{Header, HeaderLimits, SplitError};
@@ -60,8 +61,12 @@ pub(super) fn of(
             let structure = Structure::of(came.as_bytes(), came_body);
             match kinds.contains(&Kind::Wrapped) {
                 true => unwrapped(&draft, names, (came_body, &structure), body, &mut edits),
-                false if structure.is_multipart() => Vec::new(),
-                false => recoded(&kinds, names, &draft, body, &mut edits),
+                false if structure.is_multipart() => {
+                    let kept = is_cut(known, body);
+                    let lost = !kept && names.count("Content-Type") == 0;
+                    lost.then_some("Content-Type").into_iter().collect()
+                }
+                false => recoded(&kinds, names, &draft, (came, came_body), body, &mut edits),
             }
         }
         _ => Vec::new(),
@@ -151,51 +156,61 @@ fn unwrapped(
     Vec::new()
 }
 
+/// Whether the boundary that the header has stands in the body.
+fn is_cut(header: &[u8], body: &[u8]) -> bool {
+    let kind = field(header, "Content-Type");
+    let boundary = kind.and_then(|kind| parameter(&kind, "boundary"));
+    let delimiter = boundary.map(|boundary| [b"--", boundary.as_slice()].concat());
+    delimiter.is_some_and(|delimiter| memchr::memmem::find(body, &delimiter).is_some())
+}
+
 /// Says how the body was encoded, where that is not signed; and what of it cannot be known.
 fn recoded(
     kinds: &[Kind],
     names: &FieldNames,
     draft: &Draft,
+    (came, came_body): (&Header, &[u8]),
     body: &[u8],
     edits: &mut Vec<Edit>,
 ) -> Vec<&'static str> {
     const ENCODING: &str = "Content-Transfer-Encoding";
+    let mut lost = Vec::new();
     if kinds.contains(&Kind::TransferEncoding) && names.count(ENCODING) == 0 {
+        let now = field(came.as_bytes(), ENCODING).unwrap_or_default();
         let there = draft.named(ENCODING).last().and_then(|(at, _)| *at);
-        let raw = [ENCODING, ": ", encoding(body)]
-            .concat()
-            .into_bytes()
-            .into();
-        edits.push(match there {
-            Some(at) => Edit::Replace(at, raw),
-            None => Edit::Insert(draft.len(), raw),
-        });
+        match encoding(&now, came_body, body) {
+            None => lost.push(ENCODING),
+            Some(was) => {
+                let raw = [ENCODING, ": ", was].concat().into_bytes().into();
+                edits.push(match there {
+                    Some(at) => Edit::Replace(at, raw),
+                    None => Edit::Insert(draft.len(), raw),
+                });
+            }
+        }
     }
-    let lost = kinds.contains(&Kind::Charset) && names.count("Content-Type") == 0;
-    lost.then_some("Content-Type").into_iter().collect()
+    if kinds.contains(&Kind::Charset) && names.count("Content-Type") == 0 {
+        lost.push("Content-Type");
+    }
+    lost
 }
 
-/// What a body of one part looks like.
-fn encoding(body: &[u8]) -> &'static str {
-    let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    let mut words = body
-        .split(u8::is_ascii_whitespace)
-        .filter(|w| !w.is_empty());
-    // A text of one word is rather that.
-    let long = |word: &[u8]| word.len() >= 16 && word.iter().all(base64);
-    let escaped = |at: usize| {
-        let behind = &body[at + 1..];
-        behind.starts_with(b"\r\n") || super::bytes::hex(behind).is_some()
+/// The encoding under which the body says what it says now, but for what was put before or behind it.
+fn encoding(now: &[u8], came: &[u8], body: &[u8]) -> Option<&'static str> {
+    let base64 = |text: &[u8]| decode_lines(text).map(|(text, _)| text);
+    let says = match squeezed(now).as_slice() {
+        b"base64" => base64(came)?,
+        b"quoted-printable" => decode(came),
+        _ => came.to_vec(),
     };
+    let says = squeezed(&says);
+    let is = |text: &[u8]| memchr::memmem::find(&says, &squeezed(text)).is_some();
+    let plain = if body.is_ascii() { "7bit" } else { "8bit" };
     match () {
-        () if !body.is_ascii() => "8bit",
-        () if words.next().is_some_and(long) && words.all(|w| w.iter().all(base64)) => "base64",
-        () if memchr::memchr_iter(b'=', body).next().is_some()
-            && memchr::memchr_iter(b'=', body).all(escaped) =>
-        {
-            "quoted-printable"
-        }
-        () => "7bit",
+        () if is(body) => Some(plain),
+        () if is(&decode(body)) => Some("quoted-printable"),
+        () if base64(body).is_some_and(|text| is(&text)) => Some("base64"),
+        () => None,
     }
 }
 

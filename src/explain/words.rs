@@ -146,7 +146,7 @@ impl Explained {
                 signed => format!("the lowest {signed} are"),
             };
             out.push(format!(
-                "{name} may stand once and stands {stands} times, of which only {lowest} signed: what stands above, from line {line} on, is not the signer's, and may be what is shown"
+                "{name} may stand once and stands {stands} times, of which only {lowest} signed: what stands above, from line {line} on, is not, and may be what is shown"
             ));
         }
         for name in &self.unknown_fields {

@@ -93,13 +93,16 @@ fn known(link: &[u8]) -> Option<Vec<u8>> {
             let end = memchr::memmem::find(&path[start..], b"___.")?;
             target(path[start..start + end].to_vec())
         }
-        host if host.ends_with(b"protection.sophos.com") => {
+        host if host.ends_with(b".protection.sophos.com") => {
             let value = replaced(parameter(path, &[b"u"])?, b"%3D", b"=");
             target(decode_base64(&value)?)
         }
         host => {
-            let is = |scanner: &&&[u8]| host.ends_with(scanner);
-            SCANNERS.iter().find(is)?;
+            let is = |scanner: &[u8]| {
+                host.strip_suffix(scanner)
+                    .is_some_and(|sub| sub.is_empty() || sub.ends_with(b"."))
+            };
+            SCANNERS.iter().find(|scanner| is(scanner))?;
             within(link, PARAMETERS)
         }
     }
@@ -212,5 +215,7 @@ mod tests {
         let own = b"https://track.test.example/?url=https%3A%2F%2Fa.example";
         assert_eq!(of_text(own), own);
         assert_eq!(of_any(own), b"https://a.example");
+        let other = b"https://evilhornetsecurity.com/?u=https%3A%2F%2Fa.example";
+        assert_eq!(of_text(other), other);
     }
 }

@@ -207,7 +207,7 @@ fn is_escaped(line: &[u8], at: usize, last: bool, style: Style) -> bool {
 }
 
 /// Decodes quoted-printable; what is no escape stays as it is.
-pub(super) fn decode(text: &[u8]) -> Vec<u8> {
+pub(in crate::explain) fn decode(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
@@ -258,7 +258,7 @@ pub(super) fn encode_lines(text: &[u8], width: usize) -> Vec<u8> {
 }
 
 /// Decodes the lines of base64 at the beginning; also returns what stands behind them.
-pub(super) fn decode_lines(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+pub(in crate::explain) fn decode_lines(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &alphabet::STANDARD,
         GeneralPurposeConfig::new()

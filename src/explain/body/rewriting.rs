@@ -219,7 +219,11 @@ pub(super) const ALL: &[Rewriting] = &[
     }),
     rewriting(Kind::Links, "", links::of_text),
     rewriting(Kind::Links, "", links::of_html),
-    rewriting(Kind::Links, "", links::of_any),
+    rewriting(
+        Kind::Links,
+        "through a host that is not known to be a scanner's",
+        links::of_any,
+    ),
 ];
 
 /// Applies `undo` to each line; a line for which it has nothing stays.

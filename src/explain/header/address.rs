@@ -226,6 +226,15 @@ pub(super) fn is_list(raw: &[u8]) -> bool {
     FIELDS.iter().any(|field| is(raw, field))
 }
 
+/// Whether a name that is not quoted looks like an address, so that readers may differ about which counts.
+pub(super) fn is_ambiguous(list: &[u8]) -> bool {
+    split(list).iter().any(|item| {
+        let open = item.iter().rposition(|b| *b == b'<').unwrap_or(0);
+        let name = item[..open].trim_ascii();
+        !name.starts_with(b"\"") && name.iter().any(|b| matches!(b, b'<' | b'>' | b'@'))
+    })
+}
+
 /// The names of a list as people read them, without quotes and without encoding.
 pub(super) fn plain_names(list: &[u8]) -> Vec<Vec<u8>> {
     let plain = |item: &Vec<u8>| {

@@ -102,30 +102,30 @@ fn restored(
     oversigned: bool,
 ) -> Vec<Edit> {
     let once = ONCE.iter().any(|once| once.eq_ignore_ascii_case(name));
-    let is = |at: &usize, value: &[u8]| {
-        let raw = draft.field(*at).expect("a field that is there");
-        same(&unfolded(raw), value)
-    };
+    // Very many may be compared with very many.
+    let field = |at: &usize| words(&unfolded(draft.field(*at).expect("a field that is there")));
+    let words_of: Vec<(usize, Vec<u8>)> = came.iter().map(|at| (*at, field(at))).collect();
     let put = |place: usize, value: &[u8]| {
         let title = super::instance::written(name);
         let raw = [title.as_bytes(), b": ", value.trim_ascii()].concat();
         Edit::Insert(place, raw.into())
     };
     let mut edits = Vec::new();
-    let mut there = came.iter().rev().peekable();
+    let mut there = words_of.iter().rev().peekable();
     // Behind the lowest that is looked at.
     let mut below = came.last().map_or(draft.len(), |at| at + 1);
     for value in was.iter().rev() {
         // What stands below one that was there was added.
-        if there.clone().any(|at| is(at, value)) {
-            while let Some(at) = there.next_if(|at| !is(at, value)) {
+        let wanted = words(value);
+        if there.clone().any(|(_, words)| *words == wanted) {
+            while let Some((at, _)) = there.next_if(|(_, words)| *words != wanted) {
                 edits.push(Edit::Remove(*at));
             }
-            below = *there.next().expect("it was seen");
+            below = there.next().expect("it was seen").0;
             continue;
         }
         match there.next_if(|_| once) {
-            Some(at) => {
+            Some((at, _)) => {
                 let raw = draft.field(*at).expect("a field that is there");
                 edits.push(Edit::Replace(*at, revalued(raw, value.trim_ascii())));
                 below = *at;
@@ -134,23 +134,19 @@ fn restored(
         }
     }
     if oversigned {
-        edits.extend(there.map(|at| Edit::Remove(*at)));
+        edits.extend(there.map(|(at, _)| Edit::Remove(*at)));
     }
     // What is put in at one place stands there in the order of the list.
     edits.reverse();
     edits
 }
 
-/// Whether the two differ in white space alone.
-fn same(came: &[u8], copied: &[u8]) -> bool {
-    let words = |text: &[u8]| -> Vec<Vec<u8>> {
-        let blank = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
-        text.split(blank)
-            .filter(|w| !w.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect()
-    };
-    words(came) == words(copied)
+/// The words of a value, with one space between them.
+fn words(value: &[u8]) -> Vec<u8> {
+    let words = value
+        .split(u8::is_ascii_whitespace)
+        .filter(|w| !w.is_empty());
+    words.collect::<Vec<_>>().join(&b' ')
 }
 
 /// The copies of z=, in their order.

@@ -82,6 +82,27 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     }
 }
 
+/// The moment of a date that is written as programs write it, with the right day of the week and no more than a zone
+/// as its comment.
+pub(super) fn moment(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (bare, comment) = text.split_once('(').unwrap_or((text, "UTC)"));
+    let zone = comment.trim().strip_suffix(')')?;
+    let is_zone = (1..=5).contains(&zone.len()) && zone.bytes().all(|b| b.is_ascii_uppercase());
+    let bare = bare.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    let date = DateTime::parse_rfc822(&bare)?;
+    let cut = |text: &str| match text.split_once(", ") {
+        Some((week, rest)) => (week.to_owned(), rest.to_owned()),
+        None => (String::new(), text.to_owned()),
+    };
+    let (week, rest) = cut(&bare.to_ascii_lowercase());
+    let is = |form: &String| {
+        let (known_week, known) = cut(&form.to_ascii_lowercase().replace("  ", " "));
+        known == rest && (week.is_empty() || week == known_week)
+    };
+    (is_zone && forms(&date).iter().any(is)).then(|| date.to_timestamp())
+}
+
 /// A moment in a zone of so many minutes.
 trait InZone {
     fn in_zone(self, minutes: i64) -> Self;

@@ -146,6 +146,29 @@ fn unwrapped(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     }
 }
 
+/// What a value says, however it is written: what stands first, and the parameters in the order of their names.
+pub(super) fn parameters(value: &[u8]) -> (String, Vec<(String, String)>) {
+    let text = String::from_utf8_lossy(value);
+    let mut items = split(&text).into_iter().map(|item| item.trim().to_owned());
+    let first = items.next().unwrap_or_default().to_ascii_lowercase();
+    let parameter = |item: String| {
+        let (name, value) = item.split_once('=').unwrap_or((&item, ""));
+        let name = name.trim().to_ascii_lowercase();
+        let value = value.trim().trim_matches('"');
+        let value = match name.as_str() {
+            "charset" | "format" | "delsp" => value.to_ascii_lowercase(),
+            _ => value.to_owned(),
+        };
+        (name, value)
+    };
+    let mut list: Vec<_> = items
+        .filter(|item| !item.is_empty())
+        .map(parameter)
+        .collect();
+    list.sort();
+    (first, list)
+}
+
 /// A value with its parameters, written in other ways, and how likely each is.
 fn rewritten(value: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let Ok(text) = std::str::from_utf8(value) else {

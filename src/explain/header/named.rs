@@ -1,10 +1,8 @@
 //! What kind of change leads from the field that was signed to the one that came, whatever hypothesis it was found
 //! by: a word that excuses what happened is used only where both say the same.
 
-use mail_parser::DateTime;
-
 use super::draft::{is, name, unfolded, value};
-use super::{address, encoded, subject};
+use super::{address, date, encoded, mime_field, subject};
 use crate::explain::kind::Kind;
 
 /// The kind of a field that was replaced; `kind` where it is no matter of its value.
@@ -21,7 +19,8 @@ pub(super) fn replaced(kind: Kind, came: &[u8], signed: &[u8]) -> Kind {
     let of_value = matches!(
         kind,
         Kind::Refolded | Kind::FieldBlanks | Kind::Recased | Kind::FieldChanged
-    ) || KINDS.contains(&kind);
+    ) || KINDS.contains(&kind)
+        || kind == Kind::TransferEncoding && is_true(Kind::Parameters, came, signed);
     let (was, now) = (name(signed), name(came));
     if !of_value || !was.eq_ignore_ascii_case(&now) {
         return kind;
@@ -46,18 +45,20 @@ fn is_true(kind: Kind, came: &[u8], signed: &[u8]) -> bool {
             let word =
                 |text: &[u8]| !text.is_ascii() || memchr::memmem::find(text, b"=?").is_some();
             let plain = |text: &[u8]| encoded::decoded(text).map(|text| squeezed(&text));
-            (word(&now) || word(&was)) && plain(&was).is_some_and(|was| Some(was) == plain(&now))
+            let mailboxes = |text: &[u8]| address::is_list(came).then(|| address::addresses(text));
+            (word(&now) || word(&was))
+                && plain(&was).is_some_and(|was| Some(was) == plain(&now))
+                && mailboxes(&was) == mailboxes(&now)
+                && !(address::is_list(came) && address::is_ambiguous(&now))
         }
         Kind::SubjectTagged => is(came, "Subject") && subject::is_tagged(&now, &was),
         Kind::DateRewritten => {
-            let moment = |text: &[u8]| {
-                let date = DateTime::parse_rfc822(std::str::from_utf8(text).ok()?)?;
-                Some(date.to_timestamp())
-            };
-            is(came, "Date") && moment(&was).is_some_and(|was| Some(was) == moment(&now))
+            is(came, "Date")
+                && date::moment(&was).is_some_and(|was| Some(was) == date::moment(&now))
         }
         Kind::NamesRequoted => {
             address::is_list(came)
+                && !address::is_ambiguous(&now)
                 && address::addresses(&now) == address::addresses(&was)
                 && address::plain_names(&now) == address::plain_names(&was)
         }
@@ -65,13 +66,16 @@ fn is_true(kind: Kind, came: &[u8], signed: &[u8]) -> bool {
             is(came, "From") && address::addresses(&now) != address::addresses(&was)
         }
         Kind::Parameters => {
-            // The value before the parameters is the same.
-            let first = |text: &[u8]| {
-                let first = text.split(|b| *b == b';').next().unwrap_or_default();
-                squeezed(first).to_ascii_lowercase()
-            };
             let name = name(came).to_ascii_lowercase();
-            (name.starts_with("content-") || name == "mime-version") && first(&now) == first(&was)
+            match name.as_str() {
+                "content-type" | "content-disposition" => {
+                    mime_field::parameters(&now) == mime_field::parameters(&was)
+                }
+                "content-transfer-encoding" | "mime-version" => {
+                    squeezed(&now).eq_ignore_ascii_case(&squeezed(&was))
+                }
+                _ => false,
+            }
         }
         _ => false,
     }
@@ -231,6 +235,66 @@ mod tests {
                 Parameters,
                 "Content-Type: text/html",
                 "Content-Type: text/plain",
+                FieldChanged,
+            ),
+            (
+                Parameters,
+                "Content-Disposition: attachment; filename=invoice.exe",
+                "Content-Disposition: attachment; filename=invoice.pdf",
+                FieldChanged,
+            ),
+            (
+                Parameters,
+                "Content-Description: Invoice; pay Eve",
+                "Content-Description: Invoice; pay Bob",
+                FieldChanged,
+            ),
+            (
+                Kind::TransferEncoding,
+                "Content-Transfer-Encoding: 8BIT",
+                "Content-Transfer-Encoding: 8bit",
+                Parameters,
+            ),
+            (
+                NamesRequoted,
+                "From: Boss <boss@bank.example> <b@c.example>",
+                "From: \"Boss <boss@bank.example>\" <b@c.example>",
+                FieldChanged,
+            ),
+            (
+                EncodedWords,
+                "From: évil@bank.example, <b@c.example>",
+                "From: =?utf-8?q?=C3=A9vil=40bank=2Eexample=2C?= <b@c.example>",
+                FromRewritten,
+            ),
+            (
+                DateRewritten,
+                "Date: Sat, 22 Nov 2026 10:00:00 +0000",
+                "Date: Sun, 22 Nov 2026 10:00:00 +0000",
+                FieldChanged,
+            ),
+            (
+                DateRewritten,
+                "Date: Sun, 22 Nov 2026 10:00:00 +0000 (paid, see Eve)",
+                "Date: Sun, 22 Nov 2026 10:00:00 +0000",
+                FieldChanged,
+            ),
+            (
+                DateRewritten,
+                "Date: Sun, 22 Nov 2026 10:00:00 +0000 (UTC)",
+                "Date: Sun, 22 Nov 2026 10:00:00 +0000",
+                DateRewritten,
+            ),
+            (
+                SubjectTagged,
+                "Subject: An offer (withdrawn: send the money to Eve)",
+                "Subject: An offer",
+                FieldChanged,
+            ),
+            (
+                SubjectTagged,
+                "Subject: An offer - EXTERNAL: withdrawn, pay Eve",
+                "Subject: An offer",
                 FieldChanged,
             ),
         ] {

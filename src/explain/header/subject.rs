@@ -116,6 +116,7 @@ fn without_tags(text: &[u8], strict: bool) -> Vec<Vec<u8>> {
         let open = [b" ", open].concat();
         if text.ends_with(close)
             && let Some(at) = memchr::memmem::rfind(text, &open)
+            && (!strict || text.len() - at <= LONGEST_TAG)
         {
             out.push(text[..at].trim_ascii_end().to_vec());
         }
@@ -140,6 +141,9 @@ fn without_tags(text: &[u8], strict: bool) -> Vec<Vec<u8>> {
     out.retain(|found| found != text);
     out
 }
+
+/// What stands behind the subject and is longer is no tag, but text.
+const LONGEST_TAG: usize = 20;
 
 const BRACKETS: [(&[u8], &[u8]); 5] = [
     (b"[", b"]"),
@@ -209,7 +213,13 @@ fn is_mark(word: &[u8]) -> bool {
     let letters = word.iter().take_while(|b| b.is_ascii_alphabetic()).count();
     let (letters, rest) = word.split_at(letters);
     MARKS.iter().any(|mark| mark.eq_ignore_ascii_case(letters))
-        && (rest.is_empty() || rest.starts_with(b"(") || rest.starts_with(b":"))
+        && match rest {
+            b"" | b":" => true,
+            [b'(', score @ .., b')'] => {
+                score.len() <= 12 && !score.iter().any(u8::is_ascii_alphabetic)
+            }
+            _ => false,
+        }
 }
 
 #[cfg(test)]
