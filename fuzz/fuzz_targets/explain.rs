@@ -92,6 +92,7 @@ fn signed(text: &[u8], steering: &mut Steering<'_>) -> Option<Vec<u8>> {
     ];
     let options = SignOptions {
         canonicalization: Canonicalization::from_tag(canons[steering.below(4)])?,
+        third_party: true,
         ..SignOptions::new(NOW)
     };
     let domain = Domain::new(DOMAIN).ok()?;
