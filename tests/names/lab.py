@@ -8,21 +8,15 @@ Nothing survives the program: see tests/shared/namespace.py.
 """
 
 import os
-import re
-import subprocess
-import sys
-import time
-from pathlib import Path
-from typing import NamedTuple
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
-
+import bind
 import namespace
 import servers
 import zones as zone_files
+from bind import must, wait_until
+from laboratory import Laboratory
 from relay import Relay, Silent
-from servers import ADDRESSES, wait_until
-from zones import must
+from servers import ADDRESSES
 
 PROGRAMS = ("named", "nsd", "dig", "delv", "nsupdate", "rndc", "tsig-keygen", "dnssec-keygen", "dnssec-signzone", "dnssec-dsfromkey", "openssl", "ip", "unshare")
 
@@ -32,33 +26,10 @@ def enter(limit=None):
     return namespace.enter("names", lambda: namespace.find("names", PROGRAMS), limit)
 
 
-class Answer(NamedTuple):
-    """What dig has got: status None where nothing came; records are (name, ttl, type, data)."""
-
-    status: str
-    flags: set
-    records: list
-    text: str
-
-    def data(self, kind):
-        return [record[3] for record in self.records if record[2] == kind]
-
-
 def dig(server, name, kind="TXT", *options):
     """Asks a server, by its name in the lab or its address, once; for recursion, the resolver alone."""
     recurse = "+recurse" if server == "resolver" else "+norecurse"
-    argv = ["dig", "-r", f"@{ADDRESSES.get(server, server)}", recurse, "+tries=1", "+time=3", *options, name, kind]
-    text = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout
-    status = re.search(r"status: (\w+)", text)
-    flags = re.search(r";; flags: ([a-z ]*);", text)
-    section = re.search(r";; ANSWER SECTION:\n(.*?)\n\n", text, re.DOTALL)
-    records = [line.split(None, 4) for line in section[1].splitlines()] if section else []
-    return Answer(
-        status[1] if status else None,
-        set(flags[1].split()) if flags else set(),
-        [(name, int(ttl), kind, data) for name, ttl, _, kind, data in records],
-        text,
-    )
+    return bind.dig(ADDRESSES.get(server, server), name, kind, recurse, *options)
 
 
 def serial(server, origin):
@@ -68,31 +39,14 @@ def serial(server, origin):
     return int(data[0].split()[2]) if data else None
 
 
-class Lab:
+class Lab(Laboratory):
     """All servers, from start to end, and what can be done to them."""
 
     def __init__(self, place):
-        self.place = place
+        super().__init__(place)
         self.zones = zone_files.load()
-        self.running = []
         # The zones that `check` is asked for; all, if none.
         self.chosen = []
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def stop(self):
-        for one in reversed(self.running):
-            one.stop()
-        self.running.clear()
 
     def start(self):
         must("ip", "link", "set", "lo", "up")
@@ -118,9 +72,7 @@ class Lab:
     def write_keys(self):
         """The TSIG keys; and new keys in place of those that the zone files hold, which everybody knows."""
         for name, key in (("update", "update"), ("wrong", "update"), ("stranger", "stranger"), ("rndc", "rndc-key")):
-            path = self.place / f"{name}.key"
-            path.write_text(must("tsig-keygen", "-a", "hmac-sha256", key))
-            path.chmod(0o600)
+            bind.tsig_keygen(self.place / f"{name}.key", key)
         (self.place / "keys").mkdir()
         for name, options in zone_files.GENERATED.items():
             must("openssl", "genpkey", "-quiet", *options, "-out", self.key(name))
@@ -151,9 +103,6 @@ class Lab:
             return bool(signed) and serial(server, zone.origin) == serial("primary", zone.origin)
         return serial(server, zone.origin) is not None
 
-    def processes(self):
-        return [one for one in self.running if isinstance(one, servers.Process)]
-
     def environment(self):
         """What a command in the lab has to know."""
         addresses = {f"NAMES_{name.upper()}": address for name, address in ADDRESSES.items()}
@@ -180,13 +129,11 @@ class Lab:
     def nsupdate(self, zone, *commands, key="update"):
         """(done, what nsupdate said); `key` names a TSIG key or is None; names are relative to the zone."""
         origin = f"{zone}.test."
-        lines = [f"server {ADDRESSES['primary']}", f"zone {origin}"]
+        changes = []
         for command in commands:
             verb, name, rest = command.split(None, 2)
-            lines.append(f"update {verb} {origin if name == '@' else f'{name}.{origin}'} {rest}")
-        argv = ["nsupdate", "-t", "5"] + (["-k", str(self.place / f"{key}.key")] if key else [])
-        done = subprocess.run(argv, input="\n".join([*lines, "send", ""]), capture_output=True, text=True, timeout=30, check=False)
-        return done.returncode == 0, done.stderr.strip()
+            changes.append(f"{verb} {origin if name == '@' else f'{name}.{origin}'} {rest}")
+        return bind.nsupdate(ADDRESSES["primary"], origin, changes, key and self.place / f"{key}.key")
 
     def update(self, zone, *commands):
         """Changes a dynamic zone at the primary, and waits for nsd, which follows it at once."""
@@ -211,4 +158,4 @@ class Lab:
         self.rndc("resolver", "flush")
 
     def rndc(self, server, *command):
-        return must("rndc", "-s", ADDRESSES[server], "-p", "953", "-k", self.place / "rndc.key", *command)
+        return bind.rndc(self.place, ADDRESSES[server], *command)

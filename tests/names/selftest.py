@@ -5,9 +5,9 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import check
+from bind import joined, must, wait_until
 from lab import dig, serial
-from servers import ADDRESSES, wait_until
-from zones import must
+from servers import ADDRESSES
 
 REAL = ("primary", "secondary", "nsd")
 
@@ -183,12 +183,3 @@ def signed_updates(names, report):
         wait_until(f"{server} has the signature", lambda: dig(server, "new._domainkey.live-signed.test", "TXT", "+dnssec").data("RRSIG"))
     answer = dig("resolver", "new._domainkey.live-signed.test")
     report.same("the resolver validates it", (joined(answer), "ad" in answer.flags), (["here"], True))
-
-
-def joined(answer):
-    """The texts of the TXT records, their strings joined, as they are on the wire."""
-    texts = []
-    for data in answer.data("TXT"):
-        strings = re.findall(r'"((?:[^"\\]|\\.)*)"', data)
-        texts.append(re.sub(r"\\(.)", r"\1", "".join(strings)))
-    return texts

@@ -1,7 +1,7 @@
 """The servers of the laboratory: what each is told, and its process."""
 
-import subprocess
-import time
+import bind
+from bind import Process
 
 ADDRESSES = {
     "root": "127.53.0.1",
@@ -16,29 +16,6 @@ ADDRESSES = {
 }
 # To whom NS records may point.
 NAMES = {name: address for name, address in ADDRESSES.items() if name != "resolver"}
-
-# named keeps nothing outside its directory, and reaches nobody outside the lab.
-OPTIONS = """
-options {{
-    directory "{place}";
-    pid-file none;
-    lock-file none;
-    session-keyfile none;
-    listen-on port 53 {{ {listen}; }};
-    listen-on-v6 {{ none; }};
-    allow-query {{ 127.0.0.0/8; }};
-    allow-transfer {{ 127.0.0.0/8; }};
-    empty-zones-enable no;
-    notify no;
-    notify-delay 0;
-    transfers-in 50;
-    transfers-per-ns 50;
-    serial-query-rate 200;
-    {more}
-}};
-include "{lab}/rndc.key";
-controls {{ inet {address} port 953 allow {{ 127.0.0.0/8; }} keys {{ "rndc-key"; }}; }};
-"""
 
 RESOLVER = """dnssec-validation yes;
     recursion yes;
@@ -67,28 +44,6 @@ server:
 remote-control:
     control-enable: no
 """
-
-
-class Process:
-    """A server in the foreground, what it says in `log`; a session of its own keeps it from the Ctrl-C of a shell."""
-
-    def __init__(self, argv, log):
-        self.name = argv[0]
-        self.log = log
-        with open(log, "ab") as out:
-            self.child = subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-
-    def require_alive(self):
-        if self.child.poll() is not None:
-            raise SystemExit(f"{self.name} has ended with {self.child.returncode}:\n{self.log.read_text(errors='replace')[-2000:]}")
-
-    def stop(self):
-        self.child.terminate()
-        try:
-            self.child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
 
 
 def start_root(lab):
@@ -132,12 +87,7 @@ def start_resolver(lab):
 
 
 def start_named(lab, name, options, zones, listen=None):
-    place = lab / name
-    place.mkdir()
-    address = ADDRESSES[name]
-    conf = place / "named.conf"
-    conf.write_text(OPTIONS.format(place=place, lab=lab, address=address, listen=listen or address, more=options) + zones)
-    return Process(["named", "-g", "-n", "1", "-c", conf], place / "log")
+    return bind.start_named(lab, name, ADDRESSES[name], options, zones, listen)
 
 
 def start_nsd(lab, zones):
@@ -155,14 +105,3 @@ def start_nsd(lab, zones):
     conf = place / "nsd.conf"
     conf.write_text(text)
     return Process(["nsd", "-d", "-c", conf], place / "log")
-
-
-def wait_until(what, holds, seconds=20, processes=()):
-    """Polls until `holds()` is true, and gives up after some seconds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        for process in processes:
-            process.require_alive()
-        if time.monotonic() > end:
-            raise SystemExit(f"waited {seconds} s in vain: {what}")
-        time.sleep(0.05)

@@ -4,10 +4,9 @@ import signal
 import time
 from functools import partial
 
+from bind import Process, joined, wait_until
 from lab import dig, serial
 from owner import DAY, HOUR, NEGATIVE_TTL, TTL, Owner, push, together
-from selftest import joined
-from servers import Process, wait_until
 
 SPF = "v=spf1 -all"
 

@@ -26,6 +26,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bind import POLICY, SOA, ds_of, keygen, policy_key, sign_file, write_root
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FAULTS = ROOT / "testdata/zones"
@@ -51,9 +53,6 @@ SIGNINGS = {"no", "yes", "no-ds", "wrong-ds", "bad-signature", "expired", "polic
 DNSSEC = {"secure", "insecure", "bogus", "unknown"}
 REPEATED = {"expect", "update"}
 ONCE = {"comment", "dnssec", "renew", "named", "selector", "domain", "key", "servers", "sign", "dynamic", "ask-first"}
-
-SOA = "@ SOA {server} hostmaster.test. 1 86400 3600 604800 300"
-POLICY = 'dnssec-policy "lab" { keys { csk lifetime unlimited algorithm ecdsap256sha256; }; };\n'
 
 
 @dataclass
@@ -194,27 +193,13 @@ def write(zones, place, addresses):
     top = place / f"{TLD}.zone"
     top.write_text(f"$ORIGIN {TLD}.\n$TTL 3600\n" + SOA.format(server="root.ns") + "\n@ NS root.ns\n" + hosts + "".join(delegations))
     top_ds = sign_file(top, TLD, place)
-    root = place / "root.zone"
-    glue = f"root.ns.{TLD}. A {addresses['root']}\n"
-    root.write_text(f"$ORIGIN .\n$TTL 3600\n{SOA.format(server='root.ns.test.')}\n@ NS root.ns.{TLD}.\n{TLD} NS root.ns.{TLD}.\n{glue}{top_ds}")
-    (place / "root.ds").write_text(sign_file(root, ".", place).replace(". IN", ". 3600 IN", 1))
-    (place / "root.hints").write_text(f". 3600 NS root.ns.{TLD}.\nroot.ns.{TLD}. 3600 A {addresses['root']}\n")
-    write_root_key(root, place)
-
-
-def write_root_key(root, place):
-    """The root's DNSKEY as a record, and as the trust anchor that BIND and delv read."""
-    ds = (place / "root.ds").read_text().split()
-    keys = [line.split(None, 4) for line in root.read_text().splitlines() if line.split()[3:4] == ["DNSKEY"]]
-    (place / "root.key").write_text("".join(f". 3600 IN DNSKEY {key[4]}\n" for key in keys))
-    (place / "anchors.conf").write_text(f'trust-anchors {{ . static-ds {" ".join(ds[4:7])} "{"".join(ds[7:])}"; }};\n')
+    write_root(place, f"root.ns.{TLD}.", addresses["root"], f"{TLD} NS root.ns.{TLD}.\n{top_ds}")
 
 
 def sign(zone, place):
     """Signs the zone as its header says, and returns what the parent holds of it."""
     if zone.sign == "policy":
-        key = keygen(place, zone.origin, "-k", "lab", "-l", place / "policy.conf")
-        return ds_of(place, key)
+        return policy_key(place, zone.origin)
     options = ["-P", "-s", "20200101000000", "-e", "20200201000000"] if zone.sign == "expired" else []
     ds = sign_file(zone.file, zone.origin, place, *options)
     if zone.sign == "bad-signature":
@@ -222,16 +207,6 @@ def sign(zone, place):
     if zone.sign == "wrong-ds":
         return ds_of(place, keygen(place, zone.origin, "-a", "ECDSAP256SHA256", "-f", "KSK"))
     return "" if zone.sign == "no-ds" else ds
-
-
-def sign_file(path, origin, place, *options):
-    """Signs a zone file with a new key, in place, one record a line; returns its DS."""
-    key = keygen(place, origin, "-a", "ECDSAP256SHA256", "-f", "KSK")
-    signed = path.with_suffix(".signed")
-    must("dnssec-signzone", "-q", "-S", "-z", "-O", "full", "-K", place / "keys", "-d", place, "-o", origin, "-f", signed, *options, path)
-    path.write_text(signed.read_text())
-    signed.unlink()
-    return ds_of(place, key)
 
 
 def spoil_signature(zone):
@@ -245,19 +220,3 @@ def spoil_signature(zone):
             zone.file.write_text("\n".join(lines) + "\n")
             return
     raise SystemExit(f"{zone.name}: no signature over {zone.record_name}")
-
-
-def keygen(place, origin, *options):
-    return must("dnssec-keygen", "-q", "-K", place / "keys", *options, origin).split()[-1]
-
-
-def ds_of(place, key):
-    return must("dnssec-dsfromkey", "-2", place / "keys" / f"{key}.key")
-
-
-def must(*argv):
-    argv = [str(word) for word in argv]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(argv)}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout

@@ -1,10 +1,5 @@
 """Where the browser runs: a network namespace in which nothing but this suite answers."""
 
-import sys
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
-
 import namespace
 
 PROGRAMS = ("chromium", "ip", "unshare")

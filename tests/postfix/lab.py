@@ -8,12 +8,7 @@ Nothing survives the program: see tests/shared/namespace.py.
 """
 
 import subprocess
-import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "shared"))
 
 import layout
 import milter
@@ -28,26 +23,16 @@ from verifiers import Verifiers
 from wire import Probe, Spy
 
 PROGRAMS = ("postfix", "postqueue", "sendmail", "saslpasswd2", "opendkim", "miltertest", "perl", "ip", "unshare")
-# Real root needs no mapping; others need a range of users of their own, as Postfix is several users.
-UNSHARES = (["unshare", "-n"], ["unshare", "-n", "--map-root-user", "--map-auto"])
 
 
 def enter(limit=None):
     """Runs this program again inside a namespace and ends with its exit code; there, returns the directory of the lab."""
     # Postfix works as a user of its own, and must get through to its directories.
-    place = namespace.enter("postfix", find_unshare, limit, mode=0o755)
+    place = namespace.enter("postfix", lambda: namespace.find_for_postfix("postfix", PROGRAMS), limit, mode=0o755)
     for address in ADDRESSES.values():
         # Postfix wants to see its own address on an interface.
         subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
     return place
-
-
-def find_unshare():
-    """How to make a namespace with several users."""
-    problem = "Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid"
-    with tempfile.TemporaryDirectory() as trial:
-        probe = f"{namespace.LOOPBACK} && install -d -o postfix -g postdrop {trial}/probe && rmdir {trial}/probe"
-        return namespace.find("postfix", PROGRAMS, UNSHARES, probe, problem)
 
 
 class Lab:

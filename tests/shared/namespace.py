@@ -16,6 +16,8 @@ from pathlib import Path
 PROCESSES = ["--pid", "--fork", "--kill-child"]
 # Without -r where root may not make user namespaces.
 ONE_USER = (["unshare", "-rn"], ["unshare", "-n"])
+# Real root needs no mapping; others need a range of users of their own.
+SEVERAL_USERS = (["unshare", "-n"], ["unshare", "-n", "--map-root-user", "--map-auto"])
 LOOPBACK = "ip link set lo up"
 
 
@@ -58,6 +60,14 @@ def find(suite, programs, ways=ONE_USER, probe=LOOPBACK, otherwise="unshare -rn 
         if subprocess.run([*way, *PROCESSES, "sh", "-c", probe], capture_output=True, check=False).returncode == 0:
             return [*way, *PROCESSES]
     return skip(otherwise)
+
+
+def find_for_postfix(suite, programs):
+    """How to make a namespace with several users, as Postfix is."""
+    problem = "Postfix needs a network namespace and several users: be root, or have newuidmap (uidmap) and a range in /etc/subuid"
+    with tempfile.TemporaryDirectory() as trial:
+        probe = f"{LOOPBACK} && install -d -o postfix -g postdrop {trial}/probe && rmdir {trial}/probe"
+        return find(suite, programs, SEVERAL_USERS, probe, problem)
 
 
 def skip(problem):
