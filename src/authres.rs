@@ -1,16 +1,21 @@
-//! The Authentication-Results field (RFC 8601): ours, written from verdicts.
+//! The Authentication-Results field (RFC 8601): ours, written from verdicts, read again, and told from forged ones.
 //!
 //! Everything that comes from a message is either a checked name, which cannot break the syntax, or is
 //! quoted; what cannot be quoted is left out.
 
+mod forged;
+mod own;
 #[cfg(test)]
 mod tests;
 
-use std::cell::OnceCell;
-
 use crate::key::encode_base64;
-use crate::message::{Field, is_wsp};
-use crate::report::{Failure, ResultWord, Verdict, is_harmful};
+use crate::report::{Failure, Verdict, is_harmful};
+
+#[cfg(any(feature = "milter", test))]
+pub(crate) use self::forged::value_hides_forged;
+pub use self::forged::{hides_forged, is_forged};
+pub use self::own::{OwnResults, ResultsError, own_results};
+pub(crate) use self::own::{results, skip_cfws};
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "Authentication-Results";
@@ -38,9 +43,45 @@ impl AuthservId {
     }
 }
 
+/// The longest authserv-id.
+const MAX_ID: usize = 255;
+
 /// Results beyond this number are left out of a field: readers have caps of their own, and where theirs lies
 /// an attacker must not decide.
 pub const MAX_RESULTS: usize = 16;
+
+/// One result of the field (`resinfo`, RFC 8601 §2.2), made of checked and quoted words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResInfo(pub(crate) String);
+
+impl ResInfo {
+    /// The words of a result, the method and its result first, on lines of their own.
+    pub(crate) fn of<'w>(words: impl Iterator<Item = &'w str>) -> ResInfo {
+        let mut text = String::from(";\r\n\t");
+        wrap(&mut text, 8, "\r\n\t ", 9, words);
+        ResInfo(text)
+    }
+}
+
+/// Writes the field of these results. Lines end with CRLF; there is none at the end.
+///
+/// ```
+/// use dkimkit::authres::{AuthservId, dkim_results, with_results};
+/// let id = AuthservId::new("mx.example.org").unwrap();
+/// let field = with_results(&id, &dkim_results(&[]));
+/// assert_eq!(field, dkimkit::authres::field(&id, &[]));
+/// ```
+pub fn with_results(id: &AuthservId, results: &[ResInfo]) -> String {
+    let mut text = format!("{FIELD_NAME}: {}", id.as_str());
+    for ResInfo(result) in results {
+        text.push_str(result);
+    }
+    if results.is_empty() {
+        // RFC 8601 §2.2: no-result.
+        text.push_str("; none");
+    }
+    text
+}
 
 /// Writes the field for a message: a `dkim=` result for each signature, or `dkim=none`.
 ///
@@ -56,9 +97,16 @@ pub const MAX_RESULTS: usize = 16;
 /// );
 /// ```
 pub fn field(id: &AuthservId, verdicts: &[Verdict]) -> String {
-    let mut text = format!("{FIELD_NAME}: {}", id.as_str());
+    with_results(id, &dkim_results(verdicts))
+}
+
+/// The results of [`field`], for a field that tells of other methods, too.
+pub fn dkim_results(verdicts: &[Verdict]) -> Vec<ResInfo> {
+    let mut results = Vec::new();
     if verdicts.is_empty() {
-        text.push_str(";\r\n\tdkim=none (the message is not signed)");
+        results.push(ResInfo::of(
+            ["dkim=none (the message is not signed)"].into_iter(),
+        ));
     }
     let mut told: Vec<&Verdict> = verdicts.iter().collect();
     if told.len() > MAX_RESULTS {
@@ -66,9 +114,9 @@ pub fn field(id: &AuthservId, verdicts: &[Verdict]) -> String {
         told.truncate(MAX_RESULTS);
         told.sort_by_key(|v| v.index);
         let left_out = verdicts.len() - MAX_RESULTS;
-        text.push_str(&format!(
+        results.push(ResInfo(format!(
             "\r\n\t({left_out} more signatures are not told of)"
-        ));
+        )));
     }
     let signatures = told.iter().map(|verdict| {
         let signature = verdict.claims.signature.as_ref();
@@ -78,9 +126,9 @@ pub fn field(id: &AuthservId, verdicts: &[Verdict]) -> String {
     for (verdict, own) in told.iter().zip(&signatures) {
         let others = signatures.iter().flatten();
         let start = own.as_deref().map(|own| unique_start(own, others));
-        text.push_str(&result(verdict, start));
+        results.push(result(verdict, start));
     }
-    text
+    results
 }
 
 /// As much of a signature as tells it from the others, eight characters at least (RFC 6008 §3).
@@ -97,7 +145,7 @@ fn unique_start<'a>(own: &'a str, others: impl Iterator<Item = &'a String>) -> &
 }
 
 /// One `resinfo` of RFC 8601 §2.2, on lines of its own; `signature` is the beginning of b=.
-fn result(verdict: &Verdict, signature: Option<&str>) -> String {
+fn result(verdict: &Verdict, signature: Option<&str>) -> ResInfo {
     let claims = &verdict.claims;
     let mut words = vec![format!("dkim={}", verdict.result())];
     if let Some(bits) = verdict.key.and_then(|k| k.bits) {
@@ -129,12 +177,31 @@ fn result(verdict: &Verdict, signature: Option<&str>) -> String {
     if let Some(start) = signature {
         words.push(format!("header.b={}", token_or_quoted(start)));
     }
-    let mut text = String::from(";\r\n\t");
-    let mut column = 8;
-    for (at, word) in words.iter().enumerate() {
+    ResInfo::of(words.iter().map(String::as_str))
+}
+
+/// Puts words behind the beginning of a field, as many on a line as there is room for.
+pub(crate) fn wrapped<'w>(start: String, words: impl Iterator<Item = &'w str>) -> String {
+    let mut text = start;
+    text.push(' ');
+    let column = text.len();
+    wrap(&mut text, column, "\r\n ", 1, words);
+    text
+}
+
+/// Adds words to a text that ends in `column`, with folds that lead to another.
+fn wrap<'w>(
+    text: &mut String,
+    column: usize,
+    fold: &str,
+    folded: usize,
+    words: impl Iterator<Item = &'w str>,
+) {
+    let mut column = column;
+    for (at, word) in words.enumerate() {
         if at > 0 && column + 1 + word.len() > 78 {
-            text.push_str("\r\n\t ");
-            column = 9;
+            text.push_str(fold);
+            column = folded;
         } else if at > 0 {
             text.push(' ');
             column += 1;
@@ -142,12 +209,11 @@ fn result(verdict: &Verdict, signature: Option<&str>) -> String {
         text.push_str(word);
         column += word.len();
     }
-    text
 }
 
 /// The pvalue of header.i: the local part as an atom where it is one, else quoted. `None` where neither can
 /// carry it, or where it is longer than a local part may be (RFC 5321 §4.5.3.1.1).
-fn identity_value(local: &[u8], domain: &str) -> Option<String> {
+pub(crate) fn identity_value(local: &[u8], domain: &str) -> Option<String> {
     if local.len() > 64 {
         return None;
     }
@@ -159,7 +225,7 @@ fn identity_value(local: &[u8], domain: &str) -> Option<String> {
     (!local.chars().any(is_harmful)).then(|| format!("{}@{domain}", quoted(local)))
 }
 
-fn token_or_quoted(text: &str) -> String {
+pub(crate) fn token_or_quoted(text: &str) -> String {
     if !text.is_empty() && text.bytes().all(is_token_byte) {
         text.to_owned()
     } else {
@@ -167,7 +233,7 @@ fn token_or_quoted(text: &str) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -176,267 +242,14 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&byte)
 }
 
-/// The words of a result that is not about a signature, for callers that could not read a message.
+/// The field for a message that could not be read.
 pub fn unreadable(id: &AuthservId, failure: &Failure) -> String {
-    let result: ResultWord = failure.result();
-    format!(
-        "{FIELD_NAME}: {};\r\n\tdkim={result} reason=\"{}\"",
-        id.as_str(),
-        failure.reason()
-    )
+    with_results(id, &[unreadable_result(failure)])
 }
 
-/// Whether a field claims to be an Authentication-Results field of this authserv-id, in whatever spelling:
-/// such a field in a message that comes from outside is forged and must be deleted (RFC 8601 §5).
-///
-/// The reading is as generous as that of any reader of such fields might be: comments, folds, quotes,
-/// backslashes, letter case, a final dot, blanks within the id, U-labels, and a missing or extra part behind the
-/// id all do not matter. What cannot be read at all is taken for forged if it names the id anywhere before its
-/// first semicolon.
-///
-/// ```
-/// use dkimkit::authres::{AuthservId, is_forged};
-/// use dkimkit::message::{Header, HeaderLimits};
-/// let id = AuthservId::new("mx.example.org").unwrap();
-/// let header = b"Authentication-Results: (hi) MX.Example.ORG 1;\r\n dkim=pass\r\n\
-///     Authentication-Results: other.example; dkim=pass\r\n";
-/// let header = Header::parse(header, HeaderLimits::default())?;
-/// assert!(is_forged(&id, header.field(0)));
-/// assert!(!is_forged(&id, header.field(1)));
-/// # Ok::<(), dkimkit::message::SplitError>(())
-/// ```
-pub fn is_forged(id: &AuthservId, field: Field<'_>) -> bool {
-    field.is(FIELD_NAME) && Wanted::new(id).is_named_in(field.value())
+/// The result of [`unreadable`], for a field that tells of other methods, too.
+pub fn unreadable_result(failure: &Failure) -> ResInfo {
+    let result = format!("dkim={}", failure.result());
+    let reason = format!("reason=\"{}\"", failure.reason());
+    ResInfo::of([result.as_str(), &reason].into_iter())
 }
-
-/// Whether some readers see an Authentication-Results field of this authserv-id within the value of a field,
-/// whatever the name of that one is: behind a bare CR or LF, which they take for the end of a line, or behind a
-/// NUL. What stands behind it is read as by [`is_forged`], and the field that carries it must be deleted for it.
-///
-/// ```
-/// use dkimkit::authres::{AuthservId, hides_forged};
-/// use dkimkit::message::{Header, HeaderLimits};
-/// let id = AuthservId::new("mx.example.org").unwrap();
-/// let header = b"X: y\rAuthentication-Results: mx.example.org; dkim=pass\r\n\
-///     X: y\r\n Authentication-Results: mx.example.org; dkim=pass\r\n";
-/// let header = Header::parse(header, HeaderLimits::default())?;
-/// assert!(hides_forged(&id, header.field(0)));
-/// assert!(!hides_forged(&id, header.field(1)));
-/// # Ok::<(), dkimkit::message::SplitError>(())
-/// ```
-pub fn hides_forged(id: &AuthservId, field: Field<'_>) -> bool {
-    value_hides_forged(id, field.value())
-}
-
-/// The same of a value that no [`Header`](crate::message::Header) has, since a bare LF stands in it.
-pub(crate) fn value_hides_forged(id: &AuthservId, value: &[u8]) -> bool {
-    let ends_line = |byte: u8| matches!(byte, b'\r' | b'\n' | 0);
-    // A line that begins with a blank is folded, as behind CRLF.
-    let begins = |at: &usize| {
-        value
-            .get(*at)
-            .is_some_and(|b| !ends_line(*b) && !is_wsp(*b))
-    };
-    let breaks = memchr::memchr3_iter(b'\r', b'\n', 0, value).map(|at| at + 1);
-    let mut starts = breaks.filter(begins).peekable();
-    if starts.peek().is_none() {
-        return false;
-    }
-    let wanted = Wanted::new(id);
-    while let Some(start) = starts.next() {
-        // Up to the next one alone, so that the work stays linear.
-        let line = &value[start..starts.peek().copied().unwrap_or(value.len())];
-        if value_of_results(line).is_some_and(|value| wanted.is_named_in(value)) {
-            return true;
-        }
-    }
-    false
-}
-
-/// What stands behind the colon, if this line begins an Authentication-Results field.
-fn value_of_results(line: &[u8]) -> Option<&[u8]> {
-    let (name, rest) = line.split_at_checked(FIELD_NAME.len())?;
-    let blanks = rest.iter().take_while(|b| is_wsp(**b)).count();
-    let value = rest[blanks..].strip_prefix(b":")?;
-    name.eq_ignore_ascii_case(FIELD_NAME.as_bytes())
-        .then_some(value)
-}
-
-/// An authserv-id that is looked for.
-struct Wanted {
-    /// In small letters, without a final dot.
-    ascii: String,
-    /// The same with U-labels.
-    unicode: OnceCell<String>,
-}
-
-impl Wanted {
-    fn new(id: &AuthservId) -> Wanted {
-        Wanted {
-            ascii: id.as_str().trim_end_matches('.').to_ascii_lowercase(),
-            unicode: OnceCell::new(),
-        }
-    }
-
-    fn is_named_in(&self, value: &[u8]) -> bool {
-        // To programs in C the text ends at a NUL.
-        let ends = [Some(value.len()), memchr::memchr(0, value)];
-        let mut ends = ends.into_iter().flatten();
-        ends.any(|end| Reading::of(&value[..end]).names(self))
-    }
-
-    /// Whether a name is this one, label by label: one may be an A-label and the next a U-label.
-    fn is(&self, name: &str) -> bool {
-        let unicode = || idna::domain_to_unicode(&self.ascii).0;
-        let unicode = self.unicode.get_or_init(unicode);
-        let mut rest = Some(name.strip_suffix('.').unwrap_or(name));
-        // Without U-labels in it, an id that is no domain name stays as it is.
-        for (ascii, unicode) in self.ascii.split('.').zip(unicode.split('.')) {
-            let behind = |label: &str| match rest?.strip_prefix(label)? {
-                "" => Some(None),
-                more => more.strip_prefix('.').map(Some),
-            };
-            match behind(ascii).or_else(|| behind(unicode)) {
-                Some(more) => rest = more,
-                None => return false,
-            }
-        }
-        rest.is_none()
-    }
-}
-
-/// How the beginning of a field's value may be read: up to the first semicolon, without comments, quotes and
-/// backslashes.
-struct Reading {
-    /// What is left, without white space, in small letters.
-    text: Vec<u8>,
-    /// Where in it a reader may take the id to end: at the end, and wherever white space, a comment or a quote
-    /// stood.
-    ends: Vec<usize>,
-    /// Whether every quote and comment ends, and no control character stands anywhere.
-    whole: bool,
-    /// All up to the first semicolon wherever it stands, comments too, in small letters.
-    all: Vec<u8>,
-}
-
-impl Reading {
-    fn of(value: &[u8]) -> Reading {
-        let mut text = Vec::new();
-        let mut ends = vec![0];
-        let mut end_at = |len: usize| {
-            if ends.last() != Some(&len) {
-                ends.push(len);
-            }
-        };
-        let (mut depth, mut quoted, mut whole) = (0usize, false, true);
-        let mut rest = value;
-        while let Some((&byte, tail)) = rest.split_first() {
-            rest = tail;
-            match byte {
-                b'\\' => match rest.split_first() {
-                    Some((&next, tail)) => {
-                        rest = tail;
-                        if depth == 0 {
-                            text.push(next.to_ascii_lowercase());
-                        }
-                    }
-                    None => whole = false,
-                },
-                b'"' if depth == 0 => {
-                    end_at(text.len());
-                    quoted = !quoted;
-                }
-                _ if quoted => text.push(byte.to_ascii_lowercase()),
-                b'(' => {
-                    end_at(text.len());
-                    depth += 1;
-                }
-                // One without its counterpart is passed over by some.
-                b')' => depth = depth.saturating_sub(1),
-                _ if depth > 0 => {}
-                b'\t'..=b'\r' | b' ' => end_at(text.len()),
-                b';' => break,
-                b'/' | b'=' => {
-                    end_at(text.len());
-                    text.push(byte);
-                }
-                byte => {
-                    whole &= !byte.is_ascii_control();
-                    text.push(byte.to_ascii_lowercase());
-                }
-            }
-            // No id is so long; what follows is of no interest.
-            if text.len() > 4 * MAX_ID {
-                break;
-            }
-        }
-        end_at(text.len());
-        let end = memchr::memchr(b';', value).unwrap_or(value.len());
-        let mut all = value[..end].to_ascii_lowercase();
-        all.retain(|b| !matches!(b, b'\\' | b'"'));
-        Reading {
-            text,
-            ends,
-            whole: whole && depth == 0 && !quoted,
-            all,
-        }
-    }
-
-    fn names(&self, wanted: &Wanted) -> bool {
-        let ascii = wanted.ascii.as_bytes();
-        let named = |end: &usize| {
-            let found = &self.text[..*end];
-            found.strip_suffix(b".").unwrap_or(found) == ascii
-        };
-        // Ends within what cannot be the id are not looked at: the work stays linear.
-        self.near_ends().any(|end| named(&end))
-            || !self.text.is_ascii() && self.names_in_unicode(wanted)
-            || !self.whole && memchr::memmem::find(&self.all, ascii).is_some()
-            || self.ends.len() > MAX_ENDS && memchr::memmem::find(&self.text, ascii).is_some()
-    }
-
-    fn near_ends(&self) -> impl Iterator<Item = usize> {
-        let near = |end: &usize| *end <= 4 * MAX_ID;
-        self.ends.iter().copied().filter(near).take(MAX_ENDS)
-    }
-
-    fn names_in_unicode(&self, wanted: &Wanted) -> bool {
-        let (text, ends) = self.mapped(|label| {
-            let (mapped, legal) = idna::domain_to_unicode(label);
-            legal.ok().map(|()| mapped)
-        });
-        ends.into_iter().any(|end| wanted.is(&text[..end]))
-    }
-
-    /// The text as IDNA maps it, and where the near ends are in that. Each label is mapped once, or once for each
-    /// part where an end cuts it, however many ends there are.
-    fn mapped(&self, mut map: impl FnMut(&str) -> Option<String>) -> (String, Vec<usize>) {
-        let mut text = String::new();
-        let mut from = 0;
-        let mut end_in_mapped = |end: usize| {
-            let part = String::from_utf8_lossy(&self.text[from..end]);
-            from = end;
-            for label in part.split_inclusive('.') {
-                // Longer ones are none (RFC 1035 §2.3.4), and what is none is not ours.
-                match label.len() {
-                    _ if label.is_ascii() => text.push_str(label),
-                    ..=MAX_U_LABEL => text.push_str(&map(label).unwrap_or("\u{fffd}".into())),
-                    _ => text.push('\u{fffd}'),
-                }
-            }
-            text.len()
-        };
-        let ends = self.near_ends().map(&mut end_in_mapped).collect();
-        (text, ends)
-    }
-}
-
-/// The longest authserv-id.
-const MAX_ID: usize = 255;
-
-/// The longest U-label: a character is four octets at most, and takes one in the A-label at least. The dot
-/// behind it counts, too.
-const MAX_U_LABEL: usize = 4 * 63 + 1;
-
-/// Blanks, comments and quotes that are looked at one by one.
-const MAX_ENDS: usize = 100;

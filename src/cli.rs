@@ -1,11 +1,14 @@
 //! The command line: what was typed, and the file that carries it out.
 
+mod arc;
 mod args;
 mod asking;
+mod authenticate;
 mod batch;
 mod canonicalize;
 mod check;
 mod demo;
+mod examine;
 mod explain;
 mod generate;
 mod input;
@@ -19,6 +22,7 @@ mod page;
 mod published;
 mod push;
 mod record;
+mod rewriting;
 mod rotate;
 mod shell;
 mod sign;
@@ -87,7 +91,9 @@ enum Command {
     Record(record::Args),
     Sign(sign::Args),
     Verify(verify::Args),
+    Authenticate(Box<authenticate::Args>),
     Explain(explain::Args),
+    Arc(Box<arc::Args>),
     Lint(lint::Args),
     Canonicalize(canonicalize::Args),
     Keys(keys::Args),
@@ -119,7 +125,9 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Record(args) => record::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args, color),
+        Command::Authenticate(args) => authenticate::run(&args, color),
         Command::Explain(args) => explain::run(&args, color),
+        Command::Arc(args) => arc::run(&args, color),
         Command::Lint(args) => lint::run(&args),
         Command::Canonicalize(args) => canonicalize::run(&args),
         Command::Keys(args) => keys::run(&args),

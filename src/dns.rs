@@ -5,10 +5,13 @@
 
 #[cfg(feature = "resolver")]
 pub mod client;
+pub mod lookup;
 #[cfg(feature = "resolver")]
 pub mod survey;
 #[cfg(feature = "resolver")]
 pub mod system;
+#[cfg(feature = "resolver")]
+mod wire;
 mod zone;
 
 use std::fmt;
@@ -16,7 +19,15 @@ use std::time::Duration;
 
 pub use zone::{Zone, ZoneError};
 
+use self::lookup::{Found, Record, Said};
 use crate::name::KeyName;
+
+/// The longest text of a record that is read, in octets: who publishes it chooses its length, and none that is meant well has
+/// a tenth of this.
+pub const MAX_TEXT: usize = 16 << 10;
+
+/// As much of such a text as a report repeats, in octets before they are escaped.
+pub const MAX_SHOWN: usize = 1000;
 
 /// The answer to a question for the TXT records at a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +47,28 @@ pub enum Answer {
     NoData,
     /// No answer now; another time there may be one.
     Temporary(Cause),
+}
+
+impl From<Found> for Answer {
+    /// The answer to a question for TXT records.
+    fn from(found: Found) -> Answer {
+        match found.said {
+            Said::Records(records) => Answer::Records {
+                txt: records
+                    .into_iter()
+                    .filter_map(|record| match record {
+                        Record::Text(text) => Some(text),
+                        _ => None,
+                    })
+                    .collect(),
+                ttl: found.ttl,
+                secure: None,
+            },
+            Said::NoName => Answer::NoName,
+            Said::NoData => Answer::NoData,
+            Said::Temporary(cause) => Answer::Temporary(cause),
+        }
+    }
 }
 
 /// Why there is no answer now.

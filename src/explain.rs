@@ -39,6 +39,7 @@ use self::body::BodySearch;
 use self::search::Search;
 use self::target::{BodyTarget, HeaderTarget};
 use crate::author::Authors;
+use crate::domainkeys::{DomainKeysVerdict, DomainKeysVerifier};
 use crate::header::FieldIndex;
 use crate::message::{Header, SplitError};
 use crate::name::{Domain, KeyName};
@@ -326,15 +327,24 @@ impl<K: FnMut(&KeyName) -> Arc<PublishedKeys>> Work<'_, K> {
     fn verdicts(&mut self) -> (Vec<Verdict>, Authors, Vec<DomainKeysReport>) {
         let policy = self.options.policy.clone();
         let header = Header::clone(&self.header);
+        let mut domainkeys = DomainKeysVerifier::new(&header, policy.clone());
         let mut verifier = Verifier::new(header, policy, self.options.now);
         for name in verifier.wanted().to_vec() {
             let keys = (self.keys)(&name);
             verifier.supply_keys(&name, keys);
         }
+        for name in domainkeys.wanted().to_vec() {
+            domainkeys.supply_keys(&name, (self.keys)(&name));
+        }
         let authors = verifier.authors().clone();
-        let domainkeys = verifier.domainkeys();
         let mut verifier = verifier.start_body();
-        let _ = verifier.write(&self.text[self.body_at..]);
+        let body = &self.text[self.body_at..];
+        let _ = (verifier.write(body), domainkeys.write(body));
+        let domainkeys = domainkeys
+            .finish()
+            .iter()
+            .map(DomainKeysVerdict::report)
+            .collect();
         (verifier.finish(), authors, domainkeys)
     }
 

@@ -397,6 +397,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_seed_may_begin_as_der_does() {
+        for first in [0x00, 0xd3, 0xff] {
+            let text = encode_base64(&[first; 32]);
+            let key = SigningKey::read(format!("{text}\n").as_bytes());
+            assert!(key.is_ok(), "{text}: {key:?}");
+        }
+    }
+
+    #[test]
     fn files_that_are_no_private_key_are_told_apart() {
         let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
         let encrypted =

@@ -21,9 +21,12 @@
 //!
 //! Two calls do the main work on bytes at hand: [`sign()`] and [`verify()`]. For messages that come in
 //! chunks, and keys that come late, there are the stages under them: [`sign::Signer`] and
-//! [`verify::Verifier`]. [`lint::Linter`] says what is known to break a message on its way. With the
+//! [`verify::Verifier`]. Beside them stand the neighbours of DKIM, fed with the same chunks: [`arc::ArcVerifier`],
+//! [`arc::Sealer`] and [`domainkeys::DomainKeysVerifier`]. [`lint::Linter`] says what is known to break a message on its way. With the
 //! feature `explain`, `explain::explain` says what did. With the feature `milter`, `milter::run` asks
-//! a service of yours about each message that Postfix or Sendmail takes in.
+//! a service of yours about each message that Postfix or Sendmail takes in. [`spf::evaluate`] says whether an address may send for
+//! a domain, [`dmarc::evaluate`] what the owner of the domain in From wants, and [`authenticate::judge`] both of a received message,
+//! over answers of DNS that are handed to them ([`dns::lookup`]).
 //!
 //! ```
 //! use dkimkit::dns::Zone;
@@ -86,6 +89,16 @@ pub mod verify;
 // Here the core ends.
 
 pub mod authres;
+
+mod special;
+
+pub mod arc;
+
+pub mod dmarc;
+
+pub mod authenticate;
+pub mod domainkeys;
+pub mod spf;
 
 pub mod lint;
 

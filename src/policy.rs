@@ -1,11 +1,13 @@
 //! What is refused although the mathematics is right, and the caps under which all else is done.
 
 use crate::author::Authors;
-use crate::header::{FieldIndex, start};
+use crate::dns::MAX_TEXT;
+use crate::header::{FieldIndex, FieldNames, start};
 use crate::key::{Algorithm, RsaSizes};
 use crate::message::{Header, HeaderLimits};
+use crate::name::Domain;
 use crate::report::Failure;
-use crate::signature::{Signature, SignatureLimits};
+use crate::signature::{Signature, SignatureError, SignatureLimits};
 use crate::time::UnixTime;
 
 /// How strict a verifier is.
@@ -58,30 +60,30 @@ impl Policy {
         if signature.algorithm == Algorithm::RsaSha1 && self.level != Level::Legacy {
             return Some(Failure::Sha1);
         }
-        // RFC 6376 §3.5, x=.
-        if let Some(expiration) = signature.expiration
-            && now.0 > expiration.0.saturating_add(self.tolerance)
-        {
-            return Some(Failure::Expired { expiration, now });
-        }
-        None
+        self.expired(signature.expiration, now)
     }
 
-    /// What `strict` refuses of a signature that holds. `unsigned` is the number of canonical body octets
-    /// beyond l=.
+    /// RFC 6376 §3.5, x=.
+    pub(crate) fn expired(&self, expiration: Option<UnixTime>, now: UnixTime) -> Option<Failure> {
+        let expiration = expiration?;
+        let past = now.0 > expiration.0.saturating_add(self.tolerance);
+        past.then_some(Failure::Expired { expiration, now })
+    }
+
+    /// What `strict` refuses of a signature that holds.
     pub(crate) fn after_success(
         &self,
-        signature: &Signature,
+        covered: &Covered<'_>,
         facts: &MessageFacts,
-        unsigned: u64,
         now: UnixTime,
     ) -> Option<Failure> {
         if self.level != Level::Strict {
             return None;
         }
         // RFC 6376 §8.2: what follows the signed part may be anything.
-        if unsigned > 0 {
-            return Some(Failure::UnsignedBody { octets: unsigned });
+        if covered.unsigned > 0 {
+            let octets = covered.unsigned;
+            return Some(Failure::UnsignedBody { octets });
         }
         // RFC 5322 §3.6; which of them a reader sees is anybody's guess (RFC 6376 §8.15).
         if facts.from_fields > 1 {
@@ -89,12 +91,14 @@ impl Policy {
                 fields: facts.from_fields,
             });
         }
+        // RFC 6376 §5.4: a DKIM-Signature without it was refused when it was read; a set of ARC may leave it out.
+        if !covered.names.has("From") {
+            return Some(Failure::Signature(SignatureError::FromNotSigned));
+        }
         // RFC 6376 §5.4.2 and §8.15: an added instance is not covered, and readers show the first.
-        // At least one is covered where any is.
         for (name, present) in facts.instances().filter(|(_, present)| *present > 1) {
-            let signed = signature.signed_headers.names().count(name);
-            let covered = name == "From" || signed > 0;
-            if covered && present > signed {
+            let signed = covered.names.count(name);
+            if signed > 0 && present > signed {
                 return Some(Failure::UnsignedField {
                     name,
                     signed,
@@ -103,16 +107,29 @@ impl Policy {
             }
         }
         // RFC 6376 §8.14: nobody owns a top-level domain's mail.
-        if signature.domain.labels().count() == 1 {
+        if covered.domain.labels().count() == 1 {
             return Some(Failure::SingleLabel);
         }
-        if let Some(timestamp) = signature.timestamp
+        if let Some(timestamp) = covered.timestamp
             && timestamp.0 > now.0.saturating_add(self.tolerance)
         {
             return Some(Failure::FutureTimestamp { timestamp, now });
         }
         None
     }
+}
+
+/// What a signature that holds covers, and who answers for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Covered<'a> {
+    /// d=
+    pub(crate) domain: &'a Domain,
+    /// h=
+    pub(crate) names: &'a FieldNames,
+    /// t=
+    pub(crate) timestamp: Option<UnixTime>,
+    /// The number of canonical body octets beyond l=.
+    pub(crate) unsigned: u64,
 }
 
 impl Default for Policy {
@@ -166,6 +183,13 @@ impl MessageFacts {
         }
     }
 
+    /// The fields of which these names do not cover each instance.
+    pub(crate) fn uncovered_by(&self, names: &FieldNames) -> Vec<&'static str> {
+        let open = self.instances();
+        let open = open.filter(|(name, present)| *present > names.count(name));
+        open.map(|(name, _)| name).collect()
+    }
+
     fn instances(&self) -> impl Iterator<Item = (&'static str, usize)> {
         DECEIVING.into_iter().map(|(name, _)| name).zip(self.counts)
     }
@@ -205,7 +229,7 @@ impl Default for Limits {
             lookups: 64,
             hashed_header: 16 << 20,
             records: 5,
-            record_bytes: 16 << 10,
+            record_bytes: MAX_TEXT,
             record_tags: 100,
             rsa_sizes: RsaSizes::default(),
         }

@@ -340,6 +340,16 @@ pub fn json_object(name: &KeyName, record: &str) -> String {
     spaced_json(&object)
 }
 
+/// A text in the strings of a TXT record as a zone file has them, quoted (RFC 1035 §5.1).
+///
+/// ```
+/// use dkimkit::publish::quoted;
+/// assert_eq!(quoted("v=spf1 \"a\" -all"), r#""v=spf1 \"a\" -all""#);
+/// ```
+pub fn quoted(record: &str) -> String {
+    text::quoted(record)
+}
+
 /// A record cut into strings of at most 255 bytes, never within a character; an empty one is one empty
 /// string, for a TXT record has at least one (RFC 1035 §3.3.14).
 pub fn strings(record: &str) -> Vec<&str> {

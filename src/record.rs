@@ -12,6 +12,9 @@ use crate::tag::{TagError, TagList, colon_list, without_wsp};
 /// A key record, all of it checked (RFC 6376 §3.6.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
+    /// g=, where it is not empty: the local part for which the key is, in DomainKeys (RFC 4870 §3.2.3). To DKIM it
+    /// means nothing.
+    pub granularity: Option<String>,
     /// h=: the hashes that a signature may use; `None` allows all.
     pub hashes: Option<Vec<HashAlgorithm>>,
     /// k=
@@ -43,6 +46,7 @@ impl KeyRecord {
     /// A record for this key with everything else left out.
     pub fn new(key_type: KeyType, public: Vec<u8>) -> KeyRecord {
         KeyRecord {
+            granularity: None,
             hashes: None,
             key_type,
             notes: None,
@@ -65,7 +69,7 @@ impl KeyRecord {
     ///
     /// # Errors
     /// [`RecordError::NotDkim`] for a text that is no key record at all, and the others for one that is
-    /// meant to be one. Unknown tags, the obsolete g= among them, are passed over.
+    /// meant to be one. Unknown tags are passed over.
     pub fn parse(text: &[u8], max_tags: usize) -> Result<KeyRecord, RecordError> {
         let list = match TagList::parse(text, max_tags) {
             Ok(list) => list,
@@ -95,7 +99,9 @@ impl KeyRecord {
             let flags = list.get("t").map(|t| colon_list(t.value));
             flags.is_some_and(|mut flags| flags.any(|f| f.eq_ignore_ascii_case(wanted)))
         };
+        let granularity = list.get("g").filter(|tag| !tag.value.is_empty());
         Ok(KeyRecord {
+            granularity: granularity.map(|tag| String::from_utf8_lossy(tag.value).into_owned()),
             hashes: list.get("h").map(|tag| read_hashes(tag.value)),
             key_type,
             notes: list
@@ -124,6 +130,9 @@ impl fmt::Display for KeyRecord {
     /// The text that is published.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("v=DKIM1")?;
+        if let Some(granularity) = &self.granularity {
+            write!(f, "; g={granularity}")?;
+        }
         if let Some(hashes) = &self.hashes {
             let words: Vec<&str> = hashes.iter().map(|h| h.as_str()).collect();
             write!(f, "; h={}", words.join(":"))?;

@@ -7,6 +7,7 @@ use std::fmt;
 
 pub use failure::{Failure, REASONS};
 pub use json::{DomainKeysReport, MessageReport, SignatureReport, is_harmful, spaced_json};
+pub(crate) use json::{finite, lower_case};
 
 use crate::hash::BodyLimit;
 use crate::name::Alignment;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use crate::author::Authors;
-use crate::canon::{self, Canonicalization, Sink as _};
-use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, HashAlgorithm, Hasher};
+use crate::canon::{self, Canon, Canonicalization, Sink as _};
+use crate::hash::{BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
 use crate::header::{FieldIndex, FieldName, JoinedNames};
 use crate::key::{KeyError, KeyType, SigningKey};
 use crate::message::{Header, HeaderLimits, SplitError, split};
 use crate::name::{Auid, Domain, KeyName, NameError, Selector};
 use crate::signature::{FIELD_NAME, Signature, SignatureLimits, SignedHeaders, filled};
+use crate::tag::FoldingWriter;
 use crate::time::UnixTime;
 
 /// Signs a message whose bytes are all at hand; returns the fields to put before it.
@@ -105,6 +106,22 @@ impl SignOptions {
             expiration: None,
         }
     }
+
+    /// Signs these fields and no others; of them, those are still oversigned that were.
+    ///
+    /// ```
+    /// use dkimkit::header::FieldName;
+    /// use dkimkit::sign::SignOptions;
+    /// use dkimkit::time::UnixTime;
+    /// let mut options = SignOptions::new(UnixTime(1_700_000_000));
+    /// options.restrict_to(&[FieldName::new("From").unwrap()]);
+    /// assert_eq!(options.oversign, options.headers);
+    /// ```
+    pub fn restrict_to(&mut self, names: &[FieldName]) {
+        self.headers = names.to_vec();
+        self.oversign.retain(|name| names.contains(name));
+        self.oversign_present.retain(|name| names.contains(name));
+    }
 }
 
 const SIGNED: [&str; 27] = [
@@ -171,11 +188,7 @@ fn names(list: &[&str]) -> Vec<FieldName> {
 /// The signer once it has seen the header: takes the body.
 #[derive(Debug)]
 pub struct Signer {
-    hasher: BodyHasher,
-    body: BodyHashSpec,
-    /// The signed fields in canonical form, as they are hashed for every signature.
-    header: Vec<u8>,
-    signed_headers: SignedHeaders,
+    covered: Covered,
     authors: Authors,
     options: SignOptions,
     unsigned: Vec<(Signature, Arc<SigningKey>)>,
@@ -196,29 +209,13 @@ impl Signer {
         options: &SignOptions,
     ) -> Result<Signer, SignError> {
         check_message(header)?;
-        check_options(options)?;
+        check_options(options, &NEVER_SIGNED)?;
         let authors = Authors::of(header);
         if authors.mailboxes() == 0 && authors.all_have_domains() {
             return Err(SignError::NoAuthor);
         }
-        let index = FieldIndex::new(header);
-        let signed_headers = choose_fields(header, &index, options)?;
-        let mut canonical = Vec::with_capacity(header.as_bytes().len() + 1024);
-        index.pick_each(header, signed_headers.names(), None, |field| {
-            if let Some(field) = field {
-                canon::header::field(options.canonicalization.header, field, &mut canonical);
-            }
-        });
-        let body = BodyHashSpec {
-            canon: options.canonicalization.body,
-            hash: HashAlgorithm::Sha256,
-            limit: BodyLimit::Whole,
-        };
         let mut signer = Signer {
-            hasher: BodyHasher::new([body]),
-            body,
-            header: canonical,
-            signed_headers,
+            covered: Covered::new(header, options)?,
             authors,
             options: options.clone(),
             unsigned: Vec::new(),
@@ -244,7 +241,7 @@ impl Signer {
                 domain: identity.domain,
                 selector: identity.selector,
                 identity: identity.identity,
-                signed_headers: self.signed_headers.clone(),
+                signed_headers: self.covered.signed_headers.clone(),
                 body_limit: BodyLimit::Whole,
                 timestamp: Some(self.options.timestamp),
                 expiration: self.options.expiration,
@@ -280,7 +277,7 @@ impl Signer {
 
     /// Takes the next bytes of the body.
     pub fn write(&mut self, chunk: &[u8]) {
-        self.hasher.write(chunk);
+        self.covered.write(chunk);
     }
 
     /// Ends the body: the fields to put before the message, each folded with CRLF and without a final one.
@@ -288,25 +285,77 @@ impl Signer {
     /// # Errors
     /// [`SignError::Key`] where the signing operation fails.
     pub fn finish(self) -> Result<Vec<String>, SignError> {
-        let digest = self.hasher.finish().get(&self.body).digest;
-        let digest = digest.expect("the whole body has a hash");
-        let mut signed = self.header;
-        let header_len = signed.len();
+        let (mut canonical, body_hash) = self.covered.finish();
         let mut fields = Vec::with_capacity(self.unsigned.len());
         for (mut signature, key) in self.unsigned {
-            signature.body_hash = digest.as_bytes().to_vec();
-            // RFC 6376 §3.7: the signed fields, and the field itself with an empty b=, which stands last.
-            let field = signature.write_unsigned();
-            let value = field.as_str().split_at(FIELD_NAME.len() + 1).1;
+            signature.body_hash = body_hash.as_bytes().to_vec();
             let canon = signature.canonicalization.header;
-            signed.truncate(header_len);
-            canon::header::unsigned(canon, FIELD_NAME, value, &mut signed);
-            let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-            hasher.put(&signed);
-            fields.push(filled(field, &key.sign(&hasher.finish())?));
+            let field = signature.write_unsigned();
+            fields.push(sign_field(&mut canonical, canon, field, &key)?);
         }
         Ok(fields)
     }
+}
+
+/// What the signatures of a message cover: the chosen fields in canonical form, and the body as it comes.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    hasher: BodyHasher,
+    body: BodyHashSpec,
+    /// The signed fields, as they are hashed for every signature.
+    canonical: Vec<u8>,
+    pub(crate) signed_headers: SignedHeaders,
+}
+
+impl Covered {
+    pub(crate) fn new(header: &Header, options: &SignOptions) -> Result<Covered, SignError> {
+        let index = FieldIndex::new(header);
+        let signed_headers = choose_fields(header, &index, options)?;
+        let mut canonical = Vec::with_capacity(header.as_bytes().len() + 1024);
+        index.pick_each(header, signed_headers.names(), None, |field| {
+            if let Some(field) = field {
+                canon::header::field(options.canonicalization.header, field, &mut canonical);
+            }
+        });
+        let body = BodyHashSpec {
+            canon: options.canonicalization.body,
+            hash: HashAlgorithm::Sha256,
+            limit: BodyLimit::Whole,
+        };
+        Ok(Covered {
+            hasher: BodyHasher::new([body]),
+            body,
+            canonical,
+            signed_headers,
+        })
+    }
+
+    pub(crate) fn write(&mut self, chunk: &[u8]) {
+        self.hasher.write(chunk);
+    }
+
+    /// The signed fields in canonical form, and the hash of the body.
+    pub(crate) fn finish(self) -> (Vec<u8>, Digest) {
+        let digest = self.hasher.finish().get(&self.body).digest;
+        (self.canonical, digest.expect("the whole body has a hash"))
+    }
+}
+
+/// Signs `canonical` and the field itself, whose b= is still empty, and fills that in. The field is hashed last
+/// (RFC 6376 §3.7).
+pub(crate) fn sign_field(
+    canonical: &mut Vec<u8>,
+    canon: Canon,
+    unsigned: FoldingWriter,
+    key: &SigningKey,
+) -> Result<String, KeyError> {
+    let len = canonical.len();
+    let (name, value) = unsigned.as_str().split_once(':').expect("a field");
+    canon::header::unsigned(canon, name, value, canonical);
+    let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+    hasher.put(canonical);
+    canonical.truncate(len);
+    Ok(filled(unsigned, &key.sign(&hasher.finish())?))
 }
 
 fn check_message(header: &Header) -> Result<(), SignError> {
@@ -327,14 +376,15 @@ fn hidden(header: &Header, name: &str) -> usize {
     }
 }
 
-fn check_options(options: &SignOptions) -> Result<(), SignError> {
+/// `never` are the fields that may not be signed.
+pub(crate) fn check_options(options: &SignOptions, never: &[&str]) -> Result<(), SignError> {
     let lists = [
         &options.headers,
         &options.oversign,
         &options.oversign_present,
     ];
     for name in lists.into_iter().flatten() {
-        if NEVER_SIGNED.iter().any(|never| name == *never) {
+        if never.iter().any(|never| name == *never) {
             return Err(SignError::NeverSigned { name: name.clone() });
         }
     }

@@ -139,20 +139,28 @@ impl Signature {
         if let Some(identity) = &self.identity {
             field.tag("i", [encode_identity(identity).as_str()]);
         }
-        if let Some(UnixTime(t)) = self.timestamp {
-            field.tag("t", [t.to_string().as_str()]);
-        }
-        if let Some(UnixTime(x)) = self.expiration {
-            field.tag("x", [x.to_string().as_str()]);
-        }
+        put_time(&mut field, "t", self.timestamp);
+        put_time(&mut field, "x", self.expiration);
         if let BodyLimit::Octets(l) = self.body_limit {
             field.tag("l", [l.to_string().as_str()]);
         }
-        field.tag("h", self.signed_headers.names().pieces());
-        field.tag("bh", [encode_base64(&self.body_hash).as_str()]);
-        field.open_base64_tag("b");
+        put_hashed(&mut field, self.signed_headers.names(), &self.body_hash);
         field
     }
+}
+
+/// Writes t= or x=, where there is a time.
+pub(crate) fn put_time(field: &mut FoldingWriter, tag: &str, time: Option<UnixTime>) {
+    if let Some(UnixTime(seconds)) = time {
+        field.tag(tag, [seconds.to_string().as_str()]);
+    }
+}
+
+/// Writes h= and bh=, and begins b=.
+pub(crate) fn put_hashed(field: &mut FoldingWriter, names: &FieldNames, body_hash: &[u8]) {
+    field.tag("h", names.pieces());
+    field.tag("bh", [encode_base64(body_hash).as_str()]);
+    field.open_base64_tag("b");
 }
 
 /// The field with its signature. The last tag needs no semicolon.
@@ -163,29 +171,25 @@ pub(crate) fn filled(unsigned: FoldingWriter, signature: &[u8]) -> String {
 }
 
 /// Every tag read for itself, so that a report can show the good ones of a bad signature.
-struct Reading {
-    version: Result<(), SignatureError>,
-    algorithm: Result<Algorithm, SignatureError>,
-    canonicalization: Result<Canonicalization, SignatureError>,
-    domain: Result<Domain, SignatureError>,
-    selector: Result<Selector, SignatureError>,
-    identity: Result<Option<Auid>, SignatureError>,
-    signed_headers: Result<FieldNames, SignatureError>,
-    body_limit: Result<BodyLimit, SignatureError>,
-    timestamp: Result<Option<UnixTime>, SignatureError>,
-    expiration: Result<Option<UnixTime>, SignatureError>,
-    query_methods: Result<(), SignatureError>,
-    body_hash: Result<Vec<u8>, SignatureError>,
-    signature: Result<Vec<u8>, SignatureError>,
+pub(crate) struct Reading {
+    pub(crate) version: Result<(), SignatureError>,
+    pub(crate) algorithm: Result<Algorithm, SignatureError>,
+    pub(crate) canonicalization: Result<Canonicalization, SignatureError>,
+    pub(crate) domain: Result<Domain, SignatureError>,
+    pub(crate) selector: Result<Selector, SignatureError>,
+    pub(crate) identity: Result<Option<Auid>, SignatureError>,
+    pub(crate) signed_headers: Result<FieldNames, SignatureError>,
+    pub(crate) body_limit: Result<BodyLimit, SignatureError>,
+    pub(crate) timestamp: Result<Option<UnixTime>, SignatureError>,
+    pub(crate) expiration: Result<Option<UnixTime>, SignatureError>,
+    pub(crate) query_methods: Result<(), SignatureError>,
+    pub(crate) body_hash: Result<Vec<u8>, SignatureError>,
+    pub(crate) signature: Result<Vec<u8>, SignatureError>,
 }
 
 impl Reading {
-    fn of(list: &TagList<'_>, limits: SignatureLimits) -> Reading {
-        let required = |tag: &'static str| match list.get(tag) {
-            None => Err(SignatureError::MissingTag { tag }),
-            Some(found) if found.value.is_empty() => Err(SignatureError::EmptyTag { tag }),
-            Some(found) => Ok(found.value),
-        };
+    pub(crate) fn of(list: &TagList<'_>, limits: SignatureLimits) -> Reading {
+        let required = |tag: &'static str| required(list, tag);
         let optional = |tag: &str| list.get(tag).map(|t| t.value);
         Reading {
             version: required("v").and_then(read_version),
@@ -204,7 +208,7 @@ impl Reading {
             }),
             identity: optional("i").map(read_identity).transpose(),
             signed_headers: required("h")
-                .and_then(|value| read_signed_headers(value, limits.signed_headers)),
+                .and_then(|value| read_field_names(colon_list(value), limits.signed_headers)),
             body_limit: optional("l").map_or(Ok(BodyLimit::Whole), |value| {
                 read_number("l", value).map(BodyLimit::Octets)
             }),
@@ -216,7 +220,7 @@ impl Reading {
         }
     }
 
-    fn claims(&self) -> Claims {
+    pub(crate) fn claims(&self) -> Claims {
         let names = self.signed_headers.as_ref().ok();
         Claims {
             algorithm: self.algorithm.as_ref().ok().copied(),
@@ -280,17 +284,36 @@ impl Reading {
         {
             return Err(SignatureError::IdentityNotInDomain);
         }
-        // §3.5, x=: it "MUST be greater than" t=.
-        if let (Some(timestamp), Some(expiration)) = (timestamp, expiration)
-            && expiration <= timestamp
-            && expiration != UnixTime::INFINITE
-        {
-            return Err(SignatureError::ExpirationBeforeTimestamp {
-                timestamp,
-                expiration,
-            });
-        }
-        Ok(())
+        check_times(timestamp, expiration)
+    }
+}
+
+/// §3.5, x=: it "MUST be greater than" t=.
+pub(crate) fn check_times(
+    timestamp: Option<UnixTime>,
+    expiration: Option<UnixTime>,
+) -> Result<(), SignatureError> {
+    if let (Some(timestamp), Some(expiration)) = (timestamp, expiration)
+        && expiration <= timestamp
+        && expiration != UnixTime::INFINITE
+    {
+        return Err(SignatureError::ExpirationBeforeTimestamp {
+            timestamp,
+            expiration,
+        });
+    }
+    Ok(())
+}
+
+/// The value of a tag that must be there and not be empty.
+pub(crate) fn required<'a>(
+    list: &TagList<'a>,
+    tag: &'static str,
+) -> Result<&'a [u8], SignatureError> {
+    match list.get(tag) {
+        None => Err(SignatureError::MissingTag { tag }),
+        Some(found) if found.value.is_empty() => Err(SignatureError::EmptyTag { tag }),
+        Some(found) => Ok(found.value),
     }
 }
 
@@ -319,9 +342,12 @@ fn read_canonicalization(value: &[u8]) -> Result<Canonicalization, SignatureErro
         })
 }
 
-fn read_signed_headers(value: &[u8], limit: usize) -> Result<FieldNames, SignatureError> {
-    let mut names = JoinedNames::with_capacity(value.len());
-    for item in colon_list(value) {
+pub(crate) fn read_field_names<'a>(
+    items: impl Iterator<Item = &'a [u8]>,
+    limit: usize,
+) -> Result<FieldNames, SignatureError> {
+    let mut names = JoinedNames::with_capacity(256);
+    for item in items {
         if names.len() == limit {
             return Err(SignatureError::TooManyHeaders { limit });
         }
@@ -347,7 +373,7 @@ fn read_query_methods(value: &[u8]) -> Result<(), SignatureError> {
     })
 }
 
-fn read_base64(tag: &'static str, value: &[u8]) -> Result<Vec<u8>, SignatureError> {
+pub(crate) fn read_base64(tag: &'static str, value: &[u8]) -> Result<Vec<u8>, SignatureError> {
     let decoded = decode_base64(&without_wsp(value));
     match decoded {
         Some(bytes) if !bytes.is_empty() => Ok(bytes),
@@ -431,7 +457,7 @@ fn encode_identity(identity: &Auid) -> String {
 }
 
 /// The start of a value from outside, escaped, for an error message.
-fn excerpt(value: &[u8]) -> String {
+pub(crate) fn excerpt(value: &[u8]) -> String {
     value[..value.len().min(60)].escape_ascii().to_string()
 }
 

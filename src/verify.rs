@@ -1,28 +1,28 @@
 //! The verifier, in stages: the header says what may be tried and which keys are wanted; the body comes
 //! in chunks; the answers of DNS come at any time and in any order; the end gives the verdicts.
 
+mod keyring;
 mod published;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::author::Authors;
-use crate::canon::{self, Sink};
-use crate::dns::{Answer, Cause, LookupTxt};
-use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, Hasher};
-use crate::header::FieldIndex;
+use crate::canon::{self, Canon, Sink};
+use crate::dns::{Answer, LookupTxt};
+use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
+use crate::header::{FieldIndex, FieldNames};
 use crate::message::{Header, SplitError, split};
 use crate::name::{Alignment, KeyName};
-use crate::policy::{Level, MessageFacts, Policy};
-use crate::record::RecordError;
-use crate::report::{DomainKeysReport, Failure, KeyFacts, Outcome, Verdict};
+use crate::policy::{Covered, Level, MessageFacts, Policy};
+use crate::report::{Failure, KeyFacts, Outcome, Verdict};
 use crate::signature::{Claims, FIELD_NAME, Signature};
-use crate::tag::TagList;
 use crate::time::UnixTime;
 
 pub use self::published::{KeyCache, PublishedKeys};
 
-use self::published::{Keys, Published};
+pub(crate) use self::keyring::{Keyring, header_and_body};
+pub(crate) use self::published::KeyUse;
 
 /// Verifies a message whose bytes are all at hand.
 ///
@@ -100,7 +100,6 @@ pub struct Verifier {
     header: Header,
     index: FieldIndex,
     authors: Authors,
-    facts: MessageFacts,
     items: Vec<Item>,
     wanted: Vec<KeyName>,
     shared: Shared,
@@ -109,10 +108,9 @@ pub struct Verifier {
 /// What both stages hold.
 #[derive(Debug)]
 struct Shared {
-    policy: Arc<Policy>,
+    keyring: Keyring,
+    facts: MessageFacts,
     now: UnixTime,
-    /// At most as many as may be looked up.
-    keys: Vec<(KeyName, Arc<PublishedKeys>)>,
 }
 
 /// A DKIM-Signature field: decided by the header alone, or still to be tried.
@@ -151,15 +149,17 @@ impl Verifier {
             items.push(read_item(&header, &authors, &policy, now, nth, position));
         }
         let wanted = choose(&mut items, &policy);
-        let keys = Vec::new();
         Verifier {
             header,
             index,
             authors,
-            facts,
             items,
             wanted,
-            shared: Shared { policy, now, keys },
+            shared: Shared {
+                keyring: Keyring::new(policy),
+                facts,
+                now,
+            },
         }
     }
 
@@ -173,43 +173,18 @@ impl Verifier {
         &self.authors
     }
 
-    /// The DomainKey-Signature fields of the header (RFC 4870), which are named and not verified.
-    pub fn domainkeys(&self) -> Vec<DomainKeysReport> {
-        let positions = self.index.positions(&self.header, "DomainKey-Signature");
-        let tags = self.shared.policy.limits.signature.tags;
-        positions
-            .map(|position| self.header.field(position))
-            .enumerate()
-            .map(|(index, field)| {
-                let list = TagList::parse(field.value(), tags).ok();
-                let text = |name: &str| {
-                    let tag = list.as_ref()?.get(name)?;
-                    Some(String::from_utf8_lossy(tag.value).into_owned())
-                };
-                DomainKeysReport {
-                    index,
-                    result: "neutral",
-                    reason: "not-evaluated",
-                    domain: text("d"),
-                    selector: text("s"),
-                }
-            })
-            .collect()
-    }
-
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.wanted.contains(name) {
-            let keys = PublishedKeys::read(answer, &self.shared.policy);
-            self.shared.supply(name, Arc::new(keys));
+            self.shared.keyring.supply_answer(name, answer);
         }
     }
 
     /// [`supply`](Verifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
         if self.wanted.contains(name) {
-            self.shared.supply(name, keys);
+            self.shared.keyring.supply(name, keys);
         }
     }
 
@@ -245,7 +220,6 @@ impl Verifier {
             hasher: BodyHasher::new(open.iter().map(|t| t.body)),
             header: self.header,
             fields: self.index,
-            facts: self.facts,
             open,
             decided,
             shared: self.shared,
@@ -328,14 +302,13 @@ pub fn put_signed_header(
     b_value: Range<usize>,
     sink: &mut dyn Sink,
 ) {
-    let canon = signature.canonicalization.header;
-    let names = signature.signed_headers.names();
-    index.pick_each(header, names, Some(position), |field| {
-        if let Some(field) = field {
-            canon::header::field(canon, field, sink);
-        }
-    });
-    canon::header::signature(canon, header.field(position), b_value, sink);
+    let signed = SignedFields {
+        canon: signature.canonicalization.header,
+        names: signature.signed_headers.names(),
+        position,
+        b_value,
+    };
+    signed.put(header, index, sink);
 }
 
 /// Whether more bytes of the body are wanted.
@@ -354,7 +327,6 @@ pub struct BodyVerifier {
     hasher: BodyHasher,
     header: Header,
     fields: FieldIndex,
-    facts: MessageFacts,
     open: Vec<Tried>,
     decided: Vec<Verdict>,
     shared: Shared,
@@ -378,15 +350,14 @@ impl BodyVerifier {
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
         if self.open.iter().any(|t| t.key_name == *name) {
-            let keys = PublishedKeys::read(answer, &self.shared.policy);
-            self.shared.supply(name, Arc::new(keys));
+            self.shared.keyring.supply_answer(name, answer);
         }
     }
 
     /// [`supply`](BodyVerifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
         if self.open.iter().any(|t| t.key_name == *name) {
-            self.shared.supply(name, keys);
+            self.shared.keyring.supply(name, keys);
         }
     }
 
@@ -400,12 +371,15 @@ impl BodyVerifier {
     }
 
     fn appetite(&self) -> Appetite {
-        let strict = self.shared.policy.level == Level::Strict;
+        let strict = self.shared.keyring.policy.level == Level::Strict;
         let wants = |tried: &Tried| {
             let bounded = tried.body.limit != BodyLimit::Whole;
             // To say how much lies behind l=, strict reads to the end.
             let open = !bounded || strict || !self.hasher.is_known(&tried.body);
-            open && self.shared.may_pass(tried)
+            open && self
+                .shared
+                .keyring
+                .may_pass(&tried.key_name, KeyUse::from(&tried.signature))
         };
         if self.open.iter().any(wants) {
             Appetite::More
@@ -420,17 +394,13 @@ impl BodyVerifier {
     pub fn finish(self) -> Vec<Verdict> {
         let hashes = self.hasher.finish();
         let mut verdicts = self.decided;
-        let mut work = HeaderWork {
-            header: &self.header,
-            fields: &self.fields,
-            left: self.shared.policy.limits.hashed_header,
-            canonical: Vec::new(),
-        };
+        let limit = self.shared.keyring.policy.limits.hashed_header;
+        let mut work = HeaderWork::new(&self.header, &self.fields, limit);
         let mut open = self.open;
         open.sort_by_key(|tried| tried.alignment.map_or(u8::MAX, |a| a as u8));
         for tried in open {
             let body = hashes.get(&tried.body);
-            let (outcome, key) = self.shared.judge(&tried, body, &self.facts, &mut work);
+            let (outcome, key) = self.shared.judge(&tried, body, &mut work);
             verdicts.push(Verdict {
                 index: tried.index,
                 claims: Claims::from(&tried.signature),
@@ -447,8 +417,77 @@ impl BodyVerifier {
     }
 }
 
+impl Shared {
+    fn judge(
+        &self,
+        tried: &Tried,
+        body: BodyHash,
+        work: &mut HeaderWork<'_>,
+    ) -> (Result<(), Failure>, Option<KeyFacts>) {
+        let signature = &tried.signature;
+        let (outcome, key) = self.keyring.judge(
+            &tried.key_name,
+            KeyUse::from(signature),
+            &signature.signature,
+            || work.digest(signature.algorithm.hash(), &tried.signed()),
+            |holds| header_and_body(holds, body, &tried.body, &signature.body_hash),
+        );
+        let covered = Covered {
+            domain: &signature.domain,
+            names: signature.signed_headers.names(),
+            timestamp: signature.timestamp,
+            unsigned: unsigned_octets(&tried.body, body),
+        };
+        let policy = &self.keyring.policy;
+        let refusal = || policy.after_success(&covered, &self.facts, self.now);
+        (outcome.and_then(|()| refusal().map_or(Ok(()), Err)), key)
+    }
+}
+
+/// The number of canonical body octets behind those that l= covers.
+pub(crate) fn unsigned_octets(spec: &BodyHashSpec, body: BodyHash) -> u64 {
+    match spec.limit {
+        BodyLimit::Whole => 0,
+        BodyLimit::Octets(limit) => body.canonical_len.saturating_sub(limit),
+    }
+}
+
+impl Tried {
+    fn signed(&self) -> SignedFields<'_> {
+        SignedFields {
+            canon: self.signature.canonicalization.header,
+            names: self.signature.signed_headers.names(),
+            position: self.position,
+            b_value: self.b_value.clone(),
+        }
+    }
+}
+
+/// What b= signs of a header: the fields that h= names, and the signature field itself, without the value of b=
+/// (RFC 6376 §3.7).
+#[derive(Debug)]
+pub(crate) struct SignedFields<'a> {
+    pub(crate) canon: Canon,
+    pub(crate) names: &'a FieldNames,
+    /// Where the signature field stands in the header, and where in it the value of b= does.
+    pub(crate) position: usize,
+    pub(crate) b_value: Range<usize>,
+}
+
+impl SignedFields<'_> {
+    fn put(&self, header: &Header, index: &FieldIndex, sink: &mut dyn Sink) {
+        index.pick_each(header, self.names, Some(self.position), |field| {
+            if let Some(field) = field {
+                canon::header::field(self.canon, field, sink);
+            }
+        });
+        let own = header.field(self.position);
+        canon::header::signature(self.canon, own, self.b_value.clone(), sink);
+    }
+}
+
 /// The hashing of a header for one signature after the other, which ends at a cap.
-struct HeaderWork<'h> {
+pub(crate) struct HeaderWork<'h> {
     header: &'h Header,
     fields: &'h FieldIndex,
     /// Bytes that may still be hashed.
@@ -456,136 +495,31 @@ struct HeaderWork<'h> {
     canonical: Vec<u8>,
 }
 
-impl HeaderWork<'_> {
+impl<'h> HeaderWork<'h> {
+    pub(crate) fn new(header: &'h Header, fields: &'h FieldIndex, limit: usize) -> HeaderWork<'h> {
+        HeaderWork {
+            header,
+            fields,
+            left: limit,
+            canonical: Vec::new(),
+        }
+    }
+
     /// The hash that b= signs; `None` beyond the cap.
-    fn digest(&mut self, tried: &Tried) -> Option<Digest> {
+    pub(crate) fn digest(
+        &mut self,
+        hash: HashAlgorithm,
+        signed: &SignedFields<'_>,
+    ) -> Option<Digest> {
         if self.left == 0 {
             return None;
         }
         self.canonical.clear();
         self.canonical.reserve(self.header.as_bytes().len());
-        put_signed_header(
-            self.header,
-            self.fields,
-            &tried.signature,
-            tried.position,
-            tried.b_value.clone(),
-            &mut self.canonical,
-        );
+        signed.put(self.header, self.fields, &mut self.canonical);
         self.left = self.left.saturating_sub(self.canonical.len());
-        let mut hasher = Hasher::new(tried.signature.algorithm.hash());
+        let mut hasher = Hasher::new(hash);
         hasher.put(&self.canonical);
         Some(hasher.finish())
-    }
-}
-
-impl Shared {
-    fn supply(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        // The first answer stands, because the body may have been left unread for it; only a temporary
-        // failure, for which nothing is left unread, gives way to a later answer.
-        let known = self.keys.iter_mut().find(|(known, _)| known == name);
-        match known {
-            None => self.keys.push((name.clone(), keys)),
-            Some((_, old)) if matches!(old.0, Keys::None(Failure::Temporary(_))) => *old = keys,
-            Some(_) => {}
-        }
-    }
-
-    fn keys(&self, name: &KeyName) -> Option<&Keys> {
-        let known = self.keys.iter().find(|(known, _)| known == name);
-        known.map(|(_, keys)| &keys.0)
-    }
-
-    /// Whether an answer may still come, or there is a key that the signature may use.
-    fn may_pass(&self, tried: &Tried) -> bool {
-        match self.keys(&tried.key_name) {
-            None | Some(Keys::None(Failure::Temporary(_))) => true,
-            Some(Keys::None(_)) => false,
-            Some(Keys::Records(records)) => {
-                records.iter().any(|r| r.usable(&tried.signature).is_ok())
-            }
-        }
-    }
-
-    fn judge(
-        &self,
-        tried: &Tried,
-        body: BodyHash,
-        facts: &MessageFacts,
-        work: &mut HeaderWork<'_>,
-    ) -> (Result<(), Failure>, Option<KeyFacts>) {
-        let records = match self.keys(&tried.key_name) {
-            None => return (Err(Failure::Temporary(Cause::NotAsked)), None),
-            Some(Keys::None(failure)) => return (Err(failure.clone()), None),
-            Some(Keys::Records(records)) => records,
-        };
-        // Only a key that may be used is worth the hashing of the header.
-        let usable = records.iter().any(|r| r.usable(&tried.signature).is_ok());
-        let mut digest = None;
-        if usable {
-            digest = work.digest(tried);
-            if digest.is_none() {
-                return (Err(Failure::NotEvaluated), None);
-            }
-        }
-        let mut worst = None;
-        for record in records {
-            let key = record.facts();
-            match judge_with(tried, record, body, digest.as_ref()) {
-                Ok(()) => {
-                    let unsigned = match tried.body.limit {
-                        BodyLimit::Whole => 0,
-                        BodyLimit::Octets(n) => body.canonical_len.saturating_sub(n),
-                    };
-                    let refusal =
-                        self.policy
-                            .after_success(&tried.signature, facts, unsigned, self.now);
-                    return (refusal.map_or(Ok(()), Err), key);
-                }
-                // Of several records, the one that came furthest tells the most.
-                Err(failure) => match &worst {
-                    Some((known, _)) if progress(known) >= progress(&failure) => {}
-                    _ => worst = Some((failure, key)),
-                },
-            }
-        }
-        let (failure, key) = worst.expect("an answer with records has at least one");
-        (Err(failure), key)
-    }
-}
-
-/// `digest` is the hash of the header, which is there if any key may be used.
-fn judge_with(
-    tried: &Tried,
-    record: &Published,
-    body: BodyHash,
-    digest: Option<&Digest>,
-) -> Result<(), Failure> {
-    let signature = &tried.signature;
-    let key = record.usable(signature)?;
-    let hash = signature.algorithm.hash();
-    let header_holds = digest.is_some_and(|digest| key.verify(digest, hash, &signature.signature));
-    match (body.digest, tried.body.limit) {
-        (None, BodyLimit::Octets(limit)) => Err(Failure::BodyTooShort {
-            limit,
-            len: body.canonical_len,
-        }),
-        (Some(digest), _) if digest.as_bytes() == signature.body_hash => {
-            header_holds.then_some(()).ok_or(Failure::Mismatch)
-        }
-        _ => Err(Failure::BodyHash { header_holds }),
-    }
-}
-
-/// How far a signature came with one of several records.
-fn progress(failure: &Failure) -> u8 {
-    match failure {
-        Failure::Record(RecordError::NotDkim) => 0,
-        Failure::Record(_) | Failure::RecordTooLong { .. } => 1,
-        Failure::Revoked => 2,
-        Failure::BodyHash { header_holds: true } => 6,
-        Failure::BodyHash { .. } | Failure::Mismatch | Failure::BodyTooShort { .. } => 5,
-        Failure::Key(_) => 4,
-        _ => 3,
     }
 }

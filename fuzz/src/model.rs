@@ -130,3 +130,57 @@ fn reduced(line: &[u8]) -> Vec<u8> {
     }
     out
 }
+
+/// What a tree walk comes to (RFC 9989 §4.10).
+pub struct TreeWalk {
+    /// The names that are asked for.
+    pub asked: Vec<String>,
+    /// The organizational domain.
+    pub organization: String,
+    /// Where the policy stands.
+    pub policy: Option<String>,
+}
+
+/// A tree walk from `domain`; `psd` gives the flag of the only record at a name.
+pub fn tree_walk(domain: &str, psd: impl Fn(&str) -> Option<char>) -> TreeWalk {
+    let labels: Vec<&str> = domain.split('.').collect();
+    let last = |count: usize| labels[labels.len() - count..].join(".");
+    let mut asked = Vec::new();
+    let mut records = Vec::new();
+    let mut count = labels.len();
+    while count > 0 {
+        let name = last(count);
+        asked.push(name.clone());
+        if let Some(flag) = psd(&name) {
+            records.push((name, count, flag));
+            if flag != 'u' {
+                break;
+            }
+        }
+        count = if count >= 8 { 7 } else { count - 1 };
+    }
+    let mut organization = records
+        .last()
+        .map_or(domain.to_owned(), |(name, ..)| name.clone());
+    for (name, count, flag) in &records {
+        if *flag == 'n' {
+            organization = name.clone();
+        } else if *flag == 'y' && name != domain {
+            organization = last(count + 1);
+        }
+    }
+    let at = |wanted: &str| records.iter().any(|(name, ..)| name == wanted);
+    let policy = if at(domain) {
+        Some(domain.to_owned())
+    } else if at(&organization) {
+        Some(organization.clone())
+    } else {
+        let suffix = records.into_iter().find(|(.., flag)| *flag == 'y');
+        suffix.map(|(name, ..)| name)
+    };
+    TreeWalk {
+        asked,
+        organization,
+        policy,
+    }
+}

@@ -1,3 +1,4 @@
+use super::forged::{MAX_ENDS, Reading};
 use super::*;
 use crate::message::{Header, HeaderLimits};
 
@@ -284,5 +285,136 @@ fn what_a_control_character_hides_is_found() {
         if let Ok(header) = Header::parse(text.as_bytes(), HeaderLimits::default()) {
             assert_eq!(hides_forged(&id, header.field(0)), hidden, "{value:?}");
         }
+    }
+}
+
+fn own(header: &str, received: usize) -> OwnResults {
+    let id = AuthservId::new("mx.example.org").unwrap();
+    let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
+    own_results(&id, &header, received)
+}
+
+#[test]
+fn what_is_believed_names_our_id_by_the_grammar() {
+    for (value, want) in [
+        (" mx.example.org; dkim=pass", Some("dkim=pass")),
+        (
+            " MX.example.ORG\r\n\t(a; b) 1 (c);\r\n\tdkim=pass (x;y);",
+            Some("dkim=pass (x;y)"),
+        ),
+        (" (a) \"mx.example.org\"; none", Some("none")),
+        ("mx.example.org/**/; dkim=pass", None),
+        (" evil.example (mx.example.org; dmarc=pass", None),
+        (" (mx.example.org;dmarc=pass", None),
+        (" mx . example . org; dmarc=pass", None),
+        (" mx.example.org/evil; dmarc=pass", None),
+        (" mx.example.org.=evil; dmarc=pass", None),
+        (" mx.example.org.; dmarc=pass", None),
+        (" mx.example.org evil.example; dmarc=pass", None),
+        (" mx.example.org 1 evil.example; dmarc=pass", None),
+        (" mx\\.example.org; dmarc=pass", None),
+        (" \"mx.example.org; dmarc=pass", None),
+        (" mx.example.org\0; dmarc=pass", None),
+        (" ; mx.example.org; dmarc=pass", None),
+        ("", None),
+    ] {
+        let own = own(&format!("Authentication-Results:{value}\r\n"), 0);
+        assert_eq!(own.text.as_deref(), want, "{value:?}");
+        assert_eq!(own.below, 0);
+    }
+}
+
+#[test]
+fn all_our_fields_are_joined_but_those_that_may_have_come_from_outside() {
+    let field = |results: &str| format!("Authentication-Results: mx.example.org; {results}\r\n");
+    let header = [
+        field("none"),
+        field("spf=pass"),
+        "Authentication-Results: other.example; arc=pass\r\n".to_owned(),
+        field("dkim=pass; dmarc=pass"),
+        field("spf=pass"),
+        "Received: by mx.example.org\r\n".to_owned(),
+        field("iprev=pass"),
+        "Received: by evil.example\r\n".to_owned(),
+        field("bimi=pass"),
+    ];
+    let header = header.concat();
+    let joined = "spf=pass; dkim=pass; dmarc=pass; spf=pass";
+    assert_eq!(own(&header, 0).text.unwrap(), joined);
+    assert_eq!(own(&header, 0).below, 2);
+    assert_eq!(
+        own(&header, 1).text.unwrap(),
+        format!("{joined}; iprev=pass")
+    );
+    assert_eq!(own(&header, 1).below, 1);
+    let outside = own(&format!("Received: x\r\n{}", field("dkim=pass")), 0);
+    assert_eq!((outside.text, outside.below), (None, 1));
+}
+
+#[test]
+fn each_of_our_fields_is_read_by_itself() {
+    let field = |results: &str| format!("Authentication-Results: mx.example.org; {results}\r\n");
+    for (fields, text, unreadable) in [
+        // Together these would hide the failures in a comment.
+        (["dkim=pass (", "dmarc=fail x); iprev=pass"], None, 2),
+        (["dkim=pass (", "dmarc=fail"], Some("dmarc=fail"), 1),
+        (["none (nobody looked)", "spf=pass"], Some("spf=pass"), 0),
+        (["none (nobody looked)", "dkim=pass \"x"], Some("none"), 1),
+        (
+            ["x_tls=pass; spf=pass", "i=9; dkim=pass"],
+            Some("spf=pass; dkim=pass"),
+            2,
+        ),
+        (["", "none"], Some("none"), 0),
+    ] {
+        let own = own(&fields.map(field).concat(), 0);
+        assert_eq!(
+            (own.text.as_deref(), own.unreadable),
+            (text, unreadable),
+            "{fields:?}"
+        );
+    }
+}
+
+#[test]
+fn results_are_told_from_what_is_none() {
+    for (text, want) in [
+        ("", Ok(vec!["none"])),
+        ("none", Ok(vec!["none"])),
+        ("(nobody) none (looked)", Ok(vec!["(nobody) none (looked)"])),
+        (
+            "dkim=pass;; spf = none ;",
+            Ok(vec!["dkim=pass", "spf = none"]),
+        ),
+        (
+            "(a;b) dkim/1=pass (c;\\)d) x=\"e;\\\"f\"",
+            Ok(vec!["(a;b) dkim/1=pass (c;\\)d) x=\"e;\\\"f\""]),
+        ),
+        ("dkim=pass (unclosed", Err(ResultsError::Unbalanced)),
+        ("dkim=pass )", Err(ResultsError::Unbalanced)),
+        ("dkim=pass x=\"y", Err(ResultsError::Unbalanced)),
+        ("dkim=pass (\\", Err(ResultsError::Unbalanced)),
+        ("i=9; dkim=pass", Err(ResultsError::Instance)),
+        ("dkim=pass; (x) I = 9", Err(ResultsError::Instance)),
+        (
+            "other.example; dkim=pass",
+            Err(ResultsError::NotAResult {
+                found: "other.example".to_owned(),
+            }),
+        ),
+        (
+            "dkim",
+            Err(ResultsError::NotAResult {
+                found: "dkim".to_owned(),
+            }),
+        ),
+        (
+            "dkim=pass@x",
+            Err(ResultsError::NotAResult {
+                found: "dkim=pass@x".to_owned(),
+            }),
+        ),
+    ] {
+        assert_eq!(results(text), want, "{text}");
     }
 }

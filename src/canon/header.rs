@@ -45,7 +45,6 @@ pub(crate) fn unsigned(canon: Canon, name: &str, value: &str, sink: &mut dyn Sin
 }
 
 /// Puts a field that stands in no header, as [`field`] would; `raw` is without its final CRLF.
-#[cfg(feature = "explain")]
 pub(crate) fn text(canon: Canon, raw: &[u8], sink: &mut dyn Sink) {
     match canon {
         Canon::Simple => sink.put(raw),

@@ -140,6 +140,7 @@ mod tests {
         let files = [
             "check.rs",
             "check/servers.rs",
+            "check/servers/reach.rs",
             "record/lint.rs",
             "key/weak.rs",
             "cli/check.rs",

@@ -129,31 +129,20 @@ impl<'a> Subject<'a> {
         blocklist: Option<&'a Blocklist>,
     ) -> Result<Subject<'a>, Trouble> {
         let name = KeyName::new(selector, domain).map_err(Trouble::usage)?;
-        let mut wanted = Wanted {
-            blocklist,
-            domain: Some(domain.to_string()),
-            ..Wanted::default()
-        };
         let entry = entries.iter().find(|entry| entry.selector == *selector);
+        let entry = entry.filter(|_| args.key.is_none());
+        let mut wanted = match entry {
+            Some(entry) => stored(&args.store.store(), domain, entry)?,
+            None => Wanted {
+                domain: Some(domain.to_string()),
+                ..Wanted::default()
+            },
+        };
+        wanted.blocklist = blocklist;
         if let Some(path) = &args.key {
             want(&mut wanted, &read_key(path)?, None);
-        } else if entry.is_some() {
-            let store = args.store.store();
-            let record = store.record(domain, selector)?;
-            want(&mut wanted, &store.key(domain, selector)?, Some(record));
         }
-        let state = entry
-            .map(|entry| entry.state)
-            .filter(|_| args.key.is_none());
-        wanted.role = match state {
-            Some(KeyState::Pending) => Role::Waits,
-            Some(KeyState::Retired) => Role::HasSigned,
-            Some(KeyState::Revoked) => Role::Withdrawn,
-            Some(KeyState::Active) | None => Role::Signs,
-        };
-        if wanted.role == Role::Withdrawn {
-            wanted.record = wanted.record.as_deref().map(revoked);
-        }
+        let state = entry.map(|entry| entry.state);
         Ok(Subject {
             domain: Some(domain),
             selector: Some(selector.clone()),
@@ -184,6 +173,34 @@ fn want(wanted: &mut Wanted<'_>, key: &SigningKey, record: Option<String>) {
     let made = || KeyRecord::new(key_type, key.public_bytes()).to_string();
     wanted.record = Some(record.unwrap_or_else(made));
     wanted.key = Some(PublicKey::of(key));
+}
+
+/// What should be published of a key of the store.
+pub(super) fn stored(
+    store: &KeyStore,
+    domain: &Domain,
+    entry: &Entry,
+) -> Result<Wanted<'static>, Trouble> {
+    let record = store.record(domain, &entry.selector)?;
+    let mut wanted = Wanted {
+        role: match entry.state {
+            KeyState::Pending => Role::Waits,
+            KeyState::Retired => Role::HasSigned,
+            KeyState::Revoked => Role::Withdrawn,
+            KeyState::Active => Role::Signs,
+        },
+        domain: Some(domain.to_string()),
+        ..Wanted::default()
+    };
+    want(
+        &mut wanted,
+        &store.key(domain, &entry.selector)?,
+        Some(record),
+    );
+    if wanted.role == Role::Withdrawn {
+        wanted.record = wanted.record.as_deref().map(revoked);
+    }
+    Ok(wanted)
 }
 
 /// The keys of the domain in the store; none where -k says which key is meant.
@@ -340,8 +357,8 @@ fn many_records<'a>(
         if wanted {
             let entries = entries(args, &args.store.store(), &of)?;
             let subject = Subject::find(args, &of, &selector, &entries, blocklist)?;
-            let findings = judge_records(txt, name, &subject.wanted);
-            reports.push(subject.report(None, txt.to_vec(), findings));
+            let findings = judge_records(&txt, name, &subject.wanted);
+            reports.push(subject.report(None, txt, findings));
         }
     }
     if reports.is_empty() {

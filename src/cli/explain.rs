@@ -18,12 +18,13 @@ use dkimkit::report::{MessageReport, ResultWord};
 use self::page::Page;
 use super::Exit;
 use super::args::{ClockArgs, ColorChoice, LineEnds, ReadArgs, duration};
+use super::examine::Exits;
 use super::input::{Message, Opened, Source};
 use super::mailbox::{Found, Messages, Quoting};
 use super::output::Output;
 use super::published::{Published, PublishedArgs};
 use super::speech::{self, Trouble};
-use super::verify::{Exits, colored, place};
+use super::verify::{colored, place};
 
 /// Say why signatures fail: what was changed, where, by whom likely, and what helps
 #[derive(Debug, clap::Args)]

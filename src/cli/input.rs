@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-pub(super) use self::message::{HeaderEnd, Message};
+pub(super) use self::message::{Chunk, HeaderEnd, Message};
 
 use super::mailbox::Quoting;
 use super::packing::Packing;

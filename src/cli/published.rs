@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use dkimkit::dns::lookup::{Found, Question};
 use dkimkit::dns::system::Resolver;
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::keystore::KeyStore;
@@ -15,21 +16,28 @@ use dkimkit::policy::{Level, Policy};
 use dkimkit::verify::{KeyCache, PublishedKeys};
 
 use super::args::{duration, nameserver};
-use super::asking::no_resolver;
+use super::asking::{block_on, no_resolver};
 use super::speech::{self, Trouble};
 
 /// Where published keys are looked for, and what of them is taken.
 #[derive(Debug, Clone, Args)]
 pub(super) struct PublishedArgs {
+    #[command(flatten)]
+    lookup: LookupArgs,
+    /// Take the keys from this key store, and do not ask DNS
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+/// The same for verbs whose own keys stand in a store.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LookupArgs {
     /// What is refused: see the table of policies in the README
     #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
     policy: PolicyName,
     /// Take the keys from this zone file or JSON, and do not ask DNS. May be repeated
     #[arg(long, value_name = "FILE")]
     records: Vec<PathBuf>,
-    /// Take the keys from this key store, and do not ask DNS
-    #[arg(long, value_name = "DIR")]
-    keys: Option<PathBuf>,
     /// Ask this name server instead of the system's
     #[arg(long, value_name = "ADDR[:PORT]", value_parser = nameserver)]
     nameserver: Option<SocketAddr>,
@@ -41,7 +49,7 @@ pub(super) struct PublishedArgs {
 impl PublishedArgs {
     /// The files and directories that keys are read from.
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.records.iter().chain(&self.keys)
+        self.lookup.records.iter().chain(&self.keys)
     }
 }
 
@@ -57,6 +65,9 @@ enum PolicyName {
     Legacy,
 }
 
+/// The resolver waits no longer either.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
 /// So many keys are kept.
 const MAX_KEYS: usize = 2_000;
 
@@ -70,22 +81,46 @@ pub(super) struct Published {
 /// Where keys come from.
 enum Keys {
     Offline(Zone),
-    /// Made when the first key is wanted: a message without a signature asks nobody.
-    Online {
-        nameserver: Option<SocketAddr>,
-        timeout: Duration,
-        resolver: Mutex<Option<Resolver>>,
-    },
+    Online(Online),
+}
+
+/// DNS.
+struct Online {
+    nameserver: Option<SocketAddr>,
+    timeout: Duration,
+    /// Made when there is something to ask for: a message without a signature asks nobody.
+    resolver: Mutex<Option<Resolver>>,
+}
+
+impl Online {
+    fn resolver(&self) -> Result<Resolver, Trouble> {
+        let mut slot = self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(resolver) = &*slot {
+            return Ok(resolver.clone());
+        }
+        let made = match self.nameserver {
+            Some(server) => Resolver::with_nameserver(server, self.timeout),
+            None => Resolver::system(self.timeout),
+        };
+        let made =
+            made.map_err(|e| no_resolver(e).hint("--records FILE takes the records from a file"))?;
+        Ok(slot.insert(made).clone())
+    }
 }
 
 impl Published {
     pub(super) fn new(args: &PublishedArgs) -> Result<Published, Trouble> {
+        Published::of(&args.lookup, args.keys.as_deref())
+    }
+
+    /// `store` is a key store to take the keys from.
+    pub(super) fn of(args: &LookupArgs, store: Option<&Path>) -> Result<Published, Trouble> {
         let level = match args.policy {
             PolicyName::Strict => Level::Strict,
             PolicyName::Rfc => Level::Rfc,
             PolicyName::Legacy => Level::Legacy,
         };
-        let offline = !args.records.is_empty() || args.keys.is_some();
+        let offline = !args.records.is_empty() || store.is_some();
         let source = if offline {
             if args.nameserver.is_some() {
                 return Err(Trouble::usage(
@@ -94,13 +129,13 @@ impl Published {
                 .hint("leave one of them out"));
             }
             speech::note("offline: keys come from the files given, DNS is not asked");
-            Keys::Offline(read_zone(args)?)
+            Keys::Offline(read_zone(args, store)?)
         } else {
-            Keys::Online {
+            Keys::Online(Online {
                 nameserver: args.nameserver,
                 timeout: args.timeout,
                 resolver: Mutex::new(None),
-            }
+            })
         };
         Ok(Published {
             policy: Arc::new(Policy::new(level)),
@@ -109,10 +144,28 @@ impl Published {
         })
     }
 
+    /// When the lookups of a message that begins now must be done.
+    pub(super) fn deadline(&self) -> Instant {
+        let timeout = match &self.source {
+            Keys::Offline(_) => Duration::ZERO,
+            Keys::Online(online) => online.timeout.min(MAX_TIMEOUT),
+        };
+        Instant::now() + timeout
+    }
+
     /// The keys at these names: those that are kept, and the others looked up.
     pub(super) fn keys(
         &self,
         names: &[KeyName],
+    ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
+        self.keys_until(names, self.deadline())
+    }
+
+    /// The same for one who has more to look up before `deadline`.
+    pub(super) fn keys_until(
+        &self,
+        names: &[KeyName],
+        deadline: Instant,
     ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
         let mut keys = Vec::new();
         let mut missing = Vec::new();
@@ -122,11 +175,11 @@ impl Published {
                 None => missing.push(name.clone()),
             }
         }
-        for (name, answer) in self.answers(&missing)? {
+        for (name, answer) in self.answers(&missing, deadline)? {
             let keep = match (&answer, &self.source) {
                 // A file does not change while it is read.
                 (_, Keys::Offline(_)) => Duration::MAX,
-                (Answer::Records { ttl, .. }, Keys::Online { .. }) => *ttl,
+                (Answer::Records { ttl, .. }, Keys::Online(_)) => *ttl,
                 _ => Duration::ZERO,
             };
             let read = self.cache.put(&name, answer, &self.policy, keep);
@@ -135,7 +188,11 @@ impl Published {
         Ok(keys)
     }
 
-    fn answers(&self, names: &[KeyName]) -> Result<Vec<(KeyName, Answer)>, Trouble> {
+    fn answers(
+        &self,
+        names: &[KeyName],
+        deadline: Instant,
+    ) -> Result<Vec<(KeyName, Answer)>, Trouble> {
         if names.is_empty() {
             return Ok(Vec::new());
         }
@@ -144,33 +201,36 @@ impl Published {
                 let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
                 Ok(names.iter().map(ask).collect())
             }
-            Keys::Online {
-                nameserver,
-                timeout,
-                resolver,
-            } => {
-                let mut slot = resolver.lock().unwrap_or_else(PoisonError::into_inner);
-                let resolver = match &*slot {
-                    Some(resolver) => resolver.clone(),
-                    None => {
-                        let made = match nameserver {
-                            Some(server) => Resolver::with_nameserver(*server, *timeout),
-                            None => Resolver::system(*timeout),
-                        };
-                        let made = made.map_err(|e| {
-                            no_resolver(e).hint("--records FILE takes the keys from a file")
-                        })?;
-                        slot.insert(made).clone()
-                    }
-                };
-                drop(slot);
+            Keys::Online(online) => {
+                let resolver = online.resolver()?.until(deadline);
                 Ok(resolver.lookup_all_blocking(names))
+            }
+        }
+    }
+
+    /// The answers to questions of every type.
+    pub(super) fn find(
+        &self,
+        questions: Vec<Question>,
+        deadline: Instant,
+    ) -> Result<Vec<(Question, Found)>, Trouble> {
+        match &self.source {
+            Keys::Offline(zone) => {
+                let answer = |question: Question| {
+                    let found = zone.answer(&question);
+                    (question, found)
+                };
+                Ok(questions.into_iter().map(answer).collect())
+            }
+            Keys::Online(online) => {
+                let resolver = online.resolver()?.until(deadline);
+                block_on(resolver.find_all(questions))
             }
         }
     }
 }
 
-fn read_zone(args: &PublishedArgs) -> Result<Zone, Trouble> {
+fn read_zone(args: &LookupArgs, store: Option<&Path>) -> Result<Zone, Trouble> {
     let mut zone = Zone::default();
     for path in &args.records {
         let name = path.display().to_string();
@@ -182,7 +242,7 @@ fn read_zone(args: &PublishedArgs) -> Result<Zone, Trouble> {
         })?;
         zone.merge(records);
     }
-    if let Some(dir) = &args.keys {
+    if let Some(dir) = store {
         if !dir.is_dir() {
             return Err(
                 Trouble::usage(format!("{}: no such directory", dir.display()))

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dkimkit::dns::client::{
-    Change, Code, Data, Kind, Question, Transport, TsigKey, UpdateError, ask, find_zone, update,
+    Change, Code, Data, Question, Transport, TsigKey, UpdateError, ask, find_zone, update,
 };
+use dkimkit::dns::lookup::RecordType;
 use dkimkit::dns::survey::NO_SELECTOR;
 use dkimkit::keystore::{Entry, KeyState, unsafe_mode};
 use dkimkit::name::{Domain, KeyName, Selector};
@@ -150,7 +151,7 @@ impl Push {
         for _ in 0..MAX_CNAMES {
             let question = Question {
                 name: name.clone(),
-                kind: Kind::Txt,
+                kind: RecordType::Txt,
                 recursion: false,
                 unchecked: false,
             };
@@ -188,7 +189,7 @@ impl Push {
         let parent = name.split_once('.').map_or("", |(_, rest)| rest);
         let question = Question {
             name: format!("{NO_SELECTOR}.{parent}"),
-            kind: Kind::Txt,
+            kind: RecordType::Txt,
             recursion: false,
             unchecked: false,
         };

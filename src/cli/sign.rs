@@ -1,7 +1,6 @@
 //! `dkimkit sign`: the message that came, with DKIM-Signature fields before it.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,7 +12,7 @@ use dkimkit::header::FieldName;
 use dkimkit::key::SigningKey;
 use dkimkit::keystore::{KeyStore, read_key, unsafe_mode};
 use dkimkit::lint::{LintOptions, Linter, Planned};
-use dkimkit::message::{Header, HeaderLimits};
+use dkimkit::message::Header;
 use dkimkit::name::{Auid, Domain, Selector};
 use dkimkit::sign::{SignOptions, Signer, SigningIdentity};
 use dkimkit::time::UnixTime;
@@ -23,10 +22,10 @@ use super::args::{
     ClockArgs, ReadArgs, StoreArgs, canonicalization, domain, duration, field_names, selector,
 };
 use super::batch::{self, Progress};
-use super::input::{HeaderEnd, Kept, Message, Opened, Source};
+use super::input::{Message, Opened, Source};
 use super::lint;
 use super::mailbox::{Found, Messages, Quoting, part_name};
-use super::output::Output;
+use super::rewriting::{Rewriting, replaces_input};
 use super::speech::{self, Trouble};
 
 /// Sign a message: it comes out as it came, with DKIM-Signature fields before it
@@ -99,9 +98,9 @@ pub(super) struct Args {
 
 /// Field names; a type of its own, since a bare `Vec` means repetition to clap.
 #[derive(Debug, Clone)]
-struct Names(Vec<FieldName>);
+pub(super) struct Names(pub(super) Vec<FieldName>);
 
-fn names(text: &str) -> Result<Names, String> {
+pub(super) fn names(text: &str) -> Result<Names, String> {
     field_names(text).map(Names)
 }
 
@@ -274,10 +273,8 @@ impl<'a> Plan<'a> {
             .expires
             .map(|after| UnixTime(now.0.saturating_add(after.as_secs())));
         if let Some(Names(names)) = &args.headers {
-            options.headers.clone_from(names);
             // What is not to be signed is not oversigned either, unless --oversign says so.
-            options.oversign.retain(|n| names.contains(n));
-            options.oversign_present.retain(|n| names.contains(n));
+            options.restrict_to(names);
         }
         if let Some(Names(names)) = &args.oversign {
             options.oversign.clone_from(names);
@@ -339,57 +336,41 @@ impl<'a> Plan<'a> {
             }
             Found::File(source) => source.open()?,
         };
-        if let Some(path) = &destination
-            && (input.is_same_file(path) || self.is_input(path))
+        if destination
+            .as_deref()
+            .is_some_and(|path| self.is_input(path))
         {
-            return Err(Trouble::usage("the output would replace the input")
-                .hint("choose another name; the input is never changed"));
+            return Err(replaces_input());
         }
-        if destination.is_none() && input.is_stdout() {
-            return Err(Trouble::usage("standard output is the input file")
-                .hint("-o FILE names another one; the input is never changed"));
-        }
-        let mut kept = match args.header_only {
-            true => None,
-            false => Some(Kept::prepare(&mut input)?),
+        let rewriting = Rewriting {
+            destination,
+            fields_only: args.header_only,
+            force: args.force,
+            follow: args.output_dir.is_none(),
+            line_ends: args.read.line_ends,
         };
-        let mut message = Message::new(&mut input, args.read.line_ends, kept.as_mut());
-        let header = match message.header(HeaderLimits::default())? {
-            HeaderEnd::Found(header) => header,
-            HeaderEnd::Refused(error) => return Err(error.into()),
-        };
-        let identities = self.identities(&header)?;
-        let mut signer = Signer::new(&header, identities, &self.options)?;
-        let mut linter = self.linter(&header, &signer, &message);
-        while let Some(chunk) = message.next_chunk()? {
-            signer.write(chunk.hashed);
-            if let Some(linter) = &mut linter {
-                linter.write(chunk.raw);
-            }
-        }
-        message.warn();
-        let (length, envelope, line_end) = (message.length, message.envelope, message.line_end);
-        drop(message);
-        match linter {
-            None => warn_of_missing_fields(&header, name),
-            Some(linter) => lint::tell(name, &linter.finish(), args.lint_deny)?,
-        }
-        let mut fields = String::new();
-        for field in signer.finish()? {
-            fields.push_str(&field.replace("\r\n", line_end));
-            fields.push_str(line_end);
-        }
-        let mut out = match &destination {
-            Some(path) => Output::file(path, args.force, args.output_dir.is_none())?,
-            None => Output::stdout(),
-        };
-        match kept {
-            Some(kept) => kept.copy(&mut input, length, envelope, fields.as_bytes(), &mut out)?,
-            None => out
-                .write_all(fields.as_bytes())
-                .map_err(|e| Trouble::write("the output", &e))?,
-        }
-        out.finish()
+        rewriting.run(
+            &mut input,
+            |header, message| {
+                let identities = self.identities(&header)?;
+                let signer = Signer::new(&header, identities, &self.options)?;
+                let linter = self.linter(&header, &signer, message);
+                Ok((header, signer, linter))
+            },
+            |(_, signer, linter), chunk| {
+                signer.write(chunk.hashed);
+                if let Some(linter) = linter {
+                    linter.write(chunk.raw);
+                }
+            },
+            |(header, signer, linter)| {
+                match linter {
+                    None => warn_of_missing_fields(&header, name),
+                    Some(linter) => lint::tell(name, &linter.finish(), args.lint_deny)?,
+                }
+                Ok(signer.finish()?)
+            },
+        )
     }
 
     /// Looks at the message if that was asked for.
@@ -472,7 +453,7 @@ fn identity_of(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Reads a key, and says so if others could have done the same.
-fn load(path: &Path) -> Result<SigningKey, Trouble> {
+pub(super) fn load(path: &Path) -> Result<SigningKey, Trouble> {
     let key = read_key(path)?;
     if let Some(mode) = unsafe_mode(path) {
         let name = path.display();

@@ -11,39 +11,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::lookup::RecordType;
+use super::wire::wire_type;
+
 pub use update::{Change, TsigKey, TsigKeyError, UpdateError, find_zone, update};
-
-/// The types of records that are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Text.
-    Txt,
-    /// The start of a zone.
-    Soa,
-    /// The name servers of a zone.
-    Ns,
-    /// IPv4 addresses.
-    A,
-    /// IPv6 addresses.
-    Aaaa,
-}
-
-impl Kind {
-    pub(super) fn record_type(self) -> RecordType {
-        match self {
-            Kind::Txt => RecordType::TXT,
-            Kind::Soa => RecordType::SOA,
-            Kind::Ns => RecordType::NS,
-            Kind::A => RecordType::A,
-            Kind::Aaaa => RecordType::AAAA,
-        }
-    }
-}
 
 /// How a question travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +38,7 @@ pub struct Question {
     /// The name, absolute, with its final dot.
     pub name: String,
     /// The type of the records.
-    pub kind: Kind,
+    pub kind: RecordType,
     /// Whether the server is to ask others (RD): yes for a resolver, no for an authoritative server.
     pub recursion: bool,
     /// Whether a resolver is to give what DNSSEC does not prove, too (CD).
@@ -228,11 +204,12 @@ const UDP_SENDINGS: u32 = 3;
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use dkimkit::dns::client::{Kind, Question, Transport, ask};
+/// use dkimkit::dns::client::{Question, Transport, ask};
+/// use dkimkit::dns::lookup::RecordType;
 /// # async fn example() {
 /// let question = Question {
 ///     name: "mail._domainkey.example.com.".to_owned(),
-///     kind: Kind::Txt,
+///     kind: RecordType::Txt,
 ///     recursion: false,
 ///     unchecked: false,
 /// };
@@ -277,7 +254,7 @@ async fn ask_once(
     // RFC 6840 §5.7: so one asks to be told of AD.
     message.metadata.authentic_data = question.recursion;
     message.metadata.checking_disabled = question.unchecked;
-    message.add_query(Query::query(name, question.kind.record_type()));
+    message.add_query(Query::query(name, wire_type(question.kind)));
     if edns {
         let mut edns = Edns::new();
         edns.set_max_payload(UDP_PAYLOAD);
@@ -376,7 +353,8 @@ async fn over_tcp(
     }
 }
 
-fn failure(server: SocketAddr) -> impl Fn(io::Error) -> Failure {
+/// What an error of a connection means.
+pub(crate) fn failure(server: SocketAddr) -> impl Fn(io::Error) -> Failure {
     move |error| match error.kind() {
         io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::AddrNotAvailable

@@ -4,7 +4,9 @@
 //! Nothing is judged here.
 
 mod asking;
+mod bounds;
 mod proof;
+mod server;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -131,6 +133,8 @@ pub enum Trouble {
     NotAuthoritative,
     /// It was not asked: there are too many.
     TooMany,
+    /// It was not asked: nobody outside can reach its address.
+    Unreachable,
 }
 
 /// What DNSSEC says of an answer (RFC 4033 §5).
@@ -165,6 +169,7 @@ impl fmt::Display for Trouble {
             Trouble::Refuses(code) => write!(f, "it answers {code}"),
             Trouble::NotAuthoritative => f.write_str("it does not speak for the zone"),
             Trouble::TooMany => f.write_str("there are too many to ask"),
+            Trouble::Unreachable => f.write_str("nobody outside can reach its address"),
         }
     }
 }

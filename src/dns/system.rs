@@ -25,7 +25,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{
     DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode,
 };
-use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::task::JoinSet;
@@ -34,6 +34,8 @@ use tokio::time::{Instant, timeout_at};
 use self::cache::{Cache, FAILURE_KEPT, NOTHING_KEPT, RECORDS_KEPT};
 use self::said::{MAX_CNAMES, Said};
 use self::sockets::Sockets;
+use super::lookup::{self, Found, Question, RecordType};
+use super::wire::wire_type;
 use super::{Answer, Cause};
 use crate::name::KeyName;
 
@@ -56,6 +58,8 @@ use crate::name::KeyName;
 #[derive(Clone)]
 pub struct Resolver {
     shared: Arc<Shared>,
+    /// When all of several calls must be done.
+    deadline: Option<Instant>,
 }
 
 struct Shared {
@@ -136,7 +140,22 @@ impl Resolver {
                 context: Arc::new(PoolContext::new(options, tls)),
                 cache: Mutex::default(),
             }),
+            deadline: None,
         })
+    }
+
+    /// This resolver for calls that have one deadline in common: whatever the timeout leaves, a name without an answer
+    /// then gets [`Cause::Timeout`].
+    #[must_use]
+    pub fn until(&self, deadline: std::time::Instant) -> Resolver {
+        Resolver {
+            shared: self.shared.clone(),
+            deadline: Some(Instant::from_std(deadline)),
+        }
+    }
+
+    fn lookup(&self) -> Lookup {
+        Lookup::new(self.shared.clone(), self.deadline)
     }
 
     /// Looks up the TXT records of each name, all at once; each name once, in the order in which they
@@ -158,7 +177,7 @@ impl Resolver {
         if missing.is_empty() {
             return filled(answers);
         }
-        let lookup = Arc::new(Lookup::new(self.shared.clone()));
+        let lookup = Arc::new(self.lookup());
         let mut waiting = missing.into_iter();
         let mut running = JoinSet::new();
         loop {
@@ -174,6 +193,35 @@ impl Resolver {
             }
         }
         filled(answers)
+    }
+
+    /// Answers questions of every type, all at once; nothing of it is kept, since who asks keeps it.
+    ///
+    /// A question without an answer when the timeout is over gets [`Cause::Timeout`]. Of very many only 32 are under
+    /// way at any time.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn find_all(&self, questions: Vec<Question>) -> Vec<(Question, Found)> {
+        let lookup = Arc::new(self.lookup());
+        let mut waiting = questions.into_iter();
+        let mut running = JoinSet::new();
+        let mut answers = Vec::new();
+        loop {
+            for question in waiting.by_ref().take(MAX_RUNNING - running.len()) {
+                let lookup = lookup.clone();
+                running.spawn(async move {
+                    let found = lookup.find(&question).await;
+                    (question, found)
+                });
+            }
+            match running.join_next().await {
+                None => return answers,
+                Some(Ok(answer)) => answers.push(answer),
+                // What the answer was made hickory panic: who asked finds that there is none.
+                Some(Err(_)) => {}
+            }
+        }
     }
 
     /// The same for callers without a runtime: it starts one on the current thread.
@@ -284,7 +332,7 @@ struct Attempt {
 }
 
 impl Lookup {
-    fn new(shared: Arc<Shared>) -> Lookup {
+    fn new(shared: Arc<Shared>, deadline: Option<Instant>) -> Lookup {
         let count = shared.servers.len();
         let first = shared.first.load(Ordering::Relaxed);
         let attempt = |at| {
@@ -295,9 +343,12 @@ impl Lookup {
             }
         };
         let attempts: Vec<Attempt> = (0..2 * count).map(attempt).collect();
+        let now = Instant::now();
+        let own = now + shared.timeout;
+        let deadline = deadline.map_or(own, |deadline| deadline.min(own));
         Lookup {
-            deadline: Instant::now() + shared.timeout,
-            patience: shared.timeout / (2 * count as u32),
+            deadline,
+            patience: (deadline - now) / (2 * count as u32),
             attempts,
             shared,
         }
@@ -305,10 +356,11 @@ impl Lookup {
 
     async fn answer(&self, name: &KeyName) -> Answer {
         let began = Instant::now();
-        let (answer, keep) = match Name::from_ascii(name.as_str()) {
-            Ok(name) => self.resolve(name).await,
+        let (found, keep) = match Name::from_ascii(name.as_str()) {
+            Ok(name) => self.resolve(name, RecordType::Txt).await,
             Err(_) => return Answer::Temporary(Cause::Network),
         };
+        let answer = Answer::from(found);
         // What waited for its turn until there was hardly any time has not failed.
         let hurried = self.deadline - began < self.shared.timeout / 2;
         if !(hurried && matches!(answer, Answer::Temporary(_))) {
@@ -318,75 +370,89 @@ impl Lookup {
         answer
     }
 
+    async fn find(&self, question: &Question) -> Found {
+        let labels = question.name.labels();
+        match Name::from_labels(labels) {
+            Ok(name) => self.resolve(name, question.kind).await.0,
+            Err(_) => Found::new(lookup::Said::Temporary(Cause::Network)),
+        }
+    }
+
     /// The answer, and how long it may be kept.
-    async fn resolve(&self, mut name: Name) -> (Answer, Duration) {
-        let failed = |cause| (Answer::Temporary(cause), FAILURE_KEPT);
-        let mut cnames = 0;
+    async fn resolve(&self, mut name: Name, kind: RecordType) -> (Found, Duration) {
+        let mut aliases = Vec::new();
         let mut ttl = u32::MAX;
-        loop {
-            let query = Query::query(name, RecordType::TXT);
-            match self.ask_in_turns(&query).await {
-                Err(cause) => return failed(cause),
+        let (said, ttl, keep) = loop {
+            let failed = |cause| {
+                let said = lookup::Said::Temporary(cause);
+                (said, Duration::ZERO, FAILURE_KEPT)
+            };
+            let query = Query::query(name, wire_type(kind));
+            match self.ask_in_turns(&query, kind).await {
+                Err(cause) => break failed(cause),
                 Ok(Said::Nothing {
                     exists,
                     negative_ttl,
+                    aliases: more,
                 }) => {
+                    aliases.extend(more);
                     // RFC 2308 §5: what comes without a SOA is not kept.
                     let keep = negative_ttl.map_or(0, |negative| negative.min(ttl));
-                    let answer = if exists {
-                        Answer::NoData
+                    let said = if exists {
+                        lookup::Said::NoData
                     } else {
-                        Answer::NoName
+                        lookup::Said::NoName
                     };
-                    return (answer, seconds(keep).min(NOTHING_KEPT));
+                    break (said, Duration::ZERO, seconds(keep).min(NOTHING_KEPT));
                 }
                 Ok(Said::Alias {
                     target,
-                    hops,
+                    aliases: more,
                     ttl: own,
                 }) => {
-                    cnames += hops;
+                    aliases.extend(more);
                     ttl = ttl.min(own);
-                    if cnames > MAX_CNAMES {
-                        return failed(Cause::ServerFailure);
+                    if aliases.len() > MAX_CNAMES {
+                        break failed(Cause::ServerFailure);
                     }
                     name = target;
                 }
-                Ok(Said::Txt {
-                    txt,
-                    hops,
+                Ok(Said::Records {
+                    records,
+                    aliases: more,
                     ttl: own,
                 }) => {
-                    if cnames + hops > MAX_CNAMES {
-                        return failed(Cause::ServerFailure);
+                    aliases.extend(more);
+                    if aliases.len() > MAX_CNAMES {
+                        break failed(Cause::ServerFailure);
                     }
                     let ttl = seconds(ttl.min(own));
-                    let answer = Answer::Records {
-                        txt,
-                        ttl,
-                        secure: None,
-                    };
-                    return (answer, ttl.min(RECORDS_KEPT));
+                    break (lookup::Said::Records(records), ttl, ttl.min(RECORDS_KEPT));
                 }
             }
-        }
+        };
+        let found = Found { said, aliases, ttl };
+        (found, keep)
     }
 
     /// Asks one server after the other until one says something definite. One that keeps silent may still
     /// answer while the next is asked; one that failed is not asked again, unless a connection broke, as it
     /// does when a server begins anew.
-    async fn ask_in_turns(&self, query: &Query) -> Result<Said, Cause> {
+    async fn ask_in_turns(&self, query: &Query, kind: RecordType) -> Result<Said, Cause> {
         let mut attempts = self.attempts.iter();
         let mut running = JoinSet::new();
         let mut failed: Vec<usize> = Vec::new();
         let mut broken: HashSet<usize> = HashSet::new();
         let mut worst = Cause::Timeout;
+        if Instant::now() >= self.deadline {
+            return Err(worst);
+        }
         loop {
             let mut next = attempts.by_ref().filter(|a| !failed.contains(&a.server));
             let mut until = self.deadline;
             if let Some(attempt) = next.next() {
                 let (attempt, query) = (attempt.clone(), query.clone());
-                running.spawn(async move { (attempt.server, attempt.ask(&query).await) });
+                running.spawn(async move { (attempt.server, attempt.ask(&query, kind).await) });
                 until = until.min(Instant::now() + self.patience);
             }
             match timeout_at(until, running.join_next()).await {
@@ -424,7 +490,7 @@ fn seconds(ttl: u32) -> Duration {
 }
 
 impl Attempt {
-    async fn ask(&self, query: &Query) -> Result<Said, Cause> {
+    async fn ask(&self, query: &Query, kind: RecordType) -> Result<Said, Cause> {
         let code = |result: &Result<_, NetError>| match result {
             Err(NetError::Dns(DnsError::ResponseCode(code))) => Some(*code),
             _ => None,
@@ -436,7 +502,7 @@ impl Attempt {
         {
             result = self.send(query, false).await;
         }
-        Said::read(query, result)
+        Said::read(query, kind, result)
     }
 
     async fn send(&self, query: &Query, edns: bool) -> Result<DnsResponse, NetError> {
@@ -587,6 +653,18 @@ mod tests {
         let began = Instant::now();
         assert!(matches!(ask(&resolver, "b"), Answer::Records { .. }));
         assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    #[test]
+    fn several_calls_may_have_one_deadline() {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let resolver = resolver(&[silent.local_addr().unwrap()]);
+        let began = std::time::Instant::now();
+        let hurried = resolver.until(began + Duration::from_millis(300));
+        for selector in ["a", "b", "c"] {
+            assert_eq!(ask(&hurried, selector), Answer::Temporary(Cause::Timeout));
+        }
+        assert!(began.elapsed() < Duration::from_secs(2));
     }
 
     #[test]

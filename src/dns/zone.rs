@@ -1,16 +1,28 @@
 //! Records from text: a zone file (RFC 1035 §5.1) or JSON.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
+use super::lookup::{Ask, DnsName, Found, Pending, Question, Record, RecordType, Said};
 use super::{Answer, Cause, LookupTxt};
 use crate::name::KeyName;
 
-/// The TXT records of some names; every other name does not exist.
+mod closest;
+mod data;
+mod error;
+#[cfg(test)]
+mod tests;
+
+pub use self::error::ZoneError;
+
+use self::closest::AtName;
+
+/// The records of some names. A name above one of these exists, and is empty; for every other a wildcard stands
+/// (RFC 4592), or it does not exist.
 ///
 /// ```
 /// use dkimkit::dns::{Answer, LookupTxt, Zone};
@@ -25,27 +37,77 @@ use crate::name::KeyName;
 pub struct Zone {
     /// Names in lower case with their final dot.
     names: HashMap<String, Entry>,
+    /// The names above those that exist.
+    above: HashSet<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Entry {
-    Txt {
-        txt: Vec<Vec<u8>>,
-        ttl: Duration,
-    },
-    Cname(String),
-    /// The name exists, with records of other types.
-    Other,
-    Status(Answer),
+/// What is said about a name. It exists, also where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Entry {
+    records: Vec<(RecordType, Record, Duration)>,
+    cname: Option<String>,
+    /// What is said whatever the type.
+    status: Option<Said>,
+    /// What is said where there is no record of a type.
+    by_type: HashMap<RecordType, Said>,
+}
+
+impl Entry {
+    fn record(kind: RecordType, record: Record, ttl: Duration) -> Entry {
+        Entry {
+            records: vec![(kind, record, ttl)],
+            ..Entry::default()
+        }
+    }
+
+    /// Adds what `other` says; false where both cannot be true.
+    fn add(&mut self, other: Entry) -> bool {
+        let speaks = |entry: &Entry| !entry.records.is_empty() || entry.cname.is_some();
+        let both_say = |a: &Option<_>, b: &Option<_>| a.is_some() && b.is_some() && a != b;
+        let contradiction = both_say(&self.cname, &other.cname)
+            || self.status.is_some() && other.status.is_some() && self.status != other.status
+            || self.status.is_some() && speaks(&other)
+            || speaks(self) && other.status.is_some()
+            || self.cname.is_some() && !other.records.is_empty()
+            || !self.records.is_empty() && other.cname.is_some();
+        if contradiction {
+            return false;
+        }
+        for new in other.records {
+            let known = |(kind, record, _): &(RecordType, Record, Duration)| {
+                (kind, record) == (&new.0, &new.1)
+            };
+            if !self.records.iter().any(known) {
+                self.records.push(new);
+            }
+        }
+        self.cname = self.cname.take().or(other.cname);
+        self.status = self.status.take().or(other.status);
+        self.by_type.extend(other.by_type);
+        true
+    }
+
+    fn said(&self, kind: RecordType) -> (Said, Duration) {
+        let own = self.records.iter().filter(|(own, ..)| *own == kind);
+        let ttl = own.clone().map(|(.., ttl)| *ttl).min();
+        let records: Vec<Record> = own.map(|(_, record, _)| record.clone()).collect();
+        let said = match (&self.status, self.by_type.get(&kind)) {
+            _ if !records.is_empty() => Said::Records(records),
+            (Some(said), _) | (None, Some(said)) => said.clone(),
+            (None, None) => Said::NoData,
+        };
+        (said, ttl.unwrap_or_default())
+    }
 }
 
 impl Zone {
     /// Reads a zone file, or JSON if the text begins with `{`.
     ///
-    /// A zone file may have comments, `$ORIGIN` and `$TTL`, several strings a record, and parentheses;
-    /// records other than TXT and CNAME are taken to exist. JSON has the form
-    /// `{"name.": {"TXT": ["…"]}}` or `{"name.": {"status": "NXDOMAIN"}}`, with `SERVFAIL` and `TIMEOUT`
-    /// as further states.
+    /// A zone file may have comments, `$ORIGIN` and `$TTL`, several strings a record, parentheses and wildcards;
+    /// records of types that [`RecordType`] does not know are taken to exist. JSON has the form
+    /// `{"name.": {"TXT": ["…"], "MX": ["10 mx.example.com."]}}` or `{"name.": {"status": "NXDOMAIN"}}`, with
+    /// `NODATA`, `SERVFAIL`, `REFUSED` and `TIMEOUT` as further states, which `status_by_type` gives one by one:
+    /// `{"name.": {"A": ["192.0.2.1"], "status_by_type": {"AAAA": "TIMEOUT"}}}`.
     ///
     /// # Errors
     /// [`ZoneError`], with the line.
@@ -56,12 +118,49 @@ impl Zone {
         } else {
             zone.read_zone_file(text)?;
         }
+        // Not before: a later line may say that a name does not exist.
+        let names: Vec<String> = zone.names.keys().cloned().collect();
+        for name in names {
+            zone.note_above(&name);
+        }
         Ok(zone)
     }
 
-    /// Adds a TXT record; its strings are already joined.
+    /// Adds a TXT record; its strings are already joined. It takes the place of a CNAME or a status.
     pub fn insert_txt(&mut self, name: &str, txt: Vec<u8>) {
-        self.add_txt(normal(name), txt, Duration::ZERO);
+        let record = Entry::record(RecordType::Txt, Record::Text(txt), Duration::ZERO);
+        self.put(normal(name), record);
+    }
+
+    /// What the zone says to a question, CNAMEs followed: at most eight, a longer chain or a loop is a failure of the
+    /// server.
+    pub fn answer(&self, question: &Question) -> Found {
+        let mut name = format!("{}.", String::from_utf8_lossy(question.name.as_bytes()));
+        let mut aliases = Vec::new();
+        for _ in 0..=MAX_CNAMES {
+            let (said, ttl) = match self.at(&name) {
+                AtName::Nothing => (Said::NoName, Duration::ZERO),
+                AtName::Empty => (Said::NoData, Duration::ZERO),
+                AtName::Entry(Entry {
+                    cname: Some(target),
+                    ..
+                }) => {
+                    name.clone_from(target);
+                    match DnsName::new(target.as_bytes()) {
+                        Ok(target) => aliases.push(target),
+                        Err(_) => break,
+                    }
+                    continue;
+                }
+                AtName::Entry(entry) => entry.said(question.kind),
+            };
+            return Found { said, aliases, ttl };
+        }
+        Found {
+            said: Said::Temporary(Cause::ServerFailure),
+            aliases,
+            ttl: Duration::ZERO,
+        }
     }
 
     /// The names with TXT records, in order, each with its final dot and its records.
@@ -73,12 +172,17 @@ impl Zone {
     /// assert_eq!(names, ["a.example.", "example."]);
     /// # Ok::<(), dkimkit::dns::ZoneError>(())
     /// ```
-    pub fn txt_records(&self) -> Vec<(&str, &[Vec<u8>])> {
-        let names = self.names.iter().filter_map(|(name, entry)| match entry {
-            Entry::Txt { txt, .. } => Some((name.as_str(), txt.as_slice())),
-            _ => None,
-        });
-        let mut names: Vec<(&str, &[Vec<u8>])> = names.collect();
+    pub fn txt_records(&self) -> Vec<(&str, Vec<Vec<u8>>)> {
+        let mut names = Vec::new();
+        for (name, entry) in &self.names {
+            if let (Said::Records(records), _) = entry.said(RecordType::Txt) {
+                let texts = records.into_iter().filter_map(|record| match record {
+                    Record::Text(text) => Some(text),
+                    _ => None,
+                });
+                names.push((name.as_str(), texts.collect()));
+            }
+        }
         names.sort();
         names
     }
@@ -86,50 +190,29 @@ impl Zone {
     /// Takes over all that `other` says; a name that both know gets the records of both.
     pub fn merge(&mut self, other: Zone) {
         for (name, entry) in other.names {
-            match entry {
-                Entry::Txt { txt, ttl } => {
-                    for txt in txt {
-                        self.add_txt(name.clone(), txt, ttl);
-                    }
-                }
-                entry => {
-                    self.names.entry(name).or_insert(entry);
+            match entry.records.is_empty() {
+                false => self.put(name, entry),
+                true => {
+                    self.names.entry(name.clone()).or_insert(entry);
+                    self.note_above(&name);
                 }
             }
         }
     }
 
-    fn add_txt(&mut self, name: String, text: Vec<u8>, ttl: Duration) {
-        let empty = Entry::Txt {
-            txt: Vec::new(),
-            ttl,
-        };
-        let entry = self.names.entry(name).or_insert(Entry::Other);
-        if !matches!(entry, Entry::Txt { .. }) {
-            *entry = empty;
+    /// Adds records; where they contradict what was said of the name, they take its place.
+    fn put(&mut self, name: String, entry: Entry) {
+        let known = self.names.entry(name.clone()).or_default();
+        if !known.add(entry.clone()) {
+            *known = entry;
         }
-        if let Entry::Txt { txt, .. } = entry
-            && !txt.contains(&text)
-        {
-            txt.push(text);
-        }
+        self.note_above(&name);
     }
 
     /// Adds what the text says of a name to what it said before.
     fn add(&mut self, name: String, entry: Entry) -> Result<(), ZoneError> {
-        match (self.names.get_mut(&name), entry) {
-            (None | Some(Entry::Other | Entry::Txt { .. }), Entry::Txt { txt, ttl }) => {
-                for text in txt {
-                    self.add_txt(name.clone(), text, ttl);
-                }
-            }
-            (None | Some(Entry::Other), entry) => {
-                self.names.insert(name, entry);
-            }
-            // A signed zone has RRSIG and NSEC beside a CNAME.
-            (Some(Entry::Txt { .. } | Entry::Cname(_)), Entry::Other) => {}
-            (Some(old), entry) if *old == entry => {}
-            _ => return Err(ZoneError::Conflict { name }),
+        if !self.names.entry(name.clone()).or_default().add(entry) {
+            return Err(ZoneError::Conflict { name });
         }
         Ok(())
     }
@@ -142,32 +225,8 @@ impl Zone {
         let members = reader.deserialize_map(Members).map_err(json)?;
         reader.end().map_err(json)?;
         for (name, value) in members {
-            let bad = || ZoneError::JsonEntry { name: name.clone() };
-            let entry = if let Some(list) = value.get("TXT") {
-                let list = list.as_array().ok_or_else(bad)?;
-                let text = |item: &Value| Some(item.as_str()?.as_bytes().to_vec());
-                let txt: Option<Vec<Vec<u8>>> = list.iter().map(text).collect();
-                let txt = txt.ok_or_else(bad)?;
-                let ttl = Duration::ZERO;
-                if txt.is_empty() {
-                    Entry::Status(Answer::NoData)
-                } else {
-                    Entry::Txt { txt, ttl }
-                }
-            } else if let Some(status) = value.get("status") {
-                Entry::Status(match status.as_str().ok_or_else(bad)? {
-                    "NXDOMAIN" => Answer::NoName,
-                    "NODATA" => Answer::NoData,
-                    "SERVFAIL" => Answer::Temporary(Cause::ServerFailure),
-                    "REFUSED" => Answer::Temporary(Cause::Refused),
-                    "TIMEOUT" => Answer::Temporary(Cause::Timeout),
-                    _ => return Err(bad()),
-                })
-            } else if value.is_object() {
-                Entry::Other
-            } else {
-                return Err(bad());
-            };
+            let entry =
+                data::of_json(&value).ok_or_else(|| ZoneError::JsonEntry { name: name.clone() })?;
             self.add(normal(&name), entry)?;
         }
         Ok(())
@@ -237,16 +296,33 @@ impl Zone {
                         len: long.len(),
                     });
                 }
-                let txt = vec![strings.concat()];
-                self.add(name, Entry::Txt { txt, ttl })?;
+                let text = Record::Text(strings.concat());
+                self.add(name, Entry::record(RecordType::Txt, text, ttl))?;
             } else if kind.is("CNAME") {
                 let target = tokens
                     .next()
                     .ok_or(ZoneError::Incomplete { line: number })?;
                 let target = absolute(&target, origin.as_deref(), number)?;
-                self.add(name, Entry::Cname(target))?;
+                let cname = Some(target);
+                self.add(
+                    name,
+                    Entry {
+                        cname,
+                        ..Entry::default()
+                    },
+                )?;
+            } else if let Some(kind) = data::kind_of(&kind.bytes) {
+                let words: Vec<String> = tokens.map(|t| t.text()).collect();
+                let relative = |word: &str| {
+                    let bytes = word.as_bytes().to_vec();
+                    let quoted = false;
+                    absolute(&Token { bytes, quoted }, origin.as_deref(), number).ok()
+                };
+                let record = data::of_words(kind, &words, relative)
+                    .ok_or(ZoneError::Incomplete { line: number })?;
+                self.add(name, Entry::record(kind, record, ttl))?;
             } else if is_record_type(&kind.bytes) {
-                self.add(name, Entry::Other)?;
+                self.add(name, Entry::default())?;
             } else {
                 let found = kind.bytes.escape_ascii().to_string();
                 return Err(ZoneError::NoType {
@@ -275,25 +351,17 @@ impl<'de> Visitor<'de> for Members {
 }
 
 impl LookupTxt for Zone {
-    /// Follows at most eight CNAMEs; a longer chain, or a loop, is a failure of the server.
     fn lookup_txt(&self, name: &KeyName) -> Answer {
-        let mut name = name.as_str();
-        for _ in 0..=MAX_CNAMES {
-            match self.names.get(name) {
-                None => return Answer::NoName,
-                Some(Entry::Other) => return Answer::NoData,
-                Some(Entry::Status(answer)) => return answer.clone(),
-                Some(Entry::Cname(target)) => name = target,
-                Some(Entry::Txt { txt, ttl }) => {
-                    return Answer::Records {
-                        txt: txt.clone(),
-                        ttl: *ttl,
-                        secure: None,
-                    };
-                }
-            }
-        }
-        Answer::Temporary(Cause::ServerFailure)
+        let Ok(name) = DnsName::new(name.as_str().as_bytes()) else {
+            return Answer::NoName;
+        };
+        self.answer(&Question::new(name, RecordType::Txt)).into()
+    }
+}
+
+impl Ask for Zone {
+    fn ask(&self, question: &Question) -> Result<Found, Pending> {
+        Ok(self.answer(question))
     }
 }
 
@@ -307,6 +375,10 @@ struct Token {
 }
 
 impl Token {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
     fn is(&self, word: &str) -> bool {
         !self.quoted && self.bytes.eq_ignore_ascii_case(word.as_bytes())
     }
@@ -458,211 +530,4 @@ fn read_ttl(text: &[u8]) -> Option<Duration> {
 fn is_record_type(word: &[u8]) -> bool {
     word.first().is_some_and(u8::is_ascii_alphabetic)
         && word.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
-}
-
-/// Why records cannot be read from a text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ZoneError {
-    /// Not JSON.
-    #[error("the JSON cannot be read: {error}")]
-    Json {
-        /// What the parser says.
-        error: String,
-    },
-    /// JSON of another form.
-    #[error(
-        "the entry of {name:?} is neither {{\"TXT\": [\"…\"]}} nor {{\"status\": \"NXDOMAIN\"|\"NODATA\"|\"SERVFAIL\"|\"REFUSED\"|\"TIMEOUT\"}}"
-    )]
-    JsonEntry {
-        /// The name.
-        name: String,
-    },
-    /// A name has records and a status, or a CNAME and other records, or two of either.
-    #[error("{name} is given twice, and both cannot be true")]
-    Conflict {
-        /// The name.
-        name: String,
-    },
-    /// A parenthesis without its counterpart.
-    #[error("line {line}: a parenthesis has no counterpart")]
-    Parenthesis {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// A string that does not end on its line.
-    #[error("line {line}: a quoted string does not end")]
-    Quote {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// A backslash before nothing, or before a number beyond 255.
-    #[error("line {line}: a backslash escapes nothing")]
-    Escape {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// The entry ends too early.
-    #[error("line {line}: the entry is not complete")]
-    Incomplete {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// The first entry begins with a blank.
-    #[error("line {line}: the entry has no name, and there is none before it")]
-    NoOwner {
-        /// The line, counted from 1.
-        line: usize,
-    },
-    /// A name without a final dot, and no origin.
-    #[error(
-        "line {line}: the name {name} is relative; end it with a dot, or put a line `$ORIGIN example.com.` before it"
-    )]
-    Relative {
-        /// The line, counted from 1.
-        line: usize,
-        /// The name.
-        name: String,
-    },
-    /// A word stands where the type of a record should.
-    #[error("line {line}: \"{found}\" is not a record type")]
-    NoType {
-        /// The line, counted from 1.
-        line: usize,
-        /// The word, escaped.
-        found: String,
-    },
-    /// A string beyond 255 bytes (RFC 1035 §3.3).
-    #[error("line {line}: a string of {len} bytes is longer than 255; split it into several")]
-    StringTooLong {
-        /// The line, counted from 1.
-        line: usize,
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A directive that would read further files.
-    #[error("line {line}: {directive} is not supported")]
-    Directive {
-        /// The line, counted from 1.
-        line: usize,
-        /// The directive.
-        directive: String,
-    },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::name::{Domain, Selector};
-
-    fn ask(zone: &str, domain: &str) -> Answer {
-        let selector = Selector::new("s").unwrap();
-        let name = KeyName::new(&selector, &Domain::new(domain).unwrap()).unwrap();
-        Zone::parse(zone).unwrap().lookup_txt(&name)
-    }
-
-    fn txt(zone: &str, domain: &str) -> Vec<String> {
-        match ask(zone, domain) {
-            Answer::Records { txt, .. } => {
-                txt.iter().map(|t| t.escape_ascii().to_string()).collect()
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_zone_file_is_read_in_all_its_forms() {
-        let zone = "
-; a comment
-$TTL 1h
-$ORIGIN example.com.
-@ IN SOA ns hostmaster ( 1 2 3
-   4 5 ) ; the end
-s._domainkey IN TXT ( \"v=DKIM1; k=rsa; \"  ; first
-      \"p=Zm9v\" )
-        300 TXT second
-S._DomainKey.Example.NET. 1h30m IN TXT \"a\\;b\\\"c\\065\"
-s._domainkey.alias IN CNAME s._domainkey
-s._domainkey.loop CNAME s._domainkey.loop
-s._domainkey.other A 127.0.0.1
-s._domainkey.b\u{fc}cher TXT x
-s._domainkey.\u{5d0}\u{5d1} TXT right-to-left
-";
-        assert_eq!(
-            txt(zone, "example.com"),
-            ["v=DKIM1; k=rsa; p=Zm9v", "second"]
-        );
-        assert_eq!(txt(zone, "example.net"), ["a;b\\\"cA"]);
-        assert_eq!(txt(zone, "alias.example.com").len(), 2);
-        assert_eq!(txt(zone, "xn--bcher-kva.example.com"), ["x"]);
-        assert_eq!(txt(zone, "\u{5d0}\u{5d1}.example.com"), ["right-to-left"]);
-        let broken = Answer::Temporary(Cause::ServerFailure);
-        assert_eq!(ask(zone, "loop.example.com"), broken);
-        assert_eq!(ask(zone, "other.example.com"), Answer::NoData);
-        assert_eq!(ask(zone, "absent.example.com"), Answer::NoName);
-        let Answer::Records { ttl, .. } = ask(zone, "example.net") else {
-            panic!()
-        };
-        assert_eq!(ttl, Duration::from_secs(5400));
-    }
-
-    #[test]
-    fn json_gives_records_and_states() {
-        let zone = r#"{"s._domainkey.a.example.": {"TXT": ["one", "two"]},
-            "s._domainkey.b.example": {"status": "SERVFAIL"},
-            "s._domainkey.c.example.": {"status": "TIMEOUT"},
-            "s._domainkey.d.example.": {"status": "NXDOMAIN"},
-            "s._domainkey.e.example.": {"A": ["127.0.0.1"]}}"#;
-        assert_eq!(txt(zone, "a.example"), ["one", "two"]);
-        assert_eq!(
-            ask(zone, "b.example"),
-            Answer::Temporary(Cause::ServerFailure)
-        );
-        assert_eq!(ask(zone, "c.example"), Answer::Temporary(Cause::Timeout));
-        assert_eq!(ask(zone, "d.example"), Answer::NoName);
-        assert_eq!(ask(zone, "e.example"), Answer::NoData);
-    }
-
-    #[test]
-    fn a_name_that_stands_twice_has_the_records_of_both_or_is_refused() {
-        let twice = r#"{"s._domainkey.a.example.": {"TXT": ["one"]},
-            "s._domainkey.a.example.": {"TXT": ["two", "one", "two"]},
-            "S._domainkey.A.example": {"MX": []}}"#;
-        assert_eq!(txt(twice, "a.example"), ["one", "two"]);
-        let signed = "s._domainkey.a. CNAME b.\ns._domainkey.a. RRSIG x\nb. NSEC x\nb. TXT one";
-        assert_eq!(txt(signed, "a"), ["one"]);
-        for text in [
-            r#"{"a.": {"TXT": ["x"]}, "A": {"status": "NXDOMAIN"}}"#,
-            r#"{"a.": {"status": "TIMEOUT"}, "a.": {"status": "NXDOMAIN"}}"#,
-            r#"{"a.": {"status": "TIMEOUT"}, "a.": {"TXT": ["x"]}}"#,
-            "a. TXT x\na. CNAME b.",
-            "a. CNAME b.\na. TXT x",
-            "a. CNAME b.\na. CNAME c.",
-        ] {
-            let name = "a.".to_owned();
-            assert_eq!(Zone::parse(text), Err(ZoneError::Conflict { name }));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_refused_with_its_line() {
-        for (text, want) in [
-            ("\ns TXT x", "line 2: the name s is relative"),
-            ("s. TXT ( x", "line 1: a parenthesis"),
-            ("s. TXT x )", "line 1: a parenthesis"),
-            ("s. TXT \"x", "line 1: a quoted string"),
-            ("s. TXT \"x\\", "line 1: a backslash"),
-            ("s. TXT \\999", "line 1: a backslash"),
-            ("s. TXT", "line 1: the entry is not complete"),
-            ("s.", "line 1: the entry is not complete"),
-            (" TXT x", "line 1: the entry has no name"),
-            ("s. v=DKIM1;", "line 1: \"v=DKIM1\" is not a record type"),
-            ("$INCLUDE other", "line 1: $INCLUDE is not supported"),
-            ("{", "the JSON cannot be read"),
-            ("{\"a.\": {\"TXT\": \"x\"}}", "the entry of \"a.\""),
-            ("{\"a.\": {\"status\": \"x\"}}", "the entry of \"a.\""),
-        ] {
-            let error = Zone::parse(text).unwrap_err().to_string();
-            assert!(error.starts_with(want), "{text:?}: {error}");
-        }
-    }
 }

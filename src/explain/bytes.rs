@@ -21,6 +21,12 @@ pub(super) fn trimmed(line: &[u8]) -> &[u8] {
     &line[..end.map_or(0, |at| at + 1)]
 }
 
+/// The text without its white space, line ends among it.
+pub(super) fn squeezed(text: &[u8]) -> Vec<u8> {
+    let visible = text.iter().filter(|b| !b.is_ascii_whitespace());
+    visible.copied().collect()
+}
+
 /// The byte that two hexadecimal digits at the beginning stand for.
 pub(super) fn hex(text: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bytes;
 use super::lines::line_end;
 use crate::message::is_wsp;
 
@@ -273,11 +274,7 @@ fn as_it_stands(declared: Vec<u8>, body: &[u8]) -> Vec<u8> {
     if delimits(&declared) {
         return declared;
     }
-    let squeezed: Vec<u8> = declared
-        .iter()
-        .copied()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
+    let squeezed = bytes::squeezed(&declared);
     if delimits(&squeezed) {
         return squeezed;
     }

@@ -2,6 +2,7 @@
 //! as far as they fit what was.
 
 use super::body::{decode, decode_lines};
+use super::bytes;
 use super::header::{Draft, Edit, is, value};
 use super::kind::Kind;
 use super::mime::{Structure, field, parameter};
@@ -51,7 +52,12 @@ pub(super) fn of(
         return Ok(None);
     };
     let names = signature.signed_headers.names();
-    let header = Header::parse(known, HeaderLimits::default())?;
+    // It was read before, under whatever limits.
+    let limits = HeaderLimits {
+        bytes: usize::MAX,
+        fields: usize::MAX,
+    };
+    let header = Header::parse(known, limits)?;
     let draft = Draft::of(&header);
     let mut edits = Vec::new();
     let surplus = surplus(&draft, names, came, &mut edits);
@@ -215,6 +221,5 @@ fn encoding(now: &[u8], came: &[u8], body: &[u8]) -> Option<&'static str> {
 }
 
 fn squeezed(text: &[u8]) -> Vec<u8> {
-    let visible = text.iter().filter(|b| !b.is_ascii_whitespace());
-    visible.map(u8::to_ascii_lowercase).collect()
+    bytes::squeezed(text).to_ascii_lowercase()
 }

@@ -86,8 +86,9 @@ impl SigningKey {
     /// [`KeyError`] for an encrypted key, a public key, an algorithm other than RSA and Ed25519, an RSA
     /// key below 1024 or above 8192 bits, and for bytes that are none of the forms.
     pub fn read(file: &[u8]) -> Result<SigningKey, KeyError> {
-        if file.starts_with(&[0x30]) {
-            return SigningKey::from_der(file);
+        // With this octet begins DER, and every 64th text of base64.
+        if file.starts_with(b"0") {
+            return SigningKey::from_bare_seed(file).or_else(|_| SigningKey::from_der(file));
         }
         if memchr::memmem::find(file, b"-----BEGIN ").is_none() {
             return SigningKey::from_bare_seed(file);

@@ -55,6 +55,8 @@ pub enum Failure {
     KeyType,
     /// t=s of the record, and i= lies below d=.
     StrictIdentity,
+    /// g= of the record is not the local part of the sender: DomainKeys alone.
+    Granularity,
     /// The key cannot be used.
     Key(KeyError),
     /// The body is not what bh= says.
@@ -120,6 +122,7 @@ impl Failure {
             | Failure::HashNotAllowed
             | Failure::KeyType
             | Failure::StrictIdentity
+            | Failure::Granularity
             | Failure::Key(_) => ResultWord::PermError,
             Failure::Temporary(_) => ResultWord::TempError,
             Failure::NotEvaluated => ResultWord::Neutral,
@@ -166,6 +169,7 @@ impl Failure {
             Failure::HashNotAllowed => "key-forbids-hash",
             Failure::KeyType => "key-type-mismatch",
             Failure::StrictIdentity => "key-forbids-subdomain",
+            Failure::Granularity => "key-not-for-sender",
             Failure::Key(error) => match error {
                 KeyError::TooSmall { .. } => "key-too-small",
                 KeyError::TooLarge { .. } => "key-too-large",
@@ -247,7 +251,7 @@ impl Failure {
 }
 
 /// Every reason with its result and what it means, for documentation; the README shows this table.
-pub const REASONS: [(&str, ResultWord, &str); 52] = {
+pub const REASONS: [(&str, ResultWord, &str); 53] = {
     use ResultWord::{Fail, Neutral, None, PermError, Policy, TempError};
     [
         (
@@ -391,6 +395,11 @@ pub const REASONS: [(&str, ResultWord, &str); 52] = {
             "t=s of the record, and i= lies below d=",
         ),
         (
+            "key-not-for-sender",
+            PermError,
+            "g= of the record is not the local part of the sender (DomainKeys alone)",
+        ),
+        (
             "key-malformed",
             PermError,
             "p= is no key, or one that no sound signer has",
@@ -531,6 +540,9 @@ impl fmt::Display for Failure {
             Failure::KeyType => {
                 f.write_str("k= of the key record is not the key type of this signature's a=")
             }
+            Failure::Granularity => {
+                f.write_str("g= of the key record is not the local part of the sender")
+            }
             Failure::StrictIdentity => {
                 f.write_str("t=s of the key record forbids i= in a subdomain of d=")
             }
@@ -615,6 +627,7 @@ mod tests {
             "not-evaluated",
             "dns-unreachable",
             "dns-not-asked",
+            "key-not-for-sender",
         ];
         for (reason, _, _) in REASONS {
             let shown = seen.iter().any(|s| s == reason) || elsewhere.contains(&reason);

@@ -27,7 +27,7 @@ pub struct MessageReport {
     pub from_domains: Vec<String>,
     /// Its signatures, from the top down.
     pub signatures: Vec<SignatureReport>,
-    /// Its DomainKey-Signature fields, which are history and prove nothing (RFC 4870).
+    /// Its DomainKey-Signature fields (RFC 4870), which never count for the result.
     pub domainkeys: Vec<DomainKeysReport>,
 }
 
@@ -210,7 +210,10 @@ impl SignatureReport {
 }
 
 /// Names as a list in lower case, without a copy of each: a hostile message has very many.
-fn lower_case<S: Serializer>(names: &Option<FieldNames>, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn lower_case<S: Serializer>(
+    names: &Option<FieldNames>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     match names {
         Some(names) => to.collect_seq(names.iter().map(str::to_ascii_lowercase)),
         None => to.serialize_none(),
@@ -218,21 +221,29 @@ fn lower_case<S: Serializer>(names: &Option<FieldNames>, to: S) -> Result<S::Ok,
 }
 
 /// A time that more than 12 digits were given for is not known.
-fn finite(time: UnixTime) -> Option<u64> {
+pub(crate) fn finite(time: UnixTime) -> Option<u64> {
     (time != UnixTime::INFINITE).then_some(time.0)
 }
 
-/// A DomainKey-Signature field (RFC 4870), which is named and not verified.
+/// A DomainKey-Signature field (RFC 4870), in the form of `verify --json`; what is not known is null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DomainKeysReport {
     /// Which DomainKey-Signature field it is, counted from 0 at the top.
     pub index: usize,
-    /// Always `neutral`.
+    /// The word of RFC 8601; `neutral` under every policy but `legacy`.
     pub result: &'static str,
-    /// Always `not-evaluated`.
-    pub reason: &'static str,
+    /// Why it does not pass; `not-evaluated` under every policy but `legacy`.
+    pub reason: Option<&'static str>,
     /// d=
     pub domain: Option<String>,
     /// s=
     pub selector: Option<String>,
+    /// The reason in words.
+    pub detail: Option<String>,
+    /// c=: `simple` or `nofws`
+    pub canonicalization: Option<&'static str>,
+    /// The size of the key in bits.
+    pub key_bits: Option<usize>,
+    /// t=y of the key record
+    pub testing: bool,
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::dns::Answer;
-use crate::key::{KeyError, VerifyingKey};
-use crate::name::KeyName;
+use crate::key::{Algorithm, KeyError, VerifyingKey};
+use crate::name::{Auid, Domain, KeyName};
 use crate::policy::Policy;
 use crate::record::{KeyRecord, RecordError, Service};
 use crate::report::{Failure, KeyFacts};
@@ -31,7 +31,7 @@ pub(super) enum Published {
         testing: bool,
     },
     Key {
-        record: KeyRecord,
+        record: Box<KeyRecord>,
         key: Result<VerifyingKey, KeyError>,
     },
 }
@@ -49,8 +49,32 @@ impl PublishedKeys {
             Keys::None(_) => Vec::new(),
             Keys::Records(keys) => keys
                 .iter()
-                .filter_map(|key| key.usable(signature).ok())
+                .filter_map(|key| key.usable(KeyUse::from(signature)).ok())
                 .collect(),
+        }
+    }
+}
+
+/// What a signature wants a key for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyUse<'a> {
+    /// a=
+    pub(crate) algorithm: Algorithm,
+    /// d=
+    pub(crate) domain: &'a Domain,
+    /// i=, where that is an identity
+    pub(crate) identity: Option<&'a Auid>,
+    /// DomainKeys: the local part of the sender, which g= of a record may name
+    pub(crate) sender: Option<&'a [u8]>,
+}
+
+impl<'a> From<&'a Signature> for KeyUse<'a> {
+    fn from(signature: &'a Signature) -> KeyUse<'a> {
+        KeyUse {
+            algorithm: signature.algorithm,
+            domain: &signature.domain,
+            identity: signature.identity.as_ref(),
+            sender: None,
         }
     }
 }
@@ -233,11 +257,11 @@ impl Published {
                 Some(p) => Published::Key {
                     key: VerifyingKey::parse(record.key_type, p, policy.rsa_sizes()),
                     // Neither is looked at again, and both are as long as a stranger likes.
-                    record: KeyRecord {
+                    record: Box::new(KeyRecord {
                         public: None,
                         notes: None,
                         ..record
-                    },
+                    }),
                 },
             },
         }
@@ -253,7 +277,11 @@ impl Published {
                 key: Err(error), ..
             } => error.to_string().len(),
         };
-        size_of::<Published>() + text
+        let granularity = match self {
+            Published::Key { record, .. } => record.granularity.as_ref().map_or(0, String::len),
+            Published::Not(_) | Published::Revoked { .. } => 0,
+        };
+        size_of::<Published>() + text + granularity
     }
 
     pub(super) fn facts(&self) -> Option<KeyFacts> {
@@ -276,8 +304,8 @@ impl Published {
         }
     }
 
-    /// The key, if this signature may use it (RFC 6376 §6.1.2).
-    pub(super) fn usable(&self, signature: &Signature) -> Result<&VerifyingKey, Failure> {
+    /// The key, if a signature may use it so (RFC 6376 §6.1.2).
+    pub(super) fn usable(&self, wanted: KeyUse<'_>) -> Result<&VerifyingKey, Failure> {
         let (record, key) = match self {
             Published::Not(failure) => return Err(failure.clone()),
             Published::Revoked { .. } => return Err(Failure::Revoked),
@@ -286,17 +314,23 @@ impl Published {
         if record.service == Service::Other {
             return Err(Failure::Service);
         }
-        let hash = signature.algorithm.hash();
+        let hash = wanted.algorithm.hash();
         if record.hashes.as_ref().is_some_and(|h| !h.contains(&hash)) {
             return Err(Failure::HashNotAllowed);
         }
-        if record.key_type != signature.algorithm.key_type() {
+        if record.key_type != wanted.algorithm.key_type() {
             return Err(Failure::KeyType);
         }
         // RFC 6376 §3.6.1, t=s.
-        let identity = signature.identity.as_ref();
-        if record.strict_identity && identity.is_some_and(|i| i.domain != signature.domain) {
+        if record.strict_identity && wanted.identity.is_some_and(|i| i.domain != *wanted.domain) {
             return Err(Failure::StrictIdentity);
+        }
+        // RFC 4870 §3.2.3, g=: "MUST exactly match"; DKIM knows it no more.
+        if let (Some(sender), Some(granularity)) = (wanted.sender, &record.granularity)
+            && granularity != "*"
+            && granularity.as_bytes() != sender
+        {
+            return Err(Failure::Granularity);
         }
         key.as_ref().map_err(|error| Failure::Key(error.clone()))
     }

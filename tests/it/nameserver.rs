@@ -3,16 +3,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dkimkit::dns::{Answer, Cause, LookupTxt as _, Zone};
-use dkimkit::name::{Domain, KeyName, Selector};
+use dkimkit::dns::lookup::{self, DnsName, Found, Question, Said};
+use dkimkit::dns::{Cause, Zone};
 use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{CNAME, NS, SOA, TXT};
+use hickory_proto::rr::rdata::{CNAME, MX, NS, PTR, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// Seconds.
@@ -59,6 +59,8 @@ pub(crate) enum Reply {
     WrongQuestion(Box<Reply>),
     /// This with a wrong number, and to a wrong question; and then that.
     Forged(Box<Reply>, Box<Reply>),
+    /// What a zone says.
+    Found(Found),
     /// Not at once.
     Late(Duration, Box<Reply>),
 }
@@ -104,10 +106,15 @@ impl Script {
         }
     }
 
-    /// The keys of a zone file, or of the JSON that [`Zone`] reads; a state TIMEOUT is silence.
+    /// What a zone file says, or the JSON that [`Zone`] reads; a state TIMEOUT is silence.
     pub(crate) fn zone(text: &str) -> Script {
+        Script::whole(Zone::parse(text).expect("the zone of a test can be read"))
+    }
+
+    /// All that a zone knows, of every type; a state TIMEOUT is silence.
+    pub(crate) fn whole(zone: Zone) -> Script {
         Script {
-            zone: Zone::parse(text).expect("the zone of a test can be read"),
+            zone,
             ..Script::new()
         }
     }
@@ -124,33 +131,33 @@ impl Script {
         self
     }
 
-    fn reply(&self, name: &str) -> Reply {
+    fn reply(&self, query: &Query) -> Reply {
+        let name = query.name().to_lowercase().to_ascii();
         let above = name.split_once('.').map_or("", |(_, above)| above);
         let any = || self.names.get(&format!("*.{above}"));
-        match self.names.get(name).or_else(any) {
-            Some(reply) => reply.clone(),
-            None => self.of_zone(name).unwrap_or(Reply::NoName),
+        match self.names.get(&name).or_else(any) {
+            Some(reply) => {
+                assert_eq!(query.query_type(), RecordType::TXT);
+                reply.clone()
+            }
+            None => self.found(query),
         }
     }
 
-    fn of_zone(&self, name: &str) -> Option<Reply> {
-        let (selector, domain) = name.trim_end_matches('.').split_once("._domainkey.")?;
-        let (selector, domain) = (Selector::new(selector).ok()?, Domain::new(domain).ok()?);
-        let name = KeyName::new(&selector, &domain).ok()?;
-        Some(match self.zone.lookup_txt(&name) {
-            Answer::Records { txt, ttl, .. } => Reply::Txt {
-                records: txt
-                    .iter()
-                    .map(|text| text.chunks(255).map(<[u8]>::to_vec).collect())
-                    .collect(),
-                ttl: ttl.as_secs().try_into().unwrap(),
-            },
-            Answer::NoName => Reply::NoName,
-            Answer::NoData => Reply::NoData,
-            Answer::Temporary(Cause::Refused) => Reply::Code(ResponseCode::Refused),
-            Answer::Temporary(Cause::Timeout) => Reply::Silence,
-            Answer::Temporary(_) => Reply::Code(ResponseCode::ServFail),
-        })
+    /// What the zone says.
+    fn found(&self, query: &Query) -> Reply {
+        let labels: Vec<&[u8]> = query.name().iter().collect();
+        let kind = lookup::RecordType::from_mnemonic(&query.query_type().to_string());
+        let (Ok(name), Some(kind)) = (DnsName::new(&labels.join(&b'.')), kind) else {
+            return Reply::NoName;
+        };
+        let found = self.zone.answer(&Question::new(name, kind));
+        match found.failure() {
+            None => Reply::Found(found),
+            Some(Cause::Timeout) => Reply::Silence,
+            Some(Cause::Refused) => Reply::Code(ResponseCode::Refused),
+            Some(_) => Reply::Code(ResponseCode::ServFail),
+        }
     }
 }
 
@@ -342,9 +349,8 @@ impl Shared {
             panic!("a question has one name");
         };
         assert!(request.metadata.recursion_desired, "a resolver is asked");
-        assert_eq!(query.query_type(), RecordType::TXT);
         let name = query.name().to_lowercase().to_ascii();
-        let reply = self.script.reply(&name);
+        let reply = self.script.reply(query);
         let mut asked = self.asked.lock().unwrap();
         let numbers = asked.entry((name, transport)).or_default();
         numbers.insert(request.metadata.id);
@@ -438,18 +444,24 @@ impl Shared {
                     .unwrap();
                 message.add_answer(cname(&owner, &target));
             }
-            Reply::NoName | Reply::NoData => {
-                if matches!(reply, Reply::NoName) {
-                    message.metadata.response_code = ResponseCode::NXDomain;
+            Reply::Found(found) => {
+                for alias in &found.aliases {
+                    let target = name_of(alias);
+                    message.add_answer(cname(&owner, &target));
+                    owner = target;
                 }
-                let host = name("ns.example.");
-                let soa = SOA::new(host.clone(), host, 1, 3600, 600, 86400, TXT_TTL);
-                message.add_authority(Record::from_rdata(
-                    name("example."),
-                    TXT_TTL,
-                    RData::SOA(soa),
-                ));
+                for record in found.records() {
+                    let data = data_of(record);
+                    message.add_answer(Record::from_rdata(owner.clone(), TXT_TTL, data));
+                }
+                match found.said {
+                    Said::NoName => negative(&mut message, ResponseCode::NXDomain),
+                    Said::NoData => negative(&mut message, ResponseCode::NoError),
+                    _ => {}
+                }
             }
+            Reply::NoName => negative(&mut message, ResponseCode::NXDomain),
+            Reply::NoData => negative(&mut message, ResponseCode::NoError),
             Reply::Referral => {
                 let ns = RData::NS(NS(name("ns.elsewhere.example.")));
                 message.add_authority(Record::from_rdata(name("example."), TXT_TTL, ns));
@@ -470,6 +482,37 @@ fn answer_to(request: &Message) -> Message {
         message.set_edns(Edns::new());
     }
     message
+}
+
+/// No record, with a SOA.
+fn negative(message: &mut Message, code: ResponseCode) {
+    message.metadata.response_code = code;
+    let host = name("ns.example.");
+    let soa = SOA::new(host.clone(), host, 1, 3600, 600, 86400, TXT_TTL);
+    message.add_authority(Record::from_rdata(
+        name("example."),
+        TXT_TTL,
+        RData::SOA(soa),
+    ));
+}
+
+fn name_of(name: &DnsName) -> Name {
+    Name::from_labels(name.labels()).unwrap()
+}
+
+fn data_of(record: &lookup::Record) -> RData {
+    match record {
+        lookup::Record::Address(IpAddr::V4(address)) => RData::A((*address).into()),
+        lookup::Record::Address(IpAddr::V6(address)) => RData::AAAA((*address).into()),
+        lookup::Record::Mx {
+            preference,
+            exchange,
+        } => RData::MX(MX::new(*preference, name_of(exchange))),
+        lookup::Record::Name(target) => RData::PTR(PTR(name_of(target))),
+        lookup::Record::Text(text) if text.is_empty() => RData::TXT(TXT::from_bytes(vec![b""])),
+        lookup::Record::Text(text) => RData::TXT(TXT::from_bytes(text.chunks(255).collect())),
+        other => panic!("{other:?} is not served"),
+    }
 }
 
 fn cname(owner: &Name, target: &Name) -> Record {

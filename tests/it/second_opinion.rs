@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::message::{HeaderLimits, split};
+use dkimkit::name::KeyName;
 use dkimkit::policy::{Level, Policy};
 use dkimkit::report::ResultWord;
 use dkimkit::time::UnixTime;
@@ -32,7 +33,30 @@ use crate::random::Random;
 use crate::{corpus, properties, vectors};
 
 /// Answers from a zone, for the names that a message asks for.
-struct Keys(HashMap<Box<str>, Txt>);
+pub(crate) struct Keys(HashMap<Box<str>, Txt>);
+
+impl Keys {
+    /// The keys at these names; there are no others, and nobody is asked for them.
+    pub(crate) fn new<'n>(names: impl Iterator<Item = &'n KeyName>, zone: &Zone) -> Keys {
+        let key = |name: &KeyName| match zone.lookup_txt(name) {
+            Answer::Records { txt, .. } => match DomainKey::parse(&txt[0]) {
+                Ok(key) => Txt::DomainKey(Arc::new(key)),
+                Err(error) => Txt::Error(error),
+            },
+            _ => no_such_name(),
+        };
+        Keys(
+            names
+                .map(|name| (name.as_str().into(), key(name)))
+                .collect(),
+        )
+    }
+}
+
+fn no_such_name() -> Txt {
+    let code = ResponseCode::NXDomain;
+    Txt::Error(mail_auth::Error::Dns(DnsError::RecordNotFound(code)))
+}
 
 impl ResolverCache<Box<str>, Txt> for Keys {
     fn get<Q>(&self, name: &Q) -> Option<Txt>
@@ -40,7 +64,7 @@ impl ResolverCache<Box<str>, Txt> for Keys {
         Box<str>: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.0.get(name).cloned()
+        Some(self.0.get(name).cloned().unwrap_or_else(no_such_name))
     }
 
     fn remove<Q>(&self, _: &Q) -> Option<Txt>
@@ -58,45 +82,39 @@ impl ResolverCache<Box<str>, Txt> for Keys {
 type Passing = BTreeMap<Vec<u8>, bool>;
 
 fn ours(message: &[u8], zone: &Zone, now: UnixTime) -> (Passing, Keys) {
-    let mut keys = HashMap::new();
+    let mut keys = Keys(HashMap::new());
     let policy = Policy::new(Level::Rfc);
     if let Ok((header, _)) = split(message, HeaderLimits::default()) {
         // Also those that we would not ask for, under our policy.
         let policy = Arc::new(Policy::new(Level::Legacy));
         let verifier = Verifier::new(header, policy, UnixTime(0));
-        for name in verifier.wanted() {
-            let txt = match zone.lookup_txt(name) {
-                Answer::Records { txt, .. } => match DomainKey::parse(&txt[0]) {
-                    Ok(key) => Txt::DomainKey(Arc::new(key)),
-                    Err(error) => Txt::Error(error),
-                },
-                _ => Txt::Error(mail_auth::Error::Dns(DnsError::RecordNotFound(
-                    ResponseCode::NXDomain,
-                ))),
-            };
-            keys.insert(name.as_str().into(), txt);
-        }
+        keys = Keys::new(verifier.wanted().iter(), zone);
     }
     let verdicts = dkimkit::verify(message, zone, &policy, now).unwrap_or_default();
     let passing = verdicts
         .iter()
         .filter_map(|v| Some((v.claims.signature.clone()?, v.result() == ResultWord::Pass)))
         .collect();
-    (passing, Keys(keys))
+    (passing, keys)
+}
+
+pub(crate) fn authenticator() -> MessageAuthenticator {
+    MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default()).unwrap()
+}
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(future)
 }
 
 fn theirs(message: &[u8], keys: &Keys) -> Passing {
-    let resolver = MessageAuthenticator::new(ResolverConfig::default(), ResolverOpts::default());
-    let resolver = resolver.unwrap();
+    let resolver = authenticator();
     let Some(parsed) = AuthenticatedMessage::parse_with_opts(message, None, false) else {
         return Passing::new();
     };
     let parameters = Parameters::new(&parsed).with_txt_cache(keys);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let outputs = runtime.block_on(resolver.verify_dkim(parameters));
+    let outputs = block_on(resolver.verify_dkim(parameters));
     outputs
         .iter()
         .filter_map(|o| Some((o.signature()?.b.clone(), *o.result() == DkimResult::Pass)))
@@ -142,7 +160,7 @@ fn ledger() -> BTreeMap<String, String> {
     entries
 }
 
-fn compare(found: BTreeMap<String, String>, kind: &str) {
+pub(crate) fn compare(found: BTreeMap<String, String>, kind: &str) {
     let listed = ledger();
     let listed: BTreeMap<_, _> = listed
         .into_iter()
@@ -168,13 +186,7 @@ fn on_the_vectors_every_difference_is_explained() {
     for vector in vectors::all() {
         let differences = differences(&vector.message, &vector.zone, vector.now);
         if let Some(who) = differences.first() {
-            let name = vector.path.components().rev().take(2).collect::<Vec<_>>();
-            let name = format!(
-                "vector {}/{}",
-                name[1].as_os_str().display(),
-                name[0].as_os_str().display()
-            );
-            found.insert(name, (*who).to_owned());
+            found.insert(format!("vector {}", vector.name()), (*who).to_owned());
         }
     }
     compare(found, "vector ");
@@ -204,7 +216,7 @@ fn on_the_corpus_every_difference_is_explained() {
 
 /// Whether a generated message has one of the oddities on which the two differ, and which the vectors show:
 /// a bare CR or LF, a blank before a colon, a body without a final line end or with lines of blanks at it.
-fn is_disputed(message: &[u8]) -> bool {
+pub(crate) fn is_disputed(message: &[u8]) -> bool {
     let lone = |(at, byte): (usize, &u8)| match byte {
         b'\r' => message.get(at + 1) != Some(&b'\n'),
         b'\n' => message[at - 1] != b'\r',

@@ -4,6 +4,8 @@
 //!
 //! - `expect`: one for each DKIM-Signature field, from the top down: a result word, and a reason unless it
 //!   is `pass`. `expect: none` for a message without one; `expect-message: REASON` for one without header.
+//! - `expect-arc`: the result of the ARC chain, and a reason unless it is `pass`. `expect-domainkeys`: the same for
+//!   each DomainKey-Signature field. With one of these, `expect` may be left out.
 //! - `comment`: what is shown, and the section that decides it. Required.
 //! - `policy`: `strict` (the default), `rfc`, `legacy`, or several.
 //! - `now`: the time in Unix seconds.
@@ -17,11 +19,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dkimkit::arc::ArcVerifier;
 use dkimkit::dns::{LookupTxt as _, Zone};
-use dkimkit::message::Splitter;
+use dkimkit::domainkeys::{DomainKeysVerdict, DomainKeysVerifier};
+use dkimkit::message::{Splitter, split};
 use dkimkit::policy::{Level, Policy};
 use dkimkit::record::KeyRecord;
-use dkimkit::report::{Failure, Verdict};
+use dkimkit::report::{Failure, ResultWord, Verdict};
 use dkimkit::signature::{Signature, SignatureLimits};
 use dkimkit::time::UnixTime;
 use dkimkit::verify::Verifier;
@@ -32,12 +36,17 @@ use crate::random::Random;
 pub(crate) struct Vector {
     pub(crate) path: PathBuf,
     expect: Vec<String>,
+    expect_arc: Vec<String>,
+    expect_domainkeys: Vec<String>,
     policies: Vec<Level>,
     pub(crate) now: UnixTime,
     records: Vec<Vec<u8>>,
     pub(crate) zone: Zone,
     pub(crate) message: Vec<u8>,
 }
+
+/// What verifies a message in steps of these lengths.
+type Verify = fn(&Vector, &Policy, &mut dyn FnMut() -> usize) -> Vec<String>;
 
 /// All of them, in order.
 pub(crate) fn all() -> Vec<Vector> {
@@ -76,6 +85,14 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 }
 
 impl Vector {
+    /// Its group and its name.
+    #[cfg(feature = "resolver")]
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.components().rev().take(2).collect::<Vec<_>>();
+        let [name, group] = [0, 1].map(|at| name[at].as_os_str().display());
+        format!("{group}/{name}")
+    }
+
     fn read(path: &Path) -> Vector {
         let bytes = fs::read(path).unwrap();
         let name = path.display();
@@ -85,6 +102,8 @@ impl Vector {
         let mut vector = Vector {
             path: path.to_owned(),
             expect: Vec::new(),
+            expect_arc: Vec::new(),
+            expect_domainkeys: Vec::new(),
             policies: Vec::new(),
             now: UnixTime(1_700_000_000),
             records: Vec::new(),
@@ -99,6 +118,8 @@ impl Vector {
             match key {
                 "comment" => commented = true,
                 "expect" | "expect-message" => vector.expect.push(value.to_owned()),
+                "expect-arc" => vector.expect_arc.push(value.to_owned()),
+                "expect-domainkeys" => vector.expect_domainkeys.push(value.to_owned()),
                 "now" => vector.now = UnixTime(value.parse().unwrap()),
                 "policy" => vector.policies = value.split(' ').map(level).collect(),
                 "dns" => {
@@ -115,7 +136,15 @@ impl Vector {
             }
         }
         assert!(commented, "{name}: no comment");
-        assert!(!vector.expect.is_empty(), "{name}: nothing expected");
+        let lists = [
+            &vector.expect,
+            &vector.expect_arc,
+            &vector.expect_domainkeys,
+        ];
+        assert!(
+            lists.iter().any(|list| !list.is_empty()),
+            "{name}: nothing expected"
+        );
         if vector.policies.is_empty() {
             vector.policies.push(Level::Strict);
         }
@@ -125,17 +154,25 @@ impl Vector {
     fn run(&self, level: Level) -> Vec<String> {
         let policy = Policy::new(level);
         let mut random = Random::new(0x5eed);
-        let whole = self.verify(&policy, &mut || usize::MAX);
-        let by_byte = self.verify(&policy, &mut || 1);
-        let by_chance = self.verify(&policy, &mut || 1 + random.below(200));
         let mut wrong = Vec::new();
         let name = self.path.file_name().unwrap().display();
-        if whole != self.expect {
-            let expect = &self.expect;
-            wrong.push(format!("{name} {level:?}: {whole:?}, not {expect:?}"));
-        }
-        if by_byte != whole || by_chance != whole {
-            wrong.push(format!("{name} {level:?}: {whole:?} depends on the cuts"));
+        for (expect, verify) in [
+            (&self.expect, Vector::verify as Verify),
+            (&self.expect_arc, Vector::verify_chain),
+            (&self.expect_domainkeys, Vector::verify_domainkeys),
+        ] {
+            if expect.is_empty() {
+                continue;
+            }
+            let whole = verify(self, &policy, &mut || usize::MAX);
+            let by_byte = verify(self, &policy, &mut || 1);
+            let by_chance = verify(self, &policy, &mut || 1 + random.below(200));
+            if whole != *expect {
+                wrong.push(format!("{name} {level:?}: {whole:?}, not {expect:?}"));
+            }
+            if by_byte != whole || by_chance != whole {
+                wrong.push(format!("{name} {level:?}: {whole:?} depends on the cuts"));
+            }
         }
         wrong
     }
@@ -185,6 +222,41 @@ impl Vector {
         verdicts.iter().map(words).collect()
     }
 
+    /// The chain, with all answers behind the body.
+    fn verify_chain(&self, policy: &Policy, step: &mut dyn FnMut() -> usize) -> Vec<String> {
+        let (header, mut rest) = split(&self.message, policy.limits.header).unwrap();
+        let verifier = ArcVerifier::new(header, Arc::new(*policy), self.now);
+        let wanted = verifier.wanted().to_vec();
+        let mut verifier = verifier.start_body();
+        while !rest.is_empty() {
+            let (chunk, tail) = rest.split_at(step().min(rest.len()));
+            let _ = verifier.write(chunk);
+            rest = tail;
+        }
+        for name in &wanted {
+            verifier.supply(name, self.zone.lookup_txt(name));
+        }
+        let report = verifier.finish();
+        vec![in_words(report.result(), report.reason())]
+    }
+
+    fn verify_domainkeys(&self, policy: &Policy, step: &mut dyn FnMut() -> usize) -> Vec<String> {
+        let (header, mut rest) = split(&self.message, policy.limits.header).unwrap();
+        let mut verifier = DomainKeysVerifier::new(&header, Arc::new(*policy));
+        while !rest.is_empty() {
+            let (chunk, tail) = rest.split_at(step().min(rest.len()));
+            let _ = verifier.write(chunk);
+            rest = tail;
+        }
+        for name in verifier.wanted().to_vec() {
+            verifier.supply(&name, self.zone.lookup_txt(&name));
+        }
+        let reason = |verdict: &DomainKeysVerdict| verdict.report().reason;
+        let verdicts = verifier.finish();
+        let words = verdicts.iter().map(|v| in_words(v.result(), reason(v)));
+        words.collect()
+    }
+
     fn round_trips(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let name = self.path.file_name().unwrap().display();
@@ -196,7 +268,7 @@ impl Vector {
             }
         }
         let limits = Policy::default().limits.header;
-        let Ok((header, _)) = dkimkit::message::split(&self.message, limits) else {
+        let Ok((header, _)) = split(&self.message, limits) else {
             return wrong;
         };
         for field in header.fields().filter(|f| f.is("DKIM-Signature")) {
@@ -224,8 +296,12 @@ fn level(word: &str) -> Level {
 }
 
 fn words(verdict: &Verdict) -> String {
-    match verdict.failure() {
-        None => verdict.result().to_string(),
-        Some(failure) => format!("{} {}", verdict.result(), failure.reason()),
+    in_words(verdict.result(), verdict.failure().map(Failure::reason))
+}
+
+fn in_words(result: ResultWord, reason: Option<&str>) -> String {
+    match reason {
+        None => result.to_string(),
+        Some(reason) => format!("{result} {reason}"),
     }
 }

@@ -9,11 +9,12 @@ use dkimkit::report::{Failure, ResultWord};
 use super::{Args, Job, Told};
 use crate::cli::Exit;
 use crate::cli::batch::{self, Outcome, Progress};
+use crate::cli::examine::Exits;
 use crate::cli::input::Source;
 use crate::cli::mailbox::{Found, Messages};
 use crate::cli::output::Output;
 use crate::cli::speech::{self, Trouble, escape};
-use crate::cli::verify::{Exits, place};
+use crate::cli::verify::place;
 
 /// So many rows are kept: a hostile mailbox has a domain of its own in every message.
 const MAX_ROWS: usize = 10_000;

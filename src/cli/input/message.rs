@@ -91,6 +91,21 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Hands over the body until it is wanted no more, first an empty piece of it.
+    pub(in crate::cli) fn feed(
+        &mut self,
+        mut wants_more: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Trouble> {
+        let mut more = wants_more(b"");
+        while more {
+            match self.next()? {
+                Some(chunk) => more = wants_more(chunk),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads up to the end of the header.
     pub(in crate::cli) fn header(&mut self, limits: HeaderLimits) -> Result<HeaderEnd, Trouble> {
         let mut splitter = Splitter::new(limits);

@@ -11,7 +11,9 @@ use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, TSigner};
 
-use super::{Code, Data, Failure, Kind, Question, Rr, Transport, ask, over_tcp, read_answer};
+use crate::dns::lookup;
+
+use super::{Code, Data, Failure, Question, Rr, Transport, ask, over_tcp, read_answer};
 
 /// A change of the TXT records at a name, carried out only if just those stand there that were seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +126,7 @@ pub async fn find_zone(
     while !matches!(at, "" | ".") {
         let question = Question {
             name: at.to_owned(),
-            kind: Kind::Soa,
+            kind: lookup::RecordType::Soa,
             recursion: false,
             unchecked: false,
         };

@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::dnssec::TrustAnchors;
 use tokio::task::JoinSet;
 
-use super::{Dnssec, Link, Server, Soa, Survey, Told, Trouble, Unasked, ZoneCut, proof};
-use crate::dns::client::{Code, Data, Failure, Kind, Question, Reply, Transport, ask};
+use super::bounds::Bounds;
+use super::server::{
+    PORT, authoritative, domain_of, incomprehensible, is_top_level, look, name_servers, parent,
+    with_tcp, zone_in,
+};
+use super::{Dnssec, Link, Server, Survey, Told, Trouble, Unasked, ZoneCut, proof};
+use crate::dns::client::{Code, Data, Failure, Question, Reply};
+use crate::dns::lookup::{self, RecordType};
 use crate::name::KeyName;
 
 /// Whom to ask, and how long to wait for each answer.
@@ -20,14 +26,12 @@ pub struct Surveyor {
     /// For each question.
     patience: Duration,
     anchors: Arc<TrustAnchors>,
+    bounds: Bounds,
 }
 
-/// No more addresses of the servers of a zone are asked (the root has 26).
-const MAX_SERVERS: usize = 64;
 /// How often servers are asked for further servers.
 const MAX_ROUNDS: usize = 4;
 pub(super) const MAX_CNAMES: usize = 8;
-const PORT: u16 = 53;
 /// A label that nobody chooses, so that only a wildcard answers for it.
 pub const NO_SELECTOR: &str = "dkimkit-no-such-selector";
 
@@ -66,7 +70,16 @@ impl Surveyor {
             resolvers,
             patience,
             anchors: Arc::new(anchors),
+            bounds: Bounds::default(),
         })
+    }
+
+    /// Asks about names that strangers chose, who may lead anywhere: all surveys of this and of its clones together ask
+    /// servers no more than `contacts` times, only those that can be reached from everywhere, and fewer for each zone.
+    #[must_use]
+    pub fn among_strangers(self, contacts: usize) -> Surveyor {
+        let bounds = Bounds::among_strangers(contacts);
+        Surveyor { bounds, ..self }
     }
 
     /// Asks all about the name of a key.
@@ -95,13 +108,13 @@ impl Surveyor {
         // A resolver that is asked too early remembers for long that there is nothing.
         let last = links.last();
         let (resolver, dnssec) = if last.is_some_and(Link::is_settled) {
-            let asked = self.dnssec(name.as_str(), Kind::Txt);
+            let asked = self.dnssec(name.as_str(), RecordType::Txt);
             let (resolver, dnssec) = tokio::join!(self.resolved(name), asked);
             (Some(resolver), dnssec)
         } else {
             let zone = links.iter().find_map(|link| link.zone.as_ref());
             let dnssec = match zone {
-                Some(zone) => self.dnssec(&zone.name, Kind::Soa).await,
+                Some(zone) => self.dnssec(&zone.name, RecordType::Soa).await,
                 None => Dnssec::Unknown,
             };
             (None, dnssec)
@@ -144,7 +157,7 @@ impl Surveyor {
         let Some(zone) = link.zone.clone() else {
             return link;
         };
-        let mut names = match self.ask_resolvers(&zone.name, Kind::Ns).await {
+        let mut names = match self.ask_resolvers(&zone.name, RecordType::Ns).await {
             Ok(reply) => name_servers(&reply),
             Err(trouble) => {
                 link.unasked.push(Unasked {
@@ -198,7 +211,7 @@ impl Surveyor {
     ///
     /// What DNSSEC does not prove is taken too, but only where nothing else is had: asked for that, a resolver
     /// may give what the parent of a zone says instead of the zone itself.
-    async fn ask_resolvers(&self, name: &str, kind: Kind) -> Result<Reply, Trouble> {
+    async fn ask_resolvers(&self, name: &str, kind: RecordType) -> Result<Reply, Trouble> {
         let mut trouble = Trouble::Silent(Failure::Timeout);
         for resolver in &self.resolvers {
             for unchecked in [false, true] {
@@ -224,7 +237,7 @@ impl Surveyor {
     }
 
     async fn resolved(&self, name: &KeyName) -> Result<Told, Trouble> {
-        let reply = self.ask_resolvers(name.as_str(), Kind::Txt).await?;
+        let reply = self.ask_resolvers(name.as_str(), RecordType::Txt).await?;
         let mut at = name.as_str();
         let mut lowest = u32::MAX;
         for _ in 0..=MAX_CNAMES {
@@ -254,7 +267,7 @@ impl Surveyor {
         let mut trouble = None;
         let mut at = name;
         while !matches!(at, "" | ".") {
-            match self.ask_resolvers(at, Kind::Soa).await {
+            match self.ask_resolvers(at, RecordType::Soa).await {
                 Err(error) => {
                     trouble.get_or_insert(error);
                 }
@@ -274,7 +287,7 @@ impl Surveyor {
 
     /// Whether the domain of a key name exists; if nobody says that it does not, it does.
     async fn exists(&self, name: &str) -> bool {
-        let reply = self.ask_resolvers(domain_of(name), Kind::Soa).await;
+        let reply = self.ask_resolvers(domain_of(name), RecordType::Soa).await;
         !reply.is_ok_and(|reply| reply.code == Code::NoName)
     }
 
@@ -283,18 +296,17 @@ impl Surveyor {
         let (addresses, unasked) = self.addresses_of(names).await;
         link.unasked.extend(unasked);
         let known: BTreeSet<IpAddr> = link.servers.iter().map(|server| server.address).collect();
-        let room = MAX_SERVERS.saturating_sub(known.len());
-        let new = addresses
-            .into_iter()
-            .filter(|(address, _)| !known.contains(address));
-        let new: Vec<(IpAddr, String)> = new.collect();
-        for (_, name) in new.iter().skip(room) {
-            link.unasked.push(Unasked {
-                name: name.clone(),
-                why: Some(Trouble::TooMany),
-            });
+        let mut room = self.bounds.servers.saturating_sub(known.len());
+        let mut new: Vec<(IpAddr, String)> = Vec::new();
+        for (address, name) in addresses {
+            if known.contains(&address) {
+                continue;
+            }
+            match self.bounds.refuses(address, &mut room) {
+                None => new.push((address, name)),
+                why => link.unasked.push(Unasked { name, why }),
+            }
         }
-        let new = &new[..new.len().min(room)];
         let mut asked = JoinSet::new();
         for (at, (address, server)) in new.iter().enumerate() {
             let (name, zone, patience) = (link.name.clone(), zone.to_owned(), self.patience);
@@ -314,18 +326,20 @@ impl Surveyor {
         servers: &BTreeSet<String>,
     ) -> (BTreeMap<IpAddr, String>, Vec<Unasked>) {
         let mut asked = JoinSet::new();
-        for (at, server) in servers.iter().take(MAX_SERVERS).cloned().enumerate() {
+        let count = servers.len().min(self.bounds.servers);
+        for (at, server) in servers.iter().take(count).cloned().enumerate() {
             let surveyor = self.clone();
             asked.spawn(async move { (at, surveyor.addresses_of_server(&server).await) });
         }
-        let mut looked = gather(asked, servers.len().min(MAX_SERVERS))
-            .await
-            .into_iter();
+        let mut looked = gather(asked, count).await.into_iter();
         let (mut addresses, mut unasked) = (BTreeMap::new(), Vec::new());
         for server in servers {
-            // What made a task panic, or was too much, is not known.
-            let found = looked.next().flatten();
-            let why = match found.unwrap_or(Err(Trouble::Silent(Failure::Garbled))) {
+            let found = match looked.next() {
+                // What made a task panic is not known.
+                Some(found) => found.unwrap_or(Err(Trouble::Silent(Failure::Garbled))),
+                None => Err(Trouble::TooMany),
+            };
+            let why = match found {
                 Ok(found) if found.is_empty() => None,
                 Ok(found) => {
                     for address in found {
@@ -346,8 +360,8 @@ impl Surveyor {
     /// All addresses of one server; where it has one of a kind, those of the other may fail.
     async fn addresses_of_server(&self, server: &str) -> Result<Vec<IpAddr>, Trouble> {
         let (four, six) = tokio::join!(
-            self.ask_resolvers(server, Kind::A),
-            self.ask_resolvers(server, Kind::Aaaa)
+            self.ask_resolvers(server, RecordType::A),
+            self.ask_resolvers(server, RecordType::Aaaa)
         );
         let trouble = four.as_ref().err().or(six.as_ref().err()).copied();
         let records = [four, six]
@@ -365,11 +379,23 @@ impl Surveyor {
         }
     }
 
+    /// What DNSSEC says of the answer to a question.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn proof(&self, question: &lookup::Question) -> Dnssec {
+        let name = match question.name.is_root() {
+            true => ".".to_owned(),
+            false => format!("{}.", question.name),
+        };
+        self.dnssec(&name, question.kind).await
+    }
+
     /// What the first resolver that answers leads to.
-    async fn dnssec(&self, name: &str, kind: Kind) -> Dnssec {
+    async fn dnssec(&self, name: &str, kind: RecordType) -> Dnssec {
         for resolver in self.resolvers.iter().copied() {
             // Below another root, as in a network of its own, our trust anchor says nothing.
-            let found = match self.validated(resolver, ".", Kind::Soa).await {
+            let found = match self.validated(resolver, ".", RecordType::Soa).await {
                 Dnssec::Secure => match self.validated(resolver, name, kind).await {
                     Dnssec::Bogus if !self.confirms(resolver, name, kind).await => Dnssec::Unknown,
                     found => found,
@@ -384,14 +410,23 @@ impl Surveyor {
     }
 
     /// What our own validation says, from the trust anchor down.
-    async fn validated(&self, resolver: SocketAddr, name: &str, kind: Kind) -> Dnssec {
-        let anchors = self.anchors.clone();
-        proof::of_answer(name, kind.record_type(), resolver, anchors, self.patience).await
+    async fn validated(&self, resolver: SocketAddr, name: &str, kind: RecordType) -> Dnssec {
+        let began = Instant::now();
+        let prove = || {
+            let anchors = self.anchors.clone();
+            proof::of_answer(name, kind, resolver, anchors, self.patience)
+        };
+        match prove().await {
+            // One of the dozen answers of the chain failed, and not for want of time: a resolver that is busy with
+            // the same question for others says so now and then.
+            Dnssec::Unknown if began.elapsed() < self.patience => prove().await,
+            found => found,
+        }
     }
 
     /// Whether a resolver does not contradict that an answer is bogus: one that validates keeps it back. That
     /// keys cannot be fetched, or that our validation knows less, is no proof.
-    async fn confirms(&self, resolver: SocketAddr, name: &str, kind: Kind) -> bool {
+    async fn confirms(&self, resolver: SocketAddr, name: &str, kind: RecordType) -> bool {
         let reply = self.resolved_once(resolver, name, kind, false).await;
         reply.is_ok_and(|reply| match reply.code {
             Code::ServerFailure => true,
@@ -402,11 +437,11 @@ impl Surveyor {
     }
 
     /// What a resolver says of an answer, if it validates at all: then it does so for the root.
-    async fn as_it_says(&self, resolver: SocketAddr, name: &str, kind: Kind) -> Dnssec {
+    async fn as_it_says(&self, resolver: SocketAddr, name: &str, kind: RecordType) -> Dnssec {
         let (own, unchecked, root) = tokio::join!(
             self.resolved_once(resolver, name, kind, false),
             self.resolved_once(resolver, name, kind, true),
-            self.resolved_once(resolver, ".", Kind::Soa, false)
+            self.resolved_once(resolver, ".", RecordType::Soa, false)
         );
         let Ok(own) = own else { return Dnssec::Unknown };
         let validates = root.is_ok_and(|root| root.authentic);
@@ -423,7 +458,7 @@ impl Surveyor {
         &self,
         resolver: SocketAddr,
         name: &str,
-        kind: Kind,
+        kind: RecordType,
         unchecked: bool,
     ) -> Result<Reply, Failure> {
         let question = Question {
@@ -436,52 +471,6 @@ impl Surveyor {
     }
 }
 
-/// The name servers that an answer names.
-fn name_servers(reply: &Reply) -> BTreeSet<String> {
-    let servers = reply.answers.iter().filter_map(|rr| match &rr.data {
-        Data::Ns(server) => Some(server.clone()),
-        _ => None,
-    });
-    servers.collect()
-}
-
-/// The zone that an answer about the SOA of `name` speaks of.
-fn zone_in(name: &str, reply: &Reply) -> Option<ZoneCut> {
-    // What follows a CNAME is about another name; and at the start of a zone there is none.
-    if reply
-        .answers
-        .iter()
-        .any(|rr| matches!(rr.data, Data::Cname(_)))
-    {
-        return None;
-    }
-    let holds = |zone: &str| name == zone || name.ends_with(&format!(".{zone}")) || zone == ".";
-    let mut records = reply.answers.iter().chain(&reply.authority);
-    records.find_map(|rr| match rr.data {
-        Data::Soa { minimum, .. } if holds(&rr.name) => Some(ZoneCut {
-            name: rr.name.clone(),
-            negative_ttl: minimum,
-        }),
-        _ => None,
-    })
-}
-
-/// The name without its first label.
-fn parent(name: &str) -> &str {
-    name.split_once('.').map_or("", |(_, rest)| rest)
-}
-
-/// The domain in the name of a key; another name as it stands.
-fn domain_of(name: &str) -> &str {
-    name.split_once("._domainkey.")
-        .map_or(name, |(_, rest)| rest)
-}
-
-/// Whether a zone is so high up that a domain that does not exist would seem to lie in it.
-fn is_top_level(zone: &str) -> bool {
-    zone.trim_end_matches('.').split('.').count() < 2
-}
-
 /// The results by their numbers; `None` where what a server answered made the task panic.
 async fn gather<T: 'static>(mut running: JoinSet<(usize, T)>, count: usize) -> Vec<Option<T>> {
     let mut found: Vec<Option<T>> = (0..count).map(|_| None).collect();
@@ -491,111 +480,6 @@ async fn gather<T: 'static>(mut running: JoinSet<(usize, T)>, count: usize) -> V
         }
     }
     found
-}
-
-/// Asks over UDP, and over TCP where the answer was truncated.
-async fn with_tcp(
-    server: SocketAddr,
-    question: &Question,
-    patience: Duration,
-) -> Result<Reply, Failure> {
-    match ask(server, question, Transport::Udp, patience).await {
-        Ok(reply) if reply.truncated => ask(server, question, Transport::Tcp, patience).await,
-        told => told,
-    }
-}
-
-fn question(name: &str, kind: Kind) -> Question {
-    Question {
-        name: name.to_owned(),
-        kind,
-        recursion: false,
-        unchecked: false,
-    }
-}
-
-/// What a server says that must know.
-async fn authoritative(
-    server: SocketAddr,
-    name: &str,
-    patience: Duration,
-) -> Result<Told, Trouble> {
-    let reply = with_tcp(server, &question(name, Kind::Txt), patience).await;
-    judge(name, reply)
-}
-
-fn judge(name: &str, reply: Result<Reply, Failure>) -> Result<Told, Trouble> {
-    let reply = reply.map_err(Trouble::Silent)?;
-    match reply.code {
-        Code::NoError | Code::NoName if reply.authoritative => Ok(Told::read(name, &reply)),
-        Code::NoError | Code::NoName => Err(Trouble::NotAuthoritative),
-        // So BIND gives up a chain of CNAMEs, whose first link it has told.
-        Code::ServerFailure if reply.authoritative && !reply.answers.is_empty() => {
-            Ok(Told::read(name, &reply))
-        }
-        code => Err(Trouble::Refuses(code)),
-    }
-}
-
-async fn look(
-    server: String,
-    address: IpAddr,
-    name: &str,
-    zone: &str,
-    patience: Duration,
-) -> Server {
-    let at = SocketAddr::new(address, PORT);
-    let (txt, soa) = (question(name, Kind::Txt), question(zone, Kind::Soa));
-    let ns = question(zone, Kind::Ns);
-    let (udp, tcp, soa, ns) = tokio::join!(
-        ask(at, &txt, Transport::Udp, patience),
-        ask(at, &txt, Transport::Tcp, patience),
-        with_tcp(at, &soa, patience),
-        with_tcp(at, &ns, patience)
-    );
-    let own = ns.ok().filter(|reply| reply.authoritative);
-    let named = own.map(|reply| name_servers(&reply)).unwrap_or_default();
-    let truncated = udp.as_ref().is_ok_and(|reply| reply.truncated);
-    let mut needs_tcp = truncated;
-    if tcp.is_err() && udp.is_ok() && !truncated {
-        let plain = ask(at, &txt, Transport::PlainUdp, patience).await;
-        needs_tcp = plain.is_ok_and(|reply| reply.truncated);
-    }
-    let soa = soa.ok().and_then(|reply| {
-        reply.answers.iter().find_map(|rr| match rr.data {
-            Data::Soa { serial, minimum } => Some(Soa {
-                serial,
-                negative_ttl: minimum.min(rr.ttl),
-            }),
-            _ => None,
-        })
-    });
-    let name = &txt.name;
-    Server {
-        name: server,
-        address,
-        truncated,
-        udp: judge(name, udp),
-        tcp: judge(name, tcp),
-        needs_tcp,
-        soa,
-        named,
-    }
-}
-
-/// A server whose answers made the task that asked it panic.
-fn incomprehensible(name: &str, address: IpAddr) -> Server {
-    let garbled = Err(Trouble::Silent(Failure::Garbled));
-    Server {
-        name: name.to_owned(),
-        address,
-        udp: garbled.clone(),
-        truncated: false,
-        tcp: garbled,
-        needs_tcp: false,
-        soa: None,
-        named: BTreeSet::new(),
-    }
 }
 
 /// Why a trust anchor cannot be used.

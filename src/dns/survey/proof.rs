@@ -10,13 +10,15 @@ use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer as _};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, Query};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::proto::rr::{self, Name, RData, Record};
 use hickory_resolver::{PoolContext, TlsConfig};
 use tokio::time::timeout;
 
 use super::Dnssec;
 use super::asking::MAX_CNAMES;
+use crate::dns::lookup::RecordType;
 use crate::dns::system::pool;
+use crate::dns::wire::wire_type;
 
 /// Lets the resolver fetch and not judge (CD): one that validates keeps back what does not hold.
 #[derive(Clone)]
@@ -53,7 +55,7 @@ pub(super) async fn of_answer(
     options.use_edns = true;
     let mut known = None;
     for _ in 0..=MAX_CNAMES {
-        let asked = validating.lookup(Query::query(name, kind), options);
+        let asked = validating.lookup(Query::query(name, wire_type(kind)), options);
         let found = match timeout(4 * patience, asked.first_answer()).await {
             Ok(Ok(answer)) => match answer.answers.as_slice() {
                 [] => of_records(&answer.authorities),
@@ -93,7 +95,7 @@ fn target(answers: &[Record]) -> Option<Name> {
 fn of_records(records: &[Record]) -> Dnssec {
     let judged = records
         .iter()
-        .filter(|r| r.record_type() != RecordType::RRSIG);
+        .filter(|r| r.record_type() != rr::RecordType::RRSIG);
     let proofs = judged.map(|record| of_proof(record.proof));
     proofs.fold(None, worse).unwrap_or(Dnssec::Insecure)
 }

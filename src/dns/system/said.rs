@@ -5,27 +5,34 @@ use hickory_resolver::proto::op::{DnsResponse, Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData};
 
 use crate::dns::Cause;
+use crate::dns::lookup::{DnsName, Record, RecordType};
+use crate::dns::wire::{dns_name, record};
 
 /// How many are followed, as in a [`Zone`](crate::dns::Zone).
 pub(super) const MAX_CNAMES: usize = 8;
-/// How many records of an answer are kept; RFC 6376 §3.6.2.2 allows one.
-const MAX_RECORDS: usize = 32;
+/// How many records of an answer are kept.
+const MAX_RECORDS: usize = 128;
 
 /// What an answer says about the name that was asked for.
 pub(super) enum Said {
-    Txt {
-        txt: Vec<Vec<u8>>,
-        /// How many CNAMEs led there.
-        hops: usize,
+    Records {
+        records: Vec<Record>,
+        /// The names to which CNAMEs led.
+        aliases: Vec<DnsName>,
         /// The lowest on the way, in seconds.
         ttl: u32,
     },
     /// The name is another name for `target`, about which the answer says no more.
-    Alias { target: Name, hops: usize, ttl: u32 },
+    Alias {
+        target: Name,
+        aliases: Vec<DnsName>,
+        ttl: u32,
+    },
     Nothing {
         exists: bool,
         /// In seconds.
         negative_ttl: Option<u32>,
+        aliases: Vec<DnsName>,
     },
 }
 
@@ -33,6 +40,7 @@ impl Said {
     /// Reads the answer to `query`, or the reason why there is none.
     pub(super) fn read(
         query: &Query,
+        kind: RecordType,
         result: Result<DnsResponse, NetError>,
     ) -> Result<Said, Cause> {
         let response = match result {
@@ -52,7 +60,7 @@ impl Said {
             return Err(Cause::Network);
         }
         match response.metadata.response_code {
-            ResponseCode::NoError => Said::read_answers(query, &response),
+            ResponseCode::NoError => Said::read_answers(query, kind, &response),
             // RFC 6604 §2.1: the code is about the last name of a chain.
             ResponseCode::NXDomain => {
                 let chain = response.answers.iter().map(|record| record.ttl).min();
@@ -60,6 +68,7 @@ impl Said {
                 Ok(Said::Nothing {
                     exists: false,
                     negative_ttl: negative.map(|ttl| ttl.min(chain.unwrap_or(ttl))),
+                    aliases: chain_of(query, &response),
                 })
             }
             _ => Err(Cause::ServerFailure),
@@ -67,43 +76,51 @@ impl Said {
     }
 
     /// Follows the CNAMEs within the answer section, in whatever order they stand.
-    fn read_answers(query: &Query, message: &Message) -> Result<Said, Cause> {
+    fn read_answers(query: &Query, kind: RecordType, message: &Message) -> Result<Said, Cause> {
         let mut name = query.name();
-        let mut hops = 0;
+        let mut aliases: Vec<DnsName> = Vec::new();
         let mut ttl = u32::MAX;
         loop {
             let own = message.answers.iter().filter(|record| record.name == *name);
-            let mut txt = Vec::new();
+            let mut records = Vec::new();
             let mut target = None;
-            for record in own {
-                match &record.data {
-                    RData::TXT(strings) if txt.len() < MAX_RECORDS => {
-                        // RFC 6376 §3.6.2.2: the strings of a record are joined without anything between.
-                        txt.push(strings.txt_data.concat());
-                        ttl = ttl.min(record.ttl);
-                    }
-                    RData::CNAME(cname) => {
-                        target = Some(&cname.0);
-                        ttl = ttl.min(record.ttl);
-                    }
-                    _ => {}
+            for answer in own {
+                if let RData::CNAME(cname) = &answer.data {
+                    target = Some(&cname.0);
+                    ttl = ttl.min(answer.ttl);
+                } else if let Some(record) = record(&answer.data, kind)
+                    && records.len() < MAX_RECORDS
+                {
+                    records.push(record);
+                    ttl = ttl.min(answer.ttl);
                 }
             }
             match target {
-                _ if !txt.is_empty() => return Ok(Said::Txt { txt, hops, ttl }),
-                Some(_) if hops == MAX_CNAMES => return Err(Cause::ServerFailure),
+                _ if !records.is_empty() => {
+                    return Ok(Said::Records {
+                        records,
+                        aliases,
+                        ttl,
+                    });
+                }
+                Some(_) if aliases.len() == MAX_CNAMES => return Err(Cause::ServerFailure),
                 Some(target) => {
-                    hops += 1;
+                    aliases.push(dns_name(target).ok_or(Cause::ServerFailure)?);
                     name = target;
                 }
-                None if hops > 0 => {
+                None if !aliases.is_empty() => {
                     let target = name.clone();
-                    return Ok(Said::Alias { target, hops, ttl });
+                    return Ok(Said::Alias {
+                        target,
+                        aliases,
+                        ttl,
+                    });
                 }
                 None => {
                     return Ok(Said::Nothing {
                         exists: true,
                         negative_ttl: None,
+                        aliases,
                     });
                 }
             }
@@ -126,6 +143,29 @@ impl Said {
         Ok(Said::Nothing {
             exists,
             negative_ttl: nothing.negative_ttl,
+            aliases: Vec::new(),
         })
     }
+}
+
+/// The names to which the CNAMEs of an answer lead.
+fn chain_of(query: &Query, message: &Message) -> Vec<DnsName> {
+    let mut name = query.name();
+    let mut aliases = Vec::new();
+    while aliases.len() < MAX_CNAMES {
+        let target = message
+            .answers
+            .iter()
+            .find_map(|record| match &record.data {
+                RData::CNAME(cname) if record.name == *name => Some(&cname.0),
+                _ => None,
+            });
+        let Some((target, alias)) = target.and_then(|target| Some((target, dns_name(target)?)))
+        else {
+            break;
+        };
+        aliases.push(alias);
+        name = target;
+    }
+    aliases
 }

@@ -3,6 +3,7 @@
 
 use super::draft::{is, name, unfolded, value};
 use super::{address, date, encoded, mime_field, subject};
+use crate::explain::bytes::squeezed;
 use crate::explain::kind::Kind;
 
 /// The kind of a field that was replaced; `kind` where it is no matter of its value.
@@ -79,11 +80,6 @@ fn is_true(kind: Kind, came: &[u8], signed: &[u8]) -> bool {
         }
         _ => false,
     }
-}
-
-fn squeezed(text: &[u8]) -> Vec<u8> {
-    let visible = text.iter().filter(|b| !b.is_ascii_whitespace());
-    visible.copied().collect()
 }
 
 /// Where the lines end, counted in what is no white space.

@@ -6,6 +6,7 @@ use super::Task;
 use super::draft::{Draft, revalued, unfolded, value};
 use super::fold::folds_as;
 use super::moves::{Move, Moves};
+use crate::explain::bytes;
 use crate::explain::kind::Kind;
 use crate::message::is_wsp;
 
@@ -68,15 +69,7 @@ pub(super) fn moves(task: &Task<'_>, draft: &Draft, moves: &mut Moves<'_>) {
     let ours = task.signature.to_field().into_bytes();
     moves.push(Move::replace(Kind::Refolded, 1, task.position, ours));
     // White space within values: in long ones folds came and went.
-    let squeezed: Vec<Vec<u8>> = tags
-        .iter()
-        .map(|tag| {
-            tag.iter()
-                .copied()
-                .filter(|b| !b.is_ascii_whitespace())
-                .collect()
-        })
-        .collect();
+    let squeezed: Vec<Vec<u8>> = tags.iter().map(|tag| bytes::squeezed(tag)).collect();
     for separator in [&b"; "[..], b";"] {
         let value = squeezed.join(separator);
         moves.push(
@@ -217,11 +210,7 @@ fn fold(tags: &[&[u8]], width: usize, indent: &[u8], space: &[u8], within: bool)
     let mut out: Vec<u8> = Vec::new();
     let last = tags.len().saturating_sub(1);
     for (nth, tag) in tags.iter().enumerate() {
-        let tight: Vec<u8> = tag
-            .iter()
-            .copied()
-            .filter(|b| !b.is_ascii_whitespace())
-            .collect();
+        let tight = bytes::squeezed(tag);
         let pieces: Vec<&[u8]> = match within && tight.starts_with(b"h=") {
             true => tight.split_inclusive(|b| *b == b':').collect(),
             false => vec![&tight],

@@ -60,7 +60,7 @@ enum Value {
     NoField,
 }
 
-/// How often a form errs: the number of the known ones.
+/// So many ways to err are known.
 const FORMS: usize = 17;
 
 impl Form {

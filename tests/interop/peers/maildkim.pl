@@ -5,6 +5,11 @@
 #   maildkim.pl sign --domain D --selector S --key K --canon h/b --algorithm A
 #                    [--headers a:b:c] [--oversign a:b] [--in FILE] [--out FILE]
 #   maildkim.pl verify --records zone.json [--in FILE] [--out FILE]
+#   maildkim.pl seal --domain D --selector S --key K --algorithm A --id NAME --status none|pass
+#                    [--in FILE] [--out FILE]
+#   maildkim.pl chain --records zone.json [--in FILE] [--out FILE]
+#   maildkim.pl domainkeys --domain D --selector S --key K --canon simple|nofws [--headers all]
+#                    [--in FILE] [--out FILE]
 #   maildkim.pl batch JOBS
 #
 # The message has CRLF line ends. A batch is one job a line, its arguments
@@ -16,14 +21,17 @@ use warnings;
 
 use JSON::PP qw(decode_json);
 use Mail::DKIM;
+use Mail::DKIM::ARC::Signer;
+use Mail::DKIM::ARC::Verifier;
 use Mail::DKIM::DNS;
+use Mail::DKIM::DkSignature;
 use Mail::DKIM::PrivateKey;
 use Mail::DKIM::Signer;
 use Mail::DKIM::TextWrap;
 use Mail::DKIM::Verifier;
 use Net::DNS;
 
-my %VERBS = ( sign => \&sign, verify => \&verify );
+my %VERBS = ( sign => \&sign, verify => \&verify, seal => \&seal, chain => \&chain, domainkeys => \&domainkeys );
 
 exit main(@ARGV);
 
@@ -92,6 +100,60 @@ sub verify {
     $verifier->PRINT( read_file( $job->{'--in'} ) );
     $verifier->CLOSE;
     return join '', map { verdict($_) . "\n" } $verifier->signatures;
+}
+
+sub seal {
+    my ($job) = @_;
+    my $message = read_file( $job->{'--in'} );
+    my $signer  = Mail::DKIM::ARC::Signer->new(
+        Key       => Mail::DKIM::PrivateKey->load( File => $job->{'--key'} ),
+        Algorithm => $job->{'--algorithm'},
+        Chain     => $job->{'--status'},
+        Domain    => $job->{'--domain'},
+        Selector  => $job->{'--selector'},
+        SrvId     => $job->{'--id'},
+        Timestamp => time,
+    );
+    $signer->PRINT($message);
+    $signer->CLOSE;
+    $signer->result eq 'sealed' or die $signer->result_reason . "\n";
+    my $fields = join '', map { "$_\r\n" } $signer->as_strings;
+    $fields =~ s/\r?\n/\r\n/g;
+    return $fields . $message;
+}
+
+sub chain {
+    my ($job) = @_;
+    Mail::DKIM::DNS::resolver( Zone->new( $job->{'--records'} ) );
+    my $verifier = Mail::DKIM::ARC::Verifier->new;
+    $verifier->PRINT( read_file( $job->{'--in'} ) );
+    $verifier->CLOSE;
+    return "pass\n" if $verifier->result eq 'pass';
+    return 'fail ' . ( $verifier->result_detail =~ s/\s+/ /gr ) . "\n";
+}
+
+# RFC 4870; --headers all names the fields of the message in h=.
+sub domainkeys {
+    my ($job) = @_;
+    my $message = read_file( $job->{'--in'} );
+    my $policy  = sub {
+        my ($signer) = @_;
+        $signer->add_signature(
+            Mail::DKIM::DkSignature->new(
+                Method   => $job->{'--canon'},
+                Domain   => $job->{'--domain'},
+                Selector => $job->{'--selector'},
+                $job->{'--headers'} ? ( Headers => $signer->headers ) : (),
+            )
+        );
+        return;
+    };
+    my $signer = Mail::DKIM::Signer->new( Policy => $policy, KeyFile => $job->{'--key'} );
+    $signer->PRINT($message);
+    $signer->CLOSE;
+    my $field = $signer->signature->as_string;
+    $field =~ s/\r?\n(?=[ \t])/\r\n/g;
+    return "$field\r\n$message";
 }
 
 sub verdict {

@@ -1,0 +1,218 @@
+//! A received message as a receiver judges it: SPF, DKIM, ARC and DMARC together.
+//!
+//! DKIM and ARC are judged by their verifiers, over one pass of the body; what is left, and needs answers of DNS of
+//! other types, is [`judge`].
+
+mod origin;
+mod received;
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use crate::dmarc::{self, Author, DkimIdentity, Input, Nameless, SpfIdentity, SpfScope, SpfWord};
+use crate::dns::lookup::{Ask, Pending};
+use crate::name::Domain;
+use crate::report::{ResultWord, Verdict};
+use crate::spf::{self, SpfResult};
+
+pub use self::origin::{Given, Origin};
+pub use self::received::{Client, Obscurity, Received};
+
+/// What one judgement asks of DNS at most: both checks of SPF, and the tree walks of DMARC for the
+/// author and for other domains, those announced and those that are judged, and whether the author domain exists.
+pub const MAX_QUESTIONS: usize =
+    2 * spf::MAX_QUESTIONS + dmarc::walk::MAX_QUERIES * 2 * dmarc::MAX_WALKS + 2;
+
+/// What SPF and DMARC say of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judged {
+    /// SPF of HELO and of MAIL FROM; none where the client is not known.
+    pub spf: Option<spf::Both>,
+    /// DMARC, with what counts for it and what not.
+    pub dmarc: dmarc::Outcome,
+}
+
+/// Judges a message by its client, its author, and what became of its DKIM signatures.
+///
+/// ```
+/// use dkimkit::authenticate::judge;
+/// use dkimkit::author::Authors;
+/// use dkimkit::dmarc::{Author, DmarcResult};
+/// use dkimkit::dns::Zone;
+/// use dkimkit::message::{Header, HeaderLimits};
+/// use dkimkit::spf::Query;
+/// let dns = Zone::parse(
+///     "example.com. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc.example.com. TXT \"v=DMARC1; p=reject\"",
+/// )?;
+/// let header = Header::parse(b"From: a@example.com\r\n", HeaderLimits::default())?;
+/// let author = Author::of(&Authors::of(&header));
+/// let client = Query::new("192.0.2.1".parse()?, "mx.example.com", "a@example.com");
+/// let judged = judge(&dns, Some(&client), &author, &[]).unwrap();
+/// assert_eq!(judged.dmarc.result, DmarcResult::Pass);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Pending`] while an answer is missing.
+pub fn judge(
+    dns: &dyn Ask,
+    client: Option<&spf::Query>,
+    author: &Author,
+    verdicts: &[Verdict],
+) -> Result<Judged, Pending> {
+    let mut input = Input {
+        dkim: verdicts.iter().filter_map(DkimIdentity::of).collect(),
+        thorough: true,
+        ..Input::new(author.clone())
+    };
+    announce(dns, &input);
+    let spf = client.map(|query| spf::evaluate_both(dns, query));
+    let spf = spf.transpose()?;
+    if let Some((both, query)) = spf.as_ref().zip(client) {
+        vouch(&mut input, both, query);
+    }
+    let dmarc = dmarc::evaluate(dns, &input)?;
+    Ok(Judged { spf, dmarc })
+}
+
+/// Lets what DMARC needs be fetched beside the first round of SPF: whoever sends the message chooses how slowly SPF goes, and
+/// must not take the time of the rest. Who waits for the answers asks again.
+fn announce(dns: &dyn Ask, input: &Input) {
+    let Author::One(author) = &input.author else {
+        return;
+    };
+    let _ = dmarc::walk::walk(dns, author);
+    let _ = dmarc::walk::existence(dns, author);
+    let counts =
+        |passing: &&DkimIdentity| passing.result == ResultWord::Pass && passing.domain != *author;
+    let passing = input.dkim.iter().filter(counts);
+    let mut domains: Vec<&Domain> = passing.map(|passing| &passing.domain).collect();
+    // Those of the author's organization have more labels in common with it than any other: as in the judgement, what
+    // strangers sign besides must not take their place.
+    domains.sort_by_key(|domain| Reverse(in_common(domain, author)));
+    let mut walked: Vec<&Domain> = Vec::new();
+    for domain in domains {
+        if walked.len() + 1 == dmarc::MAX_WALKS {
+            break;
+        }
+        if !walked.contains(&domain) {
+            let _ = dmarc::walk::walk(dns, domain);
+            walked.push(domain);
+        }
+    }
+}
+
+/// How many labels two domains have in common, from the right.
+fn in_common(one: &Domain, other: &Domain) -> usize {
+    let pairs = one.labels().rev().zip(other.labels().rev());
+    pairs.take_while(|(one, other)| one == other).count()
+}
+
+/// Adds what SPF vouches for: the domain of MAIL FROM, which HELO stands for where it is empty (RFC 7208 §2.4).
+fn vouch(input: &mut Input, both: &spf::Both, query: &spf::Query) {
+    let outcome = &both.mail_from;
+    let result = word(outcome.result);
+    let scope = match query.mail_from.is_empty() {
+        true => SpfScope::EmptyMailFrom,
+        false => SpfScope::MailFrom,
+    };
+    match Domain::new(&outcome.domain) {
+        Ok(domain) => {
+            input.spf = Some(SpfIdentity {
+                scope,
+                domain,
+                result,
+            });
+        }
+        Err(_) => {
+            let text = outcome.domain.clone();
+            input.nameless = Some(Nameless { text, result });
+        }
+    }
+}
+
+/// The word of DMARC for a result of SPF.
+fn word(result: SpfResult) -> SpfWord {
+    match result {
+        SpfResult::None => SpfWord::None,
+        SpfResult::Neutral => SpfWord::Neutral,
+        SpfResult::Pass => SpfWord::Pass,
+        SpfResult::Fail => SpfWord::Fail,
+        SpfResult::SoftFail => SpfWord::SoftFail,
+        SpfResult::TempError => SpfWord::TempError,
+        SpfResult::PermError => SpfWord::PermError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dns::Zone;
+    use crate::dns::lookup::{DnsName, Known, Question, RecordType};
+    use crate::spf::Query;
+
+    #[test]
+    fn what_dmarc_needs_is_asked_beside_spf() {
+        let author = Author::One(Domain::new("new.bank.example").unwrap());
+        let client = Query::new("8.8.8.66".parse().unwrap(), "h.example", "a@slow.example");
+        let known = Known::new(MAX_QUESTIONS);
+        assert_eq!(judge(&known, Some(&client), &author, &[]), Err(Pending));
+        let name = |text: &str| DnsName::new(text.as_bytes()).unwrap();
+        for (text, kind) in [
+            ("slow.example", RecordType::Txt),
+            ("_dmarc.bank.example", RecordType::Txt),
+            ("new.bank.example", RecordType::A),
+        ] {
+            let question = Question::new(name(text), kind);
+            assert!(known.wanted().contains(&question), "{question}");
+        }
+    }
+
+    #[test]
+    fn strangers_that_signed_do_not_delay_the_authors_organization() {
+        let dkim = |domain: String| DkimIdentity {
+            domain: Domain::new(&domain).unwrap(),
+            selector: None,
+            result: ResultWord::Pass,
+        };
+        let author = Author::One(Domain::new("new.bank.example").unwrap());
+        let mut input = Input::new(author);
+        input.dkim = (0..30).map(|at| dkim(format!("s{at}.example"))).collect();
+        input.dkim.push(dkim("mail.bank.example".to_owned()));
+        let known = Known::new(MAX_QUESTIONS);
+        announce(&known, &input);
+        let name = DnsName::new(b"_dmarc.mail.bank.example").unwrap();
+        let question = Question::new(name, RecordType::Txt);
+        assert!(known.wanted().contains(&question), "{question}");
+    }
+
+    #[test]
+    fn what_spf_passes_for_without_a_name_is_told() {
+        let mut dns = Zone::parse(
+            "bank.example. TXT \"v=spf1 -all\"\n_dmarc.bank.example. TXT \"v=DMARC1; p=reject\"",
+        )
+        .unwrap();
+        dns.insert_txt("a!b.bank.example", b"v=spf1 +all".to_vec());
+        let author = Author::One(Domain::new("bank.example").unwrap());
+        let client = Query::new("8.8.8.66".parse().unwrap(), "h", "x@a!b.bank.example");
+        let judged = judge(&dns, Some(&client), &author, &[]).unwrap();
+        assert_eq!(judged.spf.unwrap().mail_from.result, SpfResult::Pass);
+        assert_eq!(judged.dmarc.reason, dmarc::Reason::NotAligned);
+        let sentence = judged.dmarc.sentence;
+        assert!(
+            sentence.contains("\u{201c}a!b.bank.example\u{201d} passes"),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn without_spf_a_failure_is_not_claimed() {
+        let dns = Zone::parse("_dmarc.bank.example. TXT \"v=DMARC1; p=reject\"").unwrap();
+        let author = Author::One(Domain::new("bank.example").unwrap());
+        let judged = judge(&dns, None, &author, &[]).unwrap();
+        assert_eq!(judged.dmarc.reason, dmarc::Reason::SpfNotJudged);
+        assert!(judged.dmarc.sentence.contains("SPF was not judged"));
+        assert!(dmarc::resinfo(&judged.dmarc).is_none());
+    }
+}

@@ -1,0 +1,59 @@
+//! The names of the client (RFC 7208 §5.5), for `ptr` and the macro p.
+
+use super::super::MAX_NAMES;
+use super::super::trace::{Asked, Step};
+use super::Check;
+use crate::dns::lookup::{DnsName, Pending, RecordType};
+
+impl Check<'_> {
+    /// §5.5: the names of the client that lead back to its address. Without a step nothing counts.
+    pub(super) fn validated_names(
+        &mut self,
+        step: Option<&mut Step>,
+    ) -> Result<Vec<DnsName>, Pending> {
+        let reverse = DnsName::of_address(self.ip);
+        let found = self.dns.look(&reverse, RecordType::Ptr)?;
+        if let Some(step) = step {
+            step.asked
+                .push(Asked::new(&reverse, RecordType::Ptr, &found));
+            // Where DNS fails, the mechanism does not match, and the check goes on.
+            step.found_nothing |= found.failure().is_none() && found.records().is_empty();
+        }
+        // §4.6.4: those behind the first ten are ignored.
+        let names: Vec<&DnsName> = found
+            .names()
+            .filter(|name| !name.is_root())
+            .take(MAX_NAMES)
+            .collect();
+        self.announce(names.iter().copied());
+        let mut validated = Vec::new();
+        for name in names {
+            // A name whose lookup fails is skipped. Nor does it count as void: who has the address wrote it, not who has
+            // the record.
+            let found = self.dns.look(name, self.family())?;
+            if found.addresses().any(|address| address == self.ip) {
+                validated.push(name.clone());
+            }
+        }
+        Ok(validated)
+    }
+
+    /// §7.3, the macro p: the domain itself if it is among the names, else one below it, else any.
+    pub(super) fn validated_name(
+        &mut self,
+        domain: &[u8],
+        step: Option<&mut Step>,
+    ) -> Result<Vec<u8>, Pending> {
+        let names = self.validated_names(step)?;
+        let domain = DnsName::new(domain).ok();
+        let is = |name: &&DnsName| Some(*name) == domain.as_ref();
+        let is_below =
+            |name: &&DnsName| domain.as_ref().is_some_and(|domain| name.is_within(domain));
+        let name = names
+            .iter()
+            .find(is)
+            .or_else(|| names.iter().find(is_below));
+        let name = name.or(names.first());
+        Ok(name.map_or(b"unknown".to_vec(), |name| name.as_bytes().to_vec()))
+    }
+}

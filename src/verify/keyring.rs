@@ -1,0 +1,133 @@
+//! The keys that were supplied for the signatures of a message, and a signature held against those at one name.
+
+use std::sync::Arc;
+
+use super::published::{KeyUse, Keys, PublishedKeys};
+use crate::dns::{Answer, Cause};
+use crate::hash::{BodyHash, BodyHashSpec, BodyLimit, Digest};
+use crate::name::KeyName;
+use crate::policy::Policy;
+use crate::record::RecordError;
+use crate::report::{Failure, KeyFacts};
+
+/// The keys that came so far, at most as many as may be looked up, and the policy that they were read under.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    pub(crate) policy: Arc<Policy>,
+    keys: Vec<(KeyName, Arc<PublishedKeys>)>,
+}
+
+impl Keyring {
+    pub(crate) fn new(policy: Arc<Policy>) -> Keyring {
+        let keys = Vec::new();
+        Keyring { policy, keys }
+    }
+
+    /// Reads an answer and takes it.
+    pub(crate) fn supply_answer(&mut self, name: &KeyName, answer: Answer) {
+        let keys = PublishedKeys::read(answer, &self.policy);
+        self.supply(name, Arc::new(keys));
+    }
+
+    pub(crate) fn supply(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
+        // The first answer stands, because the body may have been left unread for it; only a temporary
+        // failure, for which nothing is left unread, gives way to a later answer.
+        let known = self.keys.iter_mut().find(|(known, _)| known == name);
+        match known {
+            None => self.keys.push((name.clone(), keys)),
+            Some((_, old)) if matches!(old.0, Keys::None(Failure::Temporary(_))) => *old = keys,
+            Some(_) => {}
+        }
+    }
+
+    fn keys(&self, name: &KeyName) -> Option<&Keys> {
+        let known = self.keys.iter().find(|(known, _)| known == name);
+        known.map(|(_, keys)| &keys.0)
+    }
+
+    /// Whether an answer may still come, or there is a key that may be used so.
+    pub(crate) fn may_pass(&self, name: &KeyName, wanted: KeyUse<'_>) -> bool {
+        match self.keys(name) {
+            None | Some(Keys::None(Failure::Temporary(_))) => true,
+            Some(Keys::None(_)) => false,
+            Some(Keys::Records(records)) => records.iter().any(|r| r.usable(wanted).is_ok()),
+        }
+    }
+
+    /// Holds a signature against each key at `name`.
+    ///
+    /// `digest` gives what was signed, `None` beyond a cap; it is asked for once, and only where there is a key
+    /// that may be used. `decide` is told whether the signature holds under a key.
+    pub(crate) fn judge(
+        &self,
+        name: &KeyName,
+        wanted: KeyUse<'_>,
+        signature: &[u8],
+        digest: impl FnOnce() -> Option<Digest>,
+        decide: impl Fn(bool) -> Result<(), Failure>,
+    ) -> (Result<(), Failure>, Option<KeyFacts>) {
+        let records = match self.keys(name) {
+            None => return (Err(Failure::Temporary(Cause::NotAsked)), None),
+            Some(Keys::None(failure)) => return (Err(failure.clone()), None),
+            Some(Keys::Records(records)) => records,
+        };
+        // Only a key that may be used is worth the hashing of the header.
+        let mut known = None;
+        if records.iter().any(|r| r.usable(wanted).is_ok()) {
+            known = digest();
+            if known.is_none() {
+                return (Err(Failure::NotEvaluated), None);
+            }
+        }
+        let mut worst = None;
+        for record in records {
+            let facts = record.facts();
+            let judged = record.usable(wanted).and_then(|key| {
+                let hash = wanted.algorithm.hash();
+                decide(known.is_some_and(|digest| key.verify(&digest, hash, signature)))
+            });
+            match judged {
+                Ok(()) => return (Ok(()), facts),
+                // Of several records, the one that came furthest tells the most.
+                Err(failure) => match &worst {
+                    Some((known, _)) if progress(known) >= progress(&failure) => {}
+                    _ => worst = Some((failure, facts)),
+                },
+            }
+        }
+        let (failure, facts) = worst.expect("an answer with records has at least one");
+        (Err(failure), facts)
+    }
+}
+
+/// The verdict on a signature over header and body, where it is known whether it holds for the header.
+pub(crate) fn header_and_body(
+    header_holds: bool,
+    body: BodyHash,
+    spec: &BodyHashSpec,
+    body_hash: &[u8],
+) -> Result<(), Failure> {
+    match (body.digest, spec.limit) {
+        (None, BodyLimit::Octets(limit)) => Err(Failure::BodyTooShort {
+            limit,
+            len: body.canonical_len,
+        }),
+        (Some(digest), _) if digest.as_bytes() == body_hash => {
+            header_holds.then_some(()).ok_or(Failure::Mismatch)
+        }
+        _ => Err(Failure::BodyHash { header_holds }),
+    }
+}
+
+/// How far a signature came with one of several records.
+fn progress(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Record(RecordError::NotDkim) => 0,
+        Failure::Record(_) | Failure::RecordTooLong { .. } => 1,
+        Failure::Revoked => 2,
+        Failure::BodyHash { header_holds: true } => 6,
+        Failure::BodyHash { .. } | Failure::Mismatch | Failure::BodyTooShort { .. } => 5,
+        Failure::Key(_) => 4,
+        _ => 3,
+    }
+}
