@@ -3,6 +3,7 @@
 mod arc;
 mod args;
 mod asking;
+mod audit;
 mod authenticate;
 mod batch;
 mod canonicalize;
@@ -100,6 +101,7 @@ enum Command {
     Publish(push::Args),
     Check(check::Args),
     Rotate(rotate::Args),
+    Audit(Box<audit::Args>),
     Milter(Box<milter::Args>),
     Demo(demo::Args),
     Completions(shell::CompletionsArgs),
@@ -134,6 +136,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Publish(args) => push::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Rotate(args) => rotate::run(&args),
+        Command::Audit(args) => audit::run(&args, color),
         Command::Milter(args) => milter::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),

@@ -26,7 +26,7 @@
 //! feature `explain`, `explain::explain` says what did. With the feature `milter`, `milter::run` asks
 //! a service of yours about each message that Postfix or Sendmail takes in. [`spf::evaluate`] says whether an address may send for
 //! a domain, [`dmarc::evaluate`] what the owner of the domain in From wants, and [`authenticate::judge`] both of a received message,
-//! over answers of DNS that are handed to them ([`dns::lookup`]).
+//! over answers of DNS that are handed to them ([`dns::lookup`]). With the feature `audit`, `audit::run` looks at a whole domain.
 //!
 //! ```
 //! use dkimkit::dns::Zone;
@@ -115,6 +115,9 @@ pub mod rotate;
 
 #[cfg(feature = "explain")]
 pub mod explain;
+
+#[cfg(feature = "audit")]
+pub mod audit;
 
 #[cfg(feature = "milter")]
 pub mod milter;

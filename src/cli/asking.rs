@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use dkimkit::dns::survey::{Survey, Surveyor};
-use dkimkit::dns::system::{ResolverError, system_servers};
+use dkimkit::dns::system::{Resolver, ResolverError, system_servers};
 use dkimkit::name::KeyName;
 
 use super::Exit;
@@ -30,6 +30,11 @@ pub(super) struct DnsArgs {
 }
 
 impl DnsArgs {
+    /// The files that are read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.trust_anchor.iter()
+    }
+
     /// Who asks all servers about a name.
     pub(super) fn surveyor(&self) -> Result<Surveyor, Trouble> {
         if self.timeout.is_zero() {
@@ -51,6 +56,15 @@ impl DnsArgs {
                 "it is a text of DNSKEY records: `dig . DNSKEY` prints those of the real root",
             )
         })
+    }
+
+    /// Who looks up whatever is asked for.
+    pub(super) fn resolver(&self) -> Result<Resolver, Trouble> {
+        let resolver = match self.nameserver {
+            Some(server) => Resolver::with_nameserver(server, self.timeout),
+            None => Resolver::system(self.timeout),
+        };
+        resolver.map_err(no_resolver)
     }
 
     /// Asks about one name after the other; about each, all servers at once.

@@ -1,8 +1,9 @@
-//! Pages of HTML: one file each that loads nothing, has no script, and can be read on a phone and on paper.
+//! Pages of HTML: one file each that loads nothing and can be read on a phone and on paper.
 //!
 //! What is shown is often hostile. Names of elements and attributes are literals of this program; everything else goes
 //! through [`Html::text`] or [`Html::line`] and is escaped there. Should that fail some day, the page forbids all
-//! scripts and all loading by its Content-Security-Policy, where only our own style is let through.
+//! scripts and all loading by its Content-Security-Policy, where only our own style is let through, and on a page with
+//! buttons that copy the one script that does so; each by its hash.
 
 mod visible;
 
@@ -12,13 +13,13 @@ use dkimkit::canon::Sink as _;
 use dkimkit::hash::{HashAlgorithm, Hasher};
 use dkimkit::report::grouped;
 
-use self::visible::{Piece, pieces, plain};
+use self::visible::{Piece, is_seen, pieces, plain};
 
 /// The elements that pages are made of. None of them loads anything, and none leads anywhere.
-const ELEMENTS: [&str; 32] = [
-    "b", "bdi", "code", "dd", "del", "details", "div", "dl", "dt", "em", "footer", "h1", "h2",
-    "h3", "h4", "header", "i", "input", "ins", "label", "li", "main", "ol", "p", "section",
-    "small", "span", "strong", "summary", "table", "td", "ul",
+const ELEMENTS: [&str; 34] = [
+    "b", "bdi", "button", "code", "dd", "del", "details", "div", "dl", "dt", "em", "footer", "h1",
+    "h2", "h3", "h4", "header", "i", "input", "ins", "label", "li", "main", "ol", "p", "pre",
+    "section", "small", "span", "strong", "summary", "table", "td", "ul",
 ];
 
 /// The attributes that they may have. None of them takes an address, a style or a script.
@@ -175,6 +176,30 @@ impl Html {
         });
     }
 
+    /// A text that stands in a box of its own, with a button that copies it, on a page of [`Script::Copy`]. What nobody
+    /// sees is shown by a sign, which is not what is to be copied: then there is no button.
+    pub(super) fn copied(&mut self, what: &str, text: &str) {
+        self.element("div", "copied", |html| {
+            html.say("span", "", what);
+            html.element("pre", "", |html| {
+                html.element("code", "", |html| {
+                    for (at, line) in text.split('\n').enumerate() {
+                        html.put(if at == 0 { "" } else { "\n" }, 0);
+                        html.text(line);
+                    }
+                });
+            });
+            match text.split('\n').all(is_seen) {
+                true => html.with("button", &[("type", "button")], |html| html.text("Copy")),
+                false => html.say(
+                    "p",
+                    "gap",
+                    "What begins with a backslash may stand for a character that is not seen: do not copy this, but take it from where it stands",
+                ),
+            }
+        });
+    }
+
     /// Lets `inner` have so many bytes at most; says whether they were enough.
     pub(super) fn within(&mut self, bytes: usize, inner: impl FnOnce(&mut Html)) -> bool {
         let outer = (self.limit, self.cut);
@@ -224,14 +249,34 @@ fn chunks(text: &str, most: usize) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What runs on a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Script {
+    Nothing,
+    /// Buttons copy the text beside them.
+    Copy,
+}
+
 /// A whole page around its content.
-pub(super) fn document(title: &str, style: &str, content: Html) -> String {
+pub(super) fn document(title: &str, style: &str, script: Script, content: Html) -> String {
     let style = format!("{STYLE}{style}");
     let mut escaped = String::new();
     plain(title, &mut escaped);
+    let (allowed, script, says) = match script {
+        Script::Nothing => (
+            String::new(),
+            String::new(),
+            "loads nothing and runs nothing",
+        ),
+        Script::Copy => (
+            format!("script-src 'sha256-{}'; ", hash(COPY)),
+            format!("<script>{COPY}</script>\n"),
+            "loads nothing; its only script copies what you tell it to copy",
+        ),
+    };
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        style_hash(&style)
+        "default-src 'none'; {allowed}style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        hash(&style)
     );
     let version = env!("CARGO_PKG_VERSION");
     // Telephones make links of what looks like a number, a date or an address, if they are let.
@@ -244,18 +289,42 @@ pub(super) fn document(title: &str, style: &str, content: Html) -> String {
          <meta name=\"format-detection\" content=\"telephone=no, date=no, address=no, email=no, url=no\">\n\
          <meta name=\"robots\" content=\"noindex\">\n\
          <meta name=\"generator\" content=\"dkimkit {version}\">\n\
-         <title>{escaped}</title>\n<style>{style}</style>\n</head>\n<body>\n{}\n\
-         <footer>dkimkit {version}. This page loads nothing and runs nothing.</footer>\n</body>\n</html>\n",
+         <title>{escaped}</title>\n<style>{style}</style>\n{script}</head>\n<body>\n{}\n\
+         <footer>dkimkit {version}. This page {says}.</footer>\n</body>\n</html>\n",
         content.out
     )
 }
 
-const STYLE: &str = include_str!("page/page.css");
+/// A text as a sentence: with a capital, unless it begins with a name or a number, and with its full stop, unless it
+/// ends with an address on the web, which would seem to have it too.
+pub(super) fn sentence(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    let word = word.trim_end_matches([',', ':', ';', '.']);
+    let is_word = word
+        .chars()
+        .all(|c| c.is_alphabetic() || matches!(c, '-' | '\''));
+    let mut chars = text.chars();
+    let first: String = match chars.next() {
+        Some(first) if is_word => first.to_uppercase().collect(),
+        first => first.into_iter().collect(),
+    };
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    let address = last.starts_with("https://") && !last.ends_with(['"', ')']);
+    let end = if text.ends_with(['.', '…', ':']) || address {
+        ""
+    } else {
+        "."
+    };
+    format!("{first}{}{end}", chars.as_str())
+}
 
-/// The hash by which the policy knows our style.
-fn style_hash(style: &str) -> String {
+const STYLE: &str = include_str!("page/page.css");
+const COPY: &str = include_str!("page/copy.js");
+
+/// The hash by which the policy knows our style and our script.
+fn hash(text: &str) -> String {
     let mut hasher = Hasher::new(HashAlgorithm::Sha256);
-    hasher.put(style.as_bytes());
+    hasher.put(text.as_bytes());
     STANDARD.encode(hasher.finish().as_bytes())
 }
 

@@ -219,6 +219,11 @@ pub(super) fn hint(message: impl Display) {
     line(&format!("hint: {message}"));
 }
 
+/// Shows a line of what somebody else said, below a note.
+pub(super) fn quote(message: &str) {
+    line(&format!("  {message}"));
+}
+
 fn say(kind: &str, message: &str) {
     line(&format!("dkimkit: {kind}: {message}"));
 }

@@ -75,6 +75,15 @@ def run(pages, report, shots):
 
 
 def look(browser, report, name, page, shots):
+    sizes(browser, report, name, page, shots, dark_shots=name == "list")
+    browser.media("print")
+    hidden = browser.evaluate("[...document.querySelectorAll('.panel')].filter((e) => !e.checkVisibility()).length")
+    report.same("panels that paper does not have", hidden, 0)
+    browser.media()
+
+
+def sizes(browser, report, name, page, shots, dark_shots=False):
+    """A page at all sizes, and pictures of it."""
     for dark in (False, True):
         browser.media(dark=dark)
         for width in (320, 360, 390, 768, 1280):
@@ -84,13 +93,11 @@ def look(browser, report, name, page, shots):
                 browser.evaluate(f"document.querySelectorAll('input')[{choice}]?.click(); document.querySelectorAll('details').forEach((e) => e.open = true)")
                 what = f"{width} wide, {'dark' if dark else 'light'}, choice {choice + 1}"
                 report.same(what, browser.evaluate(LOOKS), [])
-            if width in (390, 1280) and (not dark or name == "list"):
+            if width in (390, 1280) and (not dark or dark_shots):
                 browser.open(page, 0)
                 browser.screenshot(shots / f"{name}-{width}{'-dark' if dark else ''}.png", 3200)
     browser.media("print")
     browser.size(700)
     browser.open(page, 0)
     report.same("on paper", browser.evaluate(LOOKS), [])
-    hidden = browser.evaluate("[...document.querySelectorAll('.panel')].filter((e) => !e.checkVisibility()).length")
-    report.same("panels that paper does not have", hidden, 0)
     browser.media()

@@ -1,6 +1,7 @@
 """The suite against itself: what is hostile stands in a page as it is, and has to be seen; and our policy has to hold
 it up even so."""
 
+import audit
 import hostile
 from browser import Browser
 from looks import LOOKS
@@ -25,7 +26,9 @@ LEADS_AWAY = ("<meta http-equiv=refresh", "<a href='http:")
 
 def run(pages, report):
     real = pages.of_message("real", pages.sign(hostile.simple("Subject: x", body=b"Hello.\r\n"))).read_bytes()
-    policed, _ = real.split(b"<body>", 1)
+    audited = audit.Audits(pages).page("audited", ["x"]).read_bytes()
+    heads = {"explain": real.split(b"<body>", 1)[0], "audit": audited.split(b"<body>", 1)[0]}
+    policed = heads["explain"]
     bare = b"<!DOCTYPE html><html><head><title>x</title><style></style></head>"
     netlog = pages.place / "netlog.json"
     witness = Witness()
@@ -56,11 +59,12 @@ def run(pages, report):
             report.same(f"{text!r} does something", any(problem for problem, *_ in seen), not harmless and not elements)
             report.same(f"{text!r} is something", any(made for *_, made in seen), not harmless)
         report.true("the log of the network has it", b"canary" in netlog.read_bytes())
-        report.group("planted in our page, with its policy")
-        for text in hostile.markup():
-            problem, ran, heard, _ = show(policed, f"<p>{text}</p>".encode())
-            report.same(f"{text!r} does not run", ran, False)
-            report.same(f"{text!r} loads something", heard, text.startswith(LEADS_AWAY))
+        for verb, head in heads.items():
+            report.group(f"planted in our page of {verb}, with its policy")
+            for text in hostile.markup():
+                problem, ran, heard, _ = show(head, f"<p>{text}</p>".encode())
+                report.same(f"{text!r} does not run", ran, False)
+                report.same(f"{text!r} loads something", heard, text.startswith(LEADS_AWAY))
         report.group("what cannot be read well")
         wide = b"<p style='white-space:pre;color:#999'>" + b"W" * 500 + b"</p>"
         show(bare, wide)

@@ -97,10 +97,11 @@ def problems(browser, page, witness, title):
     return found
 
 
-def touch(browser):
+def touch(browser, touched="label, summary, .t, h2"):
     """Does what a reader may do: chooses, opens, clicks on text, goes from one control to the next."""
     points = browser.evaluate(
-        """[...document.querySelectorAll('label, summary, .t, h2')].filter((e) => e.checkVisibility()).slice(0, 40).map((e) => {
+        f"[...document.querySelectorAll('{touched}')]"
+        """.filter((e) => e.checkVisibility()).slice(0, 40).map((e) => {
             e.scrollIntoView({block: 'center'});
             const box = e.getClientRects()[0];
             return [box.x + Math.min(box.width / 2, 40), box.y + box.height / 2];
@@ -124,18 +125,18 @@ def without_policy(page):
     return bare
 
 
-def try_page(browser, witness, report, name, page, present):
+def try_page(browser, witness, report, name, page, present, title=": explained by dkimkit", made=MADE, touched="label, summary, .t, h2"):
     size = page.stat().st_size
     report.true(f"{name}: size", size <= MOST, f"{size} bytes")
     for kind, file in (("with policy", page), ("without policy", without_policy(page))):
         browser.size(390, phone=True)
         browser.open(file)
-        title = browser.evaluate("document.title")
-        report.true(f"{name}, {kind}: title", title.endswith(": explained by dkimkit"), title)
-        touch(browser)
+        shown = browser.evaluate("document.title")
+        report.true(f"{name}, {kind}: title", shown.endswith(title), shown)
+        touch(browser, touched)
         browser.settle(0.2)
-        report.same(f"{name}, {kind}: what it did", problems(browser, file, witness, title), [])
-        report.same(f"{name}, {kind}: what it is made of", browser.evaluate(MADE), [])
+        report.same(f"{name}, {kind}: what it did", problems(browser, file, witness, shown), [])
+        report.same(f"{name}, {kind}: what it is made of", browser.evaluate(made), [])
         text = browser.evaluate("document.body.textContent")
         for wanted in present:
             report.true(f"{name}, {kind}: {wanted!r} can be read", wanted in text)

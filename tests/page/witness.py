@@ -42,4 +42,6 @@ class Witness:
 
     def close(self):
         for server in self.sockets:
+            # Without this the thread that waits in accept() keeps the port.
+            server.shutdown(socket.SHUT_RDWR)
             server.close()

@@ -9,8 +9,8 @@ use dkimkit::explain::{Explained, Explanation};
 use dkimkit::message::SplitError;
 use dkimkit::report::{Failure, ResultWord, Verdict, overall};
 
-use self::panel::{panel, sentence};
-use crate::cli::page::{Html, document};
+use self::panel::panel;
+use crate::cli::page::{Html, Script, document, sentence};
 use dkimkit::report::grouped;
 
 /// A page has so many bytes at most, whatever is shown.
@@ -166,6 +166,7 @@ impl Page {
         document(
             &format!("{}: explained by dkimkit", title(&name, messages)),
             STYLE,
+            Script::Nothing,
             html,
         )
     }

@@ -162,30 +162,90 @@ fn nothing_is_written_behind_a_cut() {
 
 #[test]
 fn the_policy_knows_our_style_and_no_other() {
-    let page = document("a <title>", "x { color: red }", Html::new(100));
+    let page = document(
+        "a <title>",
+        "x { color: red }",
+        Script::Nothing,
+        Html::new(100),
+    );
     let (head, rest) = page.split_once("<style>").unwrap();
     let (style, rest) = rest.split_once("</style>").unwrap();
     assert!(!rest.contains("<style"));
     assert!(head.contains("default-src 'none'; style-src 'sha256-"));
-    let hash = head
+    let allowed = head
         .split("'sha256-")
         .nth(1)
         .and_then(|h| h.split('\'').next())
         .unwrap();
-    assert_eq!(hash, style_hash(style));
+    assert_eq!(allowed, hash(style));
     // Made with: printf 'x' | openssl dgst -sha256 -binary | base64
-    assert_eq!(
-        style_hash("x"),
-        "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE="
-    );
+    assert_eq!(hash("x"), "LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=");
     assert!(head.find("charset").unwrap() < 1024);
     assert!(head.find("Content-Security-Policy").unwrap() < head.find("<title>").unwrap());
     assert!(head.contains("<title>a &lt;title&gt;</title>"));
+    assert!(!page.contains("script-src") && !page.contains("<script"));
+}
+
+#[test]
+fn the_policy_knows_our_script_and_no_other() {
+    let mut html = Html::new(1_000);
+    html.copied("Value", "v=spf1 <b> -all");
+    html.copied("File", "one\n<two>\r\n");
+    let page = document("x", "", Script::Copy, html);
+    let (head, rest) = page.split_once("<script>").unwrap();
+    let (script, rest) = rest.split_once("</script>").unwrap();
+    assert!(!head.contains("<script") && !rest.contains("<script"));
+    let allowed = head
+        .split("script-src ")
+        .nth(1)
+        .and_then(|p| p.split(';').next());
+    assert_eq!(allowed, Some(format!("'sha256-{}'", hash(script)).as_str()));
+    // What it may not do stands nowhere in it.
+    for word in [
+        "HTML", "eval", "src", "fetch", "http", "location", "write(", "Function", "import",
+        "cookie", "Storage",
+    ] {
+        assert!(!script.contains(word), "{word}");
+    }
+    assert!(rest.contains(
+        "<pre><code>v=spf1 &lt;b&gt; -all</code></pre><button type=\"button\">Copy</button>"
+    ));
+    assert!(rest.contains("<code>one\n&lt;two&gt;\\r\n</code>"));
+    // What is not seen is shown by signs, and they are not the text.
+    assert_eq!(rest.matches("<button").count(), 1);
+    let mut html = Html::new(1_000);
+    html.copied("Value", "v=spf1\u{a0}-all");
+    html.copied("Value", "p=a\u{301}\u{301}\u{301}");
+    html.copied("Value", "\u{fc}");
+    let page = document("x", "", Script::Copy, html);
+    assert!(page.contains("<code>v=spf1\\u{a0}-all</code>"));
+    assert_eq!(page.matches("<button").count(), 1);
+    assert_eq!(page.matches("do not copy this").count(), 2);
+}
+
+#[test]
+fn a_sentence_has_a_capital_unless_it_begins_with_a_name() {
+    for (text, expected) in [
+        ("the boat", "The boat."),
+        ("end it, now…", "End it, now…"),
+        ("example.com is there", "example.com is there."),
+        ("p= is empty", "p= is empty."),
+        ("192.0.2.1 is listed", "192.0.2.1 is listed."),
+        ("_dmarc holds it", "_dmarc holds it."),
+        ("see https://example.com/a", "See https://example.com/a"),
+        (
+            "see \"https://example.com/a\"",
+            "See \"https://example.com/a\".",
+        ),
+        ("", "."),
+    ] {
+        assert_eq!(sentence(text), expected);
+    }
 }
 
 #[test]
 fn nothing_is_loaded_by_the_frame_of_a_page() {
-    let page = document("x", "", Html::new(100)).to_ascii_lowercase();
+    let page = document("x", "", Script::Nothing, Html::new(100)).to_ascii_lowercase();
     for word in [
         "://",
         "//",

@@ -26,6 +26,15 @@ pub(super) fn plain(text: &str, out: &mut String) {
     }
 }
 
+/// Whether all of a text is seen as it is, and nothing of it is shown by a sign.
+pub(super) fn is_seen(text: &str) -> bool {
+    let mut marks = 0;
+    text.chars().all(|c| {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        !is_unseen(c) && marks <= MARKS
+    })
+}
+
 /// A piece of a line of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'t> {

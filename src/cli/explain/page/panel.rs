@@ -8,7 +8,7 @@ use dkimkit::time::UnixTime;
 use super::message::message;
 use super::state::legend;
 use super::word;
-use crate::cli::page::Html;
+use crate::cli::page::{Html, sentence};
 
 /// All about a signature, and the message as it sees it.
 pub(super) fn panel(
@@ -181,23 +181,4 @@ fn who_is(who: Who) -> &'static str {
         Who::Gateway => "The gateway",
         Who::Receiver => "The receiver",
     }
-}
-
-/// Our words begin small and without a full stop; on a page they are sentences. The name of a tag stays as it is.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let is_tag = text
-        .split(' ')
-        .next()
-        .is_some_and(|word| word.contains('='));
-    let first: String = match chars.next() {
-        Some(first) if !is_tag => first.to_uppercase().collect(),
-        first => first.into_iter().collect(),
-    };
-    let end = if text.ends_with(['.', '…', ':']) {
-        ""
-    } else {
-        "."
-    };
-    format!("{first}{}{end}", chars.as_str())
 }

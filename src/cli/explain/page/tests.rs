@@ -159,10 +159,3 @@ fn no_markup_of_a_message_is_markup_of_the_page() {
         assert!(html.contains("&lt;x y=&#39;z&#39; on=&quot;z&quot;&gt;&amp;amp;&lt;/x&gt;"));
     }
 }
-
-#[test]
-fn words_become_sentences() {
-    assert_eq!(sentence("the body holds"), "The body holds.");
-    assert_eq!(sentence("bh= is right"), "bh= is right.");
-    assert_eq!(sentence(""), ".");
-}

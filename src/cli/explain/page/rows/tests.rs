@@ -1,5 +1,5 @@
 use super::*;
-use crate::cli::page::document;
+use crate::cli::page::{Script, document};
 
 const ALL: Much = Much {
     head: 1000,
@@ -21,7 +21,7 @@ fn lines(text: &[u8], marks: &[Mark], much: Much) -> Vec<String> {
     let mut html = Html::new(1 << 20);
     let marks: Vec<&Mark> = marks.iter().collect();
     rows(&mut html, text, 0..text.len(), &marks, much, 1);
-    let page = document("", "", html);
+    let page = document("", "", Script::Nothing, html);
     let body = page
         .split("<body>\n")
         .nth(1)

@@ -1,0 +1,238 @@
+//! CAA (RFC 8659): whether an issuer may still give certificates to the hosts of the domain that need one.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::facts::Facts;
+use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::text;
+use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
+
+const NAME: &str = "caa";
+
+/// The properties that issuers know: RFC 8659 §4.1, RFC 9495, and those of the CA/Browser Forum and of BIMI.
+const KNOWN: [&str; 7] = [
+    "issue",
+    "issuewild",
+    "iodef",
+    "issuemail",
+    "issuevmc",
+    "contactemail",
+    "contactphone",
+];
+
+pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
+    let policy = policy_host(facts);
+    let exchanges = facts.exchanges();
+    let (policy, exchanges) = (policy?, exchanges?);
+    let mut findings = Vec::new();
+    if let Some(cause) = exchanges.failure {
+        let question = Question::new(facts.domain(), RecordType::Mx);
+        findings.push(Finding::no_answer(&question, cause));
+    }
+    let mut hosts: Vec<DnsName> = policy.into_iter().collect();
+    let named = exchanges.hosts.into_iter().map(|(_, host)| host);
+    hosts.extend(named.filter(|host| !host.is_root()));
+    hosts.dedup();
+    let seen: Vec<_> = hosts.iter().map(|host| relevant(facts, host)).collect();
+    let pinned: Vec<_> = hosts.iter().map(|host| is_pinned(facts, host)).collect();
+    let mut shown = Vec::new();
+    let mut sets = BTreeMap::new();
+    for ((host, seen), pinned) in hosts.iter().zip(seen).zip(pinned) {
+        let set = match seen? {
+            Ok(set) => set,
+            Err(finding) => {
+                findings.push(*finding);
+                continue;
+            }
+        };
+        let issuers = set.as_ref().and_then(Set::issuers);
+        let at = set.as_ref().map(|set| set.name.to_string());
+        shown.push(json!({"host": host.to_string(), "at": at, "issuers": issuers}));
+        let Some(set) = set else { continue };
+        if issuers.is_some_and(|issuers| issuers.is_empty()) && !pinned? {
+            findings.push(forbidden(host, &set));
+        }
+        sets.insert(set.name.clone(), set);
+    }
+    findings.extend(sets.values().flat_map(Set::critical));
+    let sentence = match shown.iter().all(|row| row["issuers"] == Value::Null) {
+        true => "every issuer may give certificates to the hosts of the domain",
+        false => "the hosts of the domain can get certificates",
+    };
+    Ok(CheckReport::new(NAME, sentence, findings).fact("hosts", shown))
+}
+
+/// The host of the policy of MTA-STS, where the domain has one: its certificate must hold (RFC 8461 §3.3).
+fn policy_host(facts: &Facts<'_>) -> Result<Option<DnsName>, Pending> {
+    let domain = facts.domain();
+    let (Ok(name), Ok(host)) = (domain.below("_mta-sts"), domain.below("mta-sts")) else {
+        return Ok(None);
+    };
+    let texts = text::at(facts, &name)?;
+    let has = texts.is_ok_and(|texts| !texts.meant("v=stsv1").is_empty());
+    Ok(has.then_some(host))
+}
+
+/// Whether TLSA records say which certificate a server has, so that it needs no issuer (RFC 7672 §3.1.1).
+fn is_pinned(facts: &Facts<'_>, host: &DnsName) -> Result<bool, Pending> {
+    let Ok(name) = host.below("_25._tcp") else {
+        return Ok(false);
+    };
+    let found = facts.look(&name, RecordType::Tlsa)?;
+    Ok(!found.records().is_empty())
+}
+
+/// CAA records, and where they stand.
+struct Set {
+    name: DnsName,
+    records: Vec<(bool, String, Vec<u8>)>,
+}
+
+/// The records that hold for a host: those of the nearest name above it that has any (RFC 8659 §3).
+fn relevant(
+    facts: &Facts<'_>,
+    host: &DnsName,
+) -> Result<Result<Option<Set>, Box<Finding>>, Pending> {
+    let names = std::iter::successors(Some(host.clone()), DnsName::parent);
+    let names: Vec<DnsName> = names.filter(|name| !name.is_root()).collect();
+    // All are asked for before the first that waits ends it.
+    let found: Vec<_> = names
+        .iter()
+        .map(|name| facts.look(name, RecordType::Caa))
+        .collect();
+    for (name, found) in names.iter().zip(found) {
+        let found = found?;
+        if let Some(cause) = found.failure() {
+            let question = Question::new(name.clone(), RecordType::Caa);
+            return Ok(Err(Box::new(Finding::no_answer(&question, cause))));
+        }
+        let records = found.records().iter().filter_map(|record| match record {
+            Record::Caa {
+                critical,
+                tag,
+                value,
+            } => Some((*critical, tag.to_ascii_lowercase(), value.clone())),
+            _ => None,
+        });
+        let records: Vec<_> = records.collect();
+        if !records.is_empty() {
+            let name = found.aliases.last().unwrap_or(name).clone();
+            return Ok(Ok(Some(Set { name, records })));
+        }
+    }
+    Ok(Ok(None))
+}
+
+impl Set {
+    /// Those who may issue; none where nothing is said of it, and so everybody may (RFC 8659 §4.2).
+    fn issuers(&self) -> Option<Vec<String>> {
+        let issue = self.records.iter().filter(|(_, tag, _)| tag == "issue");
+        let mut issue = issue.peekable();
+        issue.peek()?;
+        let issuers = issue.filter_map(|(.., value)| {
+            let name = value.split(|byte| *byte == b';').next()?.trim_ascii();
+            let name = std::str::from_utf8(name).ok()?;
+            // What is no name lets nobody issue.
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            (!name.is_empty() && name.bytes().all(legal)).then(|| name.to_owned())
+        });
+        Some(issuers.collect())
+    }
+
+    /// RFC 8659 §4.1: who does not know a critical property must not issue.
+    fn critical(&self) -> Vec<Finding> {
+        let unknown = self
+            .records
+            .iter()
+            .filter(|(critical, tag, _)| *critical && !KNOWN.contains(&tag.as_str()));
+        let finding = |(_, tag, value): &(bool, String, Vec<u8>)| {
+            let value = value.escape_ascii();
+            let record = |flags: u8| {
+                ResourceRecord::new(&self.name, "CAA", format!("{flags} {tag} \"{value}\""))
+            };
+            Finding::new(
+                "caa-critical",
+                &self.name,
+                format!("CAA at {} has the property {tag} with the flag critical: an issuer that does not know it must not issue at all", self.name),
+                "take the flag away, or the record",
+            )
+            .remove([record(128)])
+            .publish([record(0)])
+        };
+        unknown.map(finding).collect()
+    }
+}
+
+fn forbidden(host: &DnsName, set: &Set) -> Finding {
+    let at = &set.name;
+    Finding::new(
+        "caa-forbids",
+        host,
+        format!(
+            "CAA at {at} lets nobody issue certificates, and {host} needs one for others to trust it"
+        ),
+        format!(
+            "publish at {host} a CAA record that names the issuer of its certificate, such as 0 issue \"letsencrypt.org\"; it then holds for {host} alone"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{judge, mended, words};
+
+    const RIGHT: &str =
+        "example.org. MX 10 mx.example.org.\n_mta-sts.example.org. TXT \"v=STSv1; id=1\"\n";
+
+    #[test]
+    fn a_host_that_needs_a_certificate_can_get_one() {
+        for (records, expected) in [
+            ("", &[][..]),
+            ("example.org. CAA 0 issue \"ca.example\"", &[]),
+            ("example.org. CAA 0 issuewild \";\"", &[]),
+            ("org. CAA 0 iodef \"mailto:a@example.org\"", &[]),
+            (
+                "example.org. CAA 0 issue \";\"\nexample.org. CAA 0 issue \"ca.example; account=1\"",
+                &[],
+            ),
+            // What is nearer holds alone.
+            (
+                "example.org. CAA 0 issue \";\"\nmx.example.org. CAA 0 issue \"ca.example\"\nmta-sts.example.org. CAA 0 issue \"ca.example\"",
+                &[],
+            ),
+            (
+                "example.org. CAA 0 issue \";\"",
+                &["caa-forbids", "caa-forbids"],
+            ),
+            ("mx.example.org. CAA 0 issue \"%%%\"", &["caa-forbids"]),
+            // A certificate that TLSA names needs no issuer.
+            (
+                "mx.example.org. CAA 0 issue \";\"\n_25._tcp.mx.example.org. TLSA 3 1 1 00",
+                &[],
+            ),
+            (
+                "example.org. CAA 128 issue \"ca.example\"\nexample.org. CAA 128 tbs \"x\"",
+                &["caa-critical"],
+            ),
+        ] {
+            let zone = format!("{RIGHT}{records}");
+            assert_eq!(words(&judge("caa", &zone)), expected, "{zone}");
+            if expected == ["caa-critical"] {
+                assert_eq!(words(&mended("caa", &zone)), [""; 0]);
+            }
+        }
+        let silent = r#"{"example.org.": {"MX": ["10 mx.example.org."], "status_by_type": {"CAA": "SERVFAIL"}}}"#;
+        assert_eq!(words(&judge("caa", silent)), ["no-answer"]);
+    }
+
+    #[test]
+    fn the_facts_tell_who_may_issue_and_where_it_stands() {
+        let zone = format!("{RIGHT}example.org. CAA 0 issue \"ca.example\"");
+        let hosts = &judge("caa", &zone).facts["hosts"];
+        assert_eq!(hosts[1]["host"], "mx.example.org");
+        assert_eq!(hosts[1]["at"], "example.org");
+        assert_eq!(hosts[1]["issuers"][0], "ca.example");
+    }
+}

@@ -1,0 +1,415 @@
+use super::super::testing::{apply, judge, judge_with, mended, options, words};
+
+const RUA: &str = "rua=mailto:a@example.org";
+
+fn zone(record: &str) -> String {
+    format!("_dmarc.example.org. TXT \"{record}\"")
+}
+
+#[test]
+fn each_fault_is_told_and_its_mend_keeps_the_rest() {
+    for (record, expected, after) in [
+        ("v=DMARC1; p=reject; rua=mailto:a@example.org", &[][..], ""),
+        ("v=DMARC1 ;p = Reject; RUA=mailto:a@example.org ;", &[], ""),
+        (
+            "v=DMARC1; p=quarantine; sp=reject; np=reject; adkim=s; rua=mailto:a@example.org; ruf=mailto:b@example.org; fo=1",
+            &[],
+            "",
+        ),
+        (
+            "v=DMARC1; p=reject; pct=100; rf=afrf; adkim=s; rua=mailto:a@example.org; ri=86400",
+            &["dmarc-obsolete-tag"],
+            "v=DMARC1; p=reject; adkim=s; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; pct=100; rua=mailto:a@example.org",
+            &[],
+            "",
+        ),
+        (
+            "v=DMARC1; p=reject; pct=0; t=y; rua=mailto:a@example.org",
+            &["dmarc-testing"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; policy=reject; rua=mailto:a@example.org",
+            &["dmarc-unknown-tag"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; adkim=strict; rua=mailto:a@example.org",
+            &["dmarc-invalid-tag"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; rua=a@example.org,mailto:b@example.org!10m",
+            &["dmarc-invalid-tag", "dmarc-doubtful"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org,mailto:b@example.org",
+        ),
+        (
+            "v=DMARC1; rua=mailto:a@example.org; p=reject",
+            &["dmarc-doubtful"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=none; rua=mailto:a@example.org",
+            &["dmarc-policy-none"],
+            "v=DMARC1; p=quarantine; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; sp=none; rua=mailto:a@example.org",
+            &["dmarc-subdomain-policy-weaker"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; np=quarantine; rua=mailto:a@example.org",
+            &["dmarc-subdomain-policy-weaker"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject; t=y; rua=mailto:a@example.org",
+            &["dmarc-testing"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=reject",
+            &["dmarc-no-reports"],
+            "v=DMARC1; p=reject; rua=mailto:postmaster@example.org",
+        ),
+        (
+            "v=DMARC1; p=none; sp=none; pct=50; t=y",
+            &[
+                "dmarc-obsolete-tag",
+                "dmarc-no-reports",
+                "dmarc-testing",
+                "dmarc-policy-none",
+            ],
+            "v=DMARC1; p=quarantine; rua=mailto:postmaster@example.org",
+        ),
+        (
+            "v=DMARC1; p=rejct; rua=mailto:a@example.org",
+            &["dmarc-syntax"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1 p=reject; rua=mailto:a@example.org",
+            &["dmarc-syntax"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=dmarc1; p=reject; rua=mailto:a@example.org",
+            &["dmarc-syntax"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "p=reject; v=DMARC1; rua=mailto:a@example.org",
+            &["dmarc-syntax"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "\\\"v=DMARC1\\; p=reject; rua=mailto:a@example.org\\\"",
+            &["dmarc-syntax"],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+    ] {
+        let zone = zone(record);
+        let report = judge("dmarc", &zone);
+        assert_eq!(words(&report), expected, "{record}");
+        if let Some(last) = report.findings.last() {
+            assert_eq!(last.publish[0].value, after, "{record}");
+            assert_eq!(words(&mended("dmarc", &zone)), [""; 0], "{record}");
+        }
+    }
+}
+
+#[test]
+fn several_records_become_one() {
+    let zone = "_dmarc.example.org. TXT \"v=DMARC1; p=none; rua=mailto:a@example.org\"\n_dmarc.example.org. TXT \"v=DMARC1; p=reject; rua=mailto:b@example.org\"\n_dmarc.example.org. TXT \"other\"";
+    let report = judge("dmarc", zone);
+    assert_eq!(words(&report), ["dmarc-several"]);
+    assert_eq!(
+        report.findings[0].publish[0].value,
+        "v=DMARC1; p=none; rua=mailto:a@example.org,mailto:b@example.org"
+    );
+    assert_eq!(words(&mended("dmarc", zone)), ["dmarc-policy-none"]);
+}
+
+#[test]
+fn several_records_ask_for_no_more_than_the_mildest() {
+    for (one, other, merged) in [
+        (
+            "p=quarantine; sp=none; adkim=s; aspf=s",
+            "p=reject; np=reject; aspf=s; t=y",
+            "v=DMARC1; p=quarantine; sp=none; aspf=s; t=y",
+        ),
+        ("p=none; sp=reject", "p=none", "v=DMARC1; p=none"),
+        ("p=reject", "p=reject; pct=10", "v=DMARC1; p=reject; pct=10"),
+        ("p=reject", "p=rejct", "v=DMARC1; p=none"),
+    ] {
+        for (first, second) in [(one, other), (other, one)] {
+            let zone = format!(
+                "{}\n{}",
+                zone(&format!("v=DMARC1; {first}")),
+                zone(&format!("v=DMARC1; {second}"))
+            );
+            let report = judge("dmarc", &zone);
+            assert_eq!(words(&report), ["dmarc-several"]);
+            assert_eq!(report.findings[0].publish[0].value, merged, "{first}");
+        }
+    }
+}
+
+#[test]
+fn a_policy_is_enforced_only_where_it_is_surely_meant() {
+    for (word, policy) in [
+        ("rejct", "reject"),
+        ("Rejected", "reject"),
+        ("quarentine", "quarantine"),
+        ("quarantene.", "quarantine"),
+        ("r", "none"),
+        ("relaxed", "none"),
+        ("report", "none"),
+        ("refuse", "none"),
+        ("strict", "none"),
+        ("select", "none"),
+        ("qqqqqqqqqqqqqqqqqqqqqqqqqqqqq", "none"),
+    ] {
+        let report = judge("dmarc", &zone(&format!("v=DMARC1; p={word}; {RUA}")));
+        assert_eq!(words(&report), ["dmarc-syntax"], "{word}");
+        let expected = format!("v=DMARC1; p={policy}; {RUA}");
+        assert_eq!(report.findings[0].publish[0].value, expected, "{word}");
+    }
+}
+
+#[test]
+fn tags_without_semicolons_between_are_kept() {
+    for (record, expected) in [
+        (
+            "v=DMARC1 p=quarantine pct=10 rua=mailto:a@example.org",
+            "v=DMARC1; p=quarantine; pct=10; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=none, rua=mailto:a@example.org,mailto:b@example.org",
+            "v=DMARC1; p=none; rua=mailto:a@example.org,mailto:b@example.org",
+        ),
+        (
+            "v=DMARC1; p=none sp = none fo=1 rua=mailto:a@example.org",
+            "v=DMARC1; p=none; sp=none; fo=1; rua=mailto:a@example.org",
+        ),
+        ("v=DMARC1 p=reject|rua=mailto:a@example.org", ""),
+        ("v=DMARC1; p=reject/rua=mailto:a@example.org", ""),
+    ] {
+        let report = judge("dmarc", &zone(record));
+        assert_eq!(words(&report), ["dmarc-syntax"], "{record}");
+        let published = report.findings[0].publish.first();
+        let published = published.map_or("", |record| &record.value);
+        assert_eq!(published, expected, "{record}");
+        assert_eq!(report.findings[0].remove.is_empty(), expected.is_empty());
+    }
+}
+
+#[test]
+fn the_policy_of_the_organization_gets_no_weaker_for_a_subdomain() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+    for (record, expected, after) in [
+        (
+            "v=DMARC1; p=reject; sp=none",
+            &["dmarc-subdomain-policy-weaker", "dmarc-policy-none"][..],
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=quarantine; sp=none; t=y",
+            &[
+                "dmarc-subdomain-policy-weaker",
+                "dmarc-testing",
+                "dmarc-policy-none",
+            ],
+            "v=DMARC1; p=quarantine; rua=mailto:a@example.org",
+        ),
+        (
+            "v=DMARC1; p=none",
+            &["dmarc-policy-none"],
+            "v=DMARC1; p=none; rua=mailto:a@example.org; sp=quarantine",
+        ),
+        (
+            "v=DMARC1; p=none; sp=none; np=none",
+            &["dmarc-policy-none"],
+            "v=DMARC1; p=none; rua=mailto:a@example.org; sp=quarantine",
+        ),
+    ] {
+        let zone = zone(&format!("{record}; {RUA}"));
+        let report = judge(&zone);
+        assert_eq!(words(&report), expected, "{record}");
+        let changes = report.together.publish.iter().map(|one| one.value.as_str());
+        assert_eq!(changes.collect::<Vec<_>>(), [after], "{record}");
+        assert_eq!(words(&judge(&apply(&zone, &report))), [""; 0], "{record}");
+    }
+}
+
+#[test]
+fn without_a_record_one_begins_with_reports() {
+    assert_eq!(words(&judge("dmarc", "")), ["dmarc-missing"]);
+    let other = "_dmarc.example.org. TXT \"something else\"";
+    assert_eq!(words(&judge("dmarc", other)), ["dmarc-missing"]);
+    assert_eq!(words(&mended("dmarc", "")), ["dmarc-policy-none"]);
+}
+
+#[test]
+fn the_record_of_the_organization_is_told_where_it_stands() {
+    let zone = format!("_dmarc.org. TXT \"v=DMARC1; p=reject; sp=none; psd=y; {RUA}\"");
+    let report = judge("dmarc", &zone);
+    assert_eq!(
+        words(&report),
+        [
+            "dmarc-destination-refused",
+            "dmarc-subdomain-policy-weaker",
+            "dmarc-policy-none"
+        ]
+    );
+    assert_eq!(report.facts["policy_domain"], "org");
+    // It is not ours to change.
+    for finding in &report.findings[1..] {
+        assert_eq!((finding.remove.len(), finding.publish.len()), (0, 0));
+        assert!(finding.mend.contains("publish one at _dmarc.example.org"));
+    }
+    assert_eq!(report.facts["policy"]["applied"], "none");
+}
+
+#[test]
+fn who_gets_reports_must_agree() {
+    let zone = zone("v=DMARC1; p=reject; rua=mailto:a@example.net; ruf=mailto:b@example.net");
+    let report = judge("dmarc", &zone);
+    assert_eq!(words(&report), ["dmarc-destination-refused"]);
+    let record = &report.findings[0].publish[0];
+    assert_eq!(record.name, "example.org._report._dmarc.example.net.");
+    assert_eq!(words(&mended("dmarc", &zone)), [""; 0]);
+    // What they have said otherwise is not ours to publish over.
+    let other = format!(
+        "{zone}\nexample.org._report._dmarc.example.net. TXT \"v=DMARC1; rua=mailto:a@example.com\""
+    );
+    let report = judge("dmarc", &other);
+    assert_eq!(words(&report), ["dmarc-destination-refused"]);
+    assert!(report.findings[0].publish.is_empty());
+}
+
+#[test]
+fn silence_is_not_absence() {
+    let silent = r#"{"_dmarc.example.org.": {"status": "SERVFAIL"}}"#;
+    let report = judge("dmarc", silent);
+    assert_eq!(words(&report), ["no-answer"]);
+    assert_eq!(report.findings[0].about, "_dmarc.example.org TXT");
+    let silent = r#"{"_dmarc.example.org.": {"TXT": ["v=DMARC1; p=reject; rua=mailto:a@example.net"]}, "example.org._report._dmarc.example.net.": {"status": "TIMEOUT"}}"#;
+    assert_eq!(words(&judge("dmarc", silent)), ["no-answer"]);
+}
+
+#[test]
+fn the_facts_tell_what_is_aligned() {
+    let report = judge(
+        "dmarc",
+        &zone("v=DMARC1; p=reject; aspf=s; rua=mailto:a@example.org"),
+    );
+    let alignment = &report.facts["alignment"];
+    assert_eq!(alignment["dkim"]["aligned"][1], "mail.example.org");
+    assert_eq!(alignment["spf"]["not_aligned"][0], "mail.example.org");
+    assert_eq!(report.facts["organization"], "example.org");
+}
+
+#[test]
+fn the_record_belongs_at_the_end_of_an_alias() {
+    // RFC 1034 §3.6.2.
+    let zone = "_dmarc.example.org. CNAME policy.example.org.";
+    let report = judge("dmarc", zone);
+    assert_eq!(words(&report), ["dmarc-missing"]);
+    let record = &report.findings[0].publish[0];
+    assert_eq!(record.name, "policy.example.org.");
+    let zone = "_dmarc.example.org. TXT \"v=DMARC1; p=reject; rua=mailto:a@example.net\"\nexample.org._report._dmarc.example.net. CNAME yes.example.net.";
+    let report = judge("dmarc", zone);
+    assert_eq!(words(&report), ["dmarc-destination-refused"]);
+    assert_eq!(report.findings[0].publish[0].name, "yes.example.net.");
+}
+
+#[test]
+fn a_record_of_somebody_else_is_theirs_to_change() {
+    let zone = "_dmarc.example.org. CNAME _dmarc.example.net.\n_dmarc.example.net. TXT \"v=DMARC1; p=none; x=1\"";
+    let report = judge("dmarc", zone);
+    assert_eq!(report.findings.len(), 3);
+    for finding in &report.findings {
+        assert_eq!((finding.remove.len(), finding.publish.len()), (0, 0));
+        assert!(finding.mend.contains("whoever keeps _dmarc.example.net"));
+    }
+    for broken in [
+        zone.replace("v=DMARC1;", "v=DMARC1"),
+        format!("{zone}\n_dmarc.example.net. TXT \"v=DMARC1; p=none\""),
+    ] {
+        let finding = judge("dmarc", &broken).findings.remove(0);
+        assert_eq!((finding.remove.len(), finding.publish.len()), (0, 0));
+        assert!(finding.mend.contains("whoever keeps _dmarc.example.net"));
+    }
+}
+
+#[test]
+fn nobody_has_to_hear_of_a_parked_domain() {
+    let parked = "example.org. MX 0 .\nexample.org. TXT \"v=spf1 -all\"\n";
+    let record = zone("v=DMARC1; p=reject");
+    assert_eq!(
+        words(&judge("dmarc", &format!("{parked}{record}"))),
+        [""; 0]
+    );
+    let sends = parked.replace(" -all", " a -all");
+    let report = judge("dmarc", &format!("{sends}{record}"));
+    assert_eq!(words(&report), ["dmarc-no-reports"]);
+    // No report would arrive there.
+    assert_eq!(report.findings[0].publish, []);
+    let report = judge("dmarc", sends.trim_end());
+    assert_eq!(words(&report), ["dmarc-missing"]);
+    assert_eq!(report.findings[0].publish, []);
+    // Without a record, all mail is refused.
+    let report = judge("dmarc", parked.trim_end());
+    assert_eq!(words(&report), ["dmarc-missing"]);
+    assert_eq!(report.findings[0].publish[0].value, "v=DMARC1; p=reject");
+    assert_eq!(words(&mended("dmarc", parked.trim_end())), [""; 0]);
+}
+
+#[test]
+fn no_receiver_does_more_without_being_asked() {
+    let before = zone("v=DMARC1; p=reject; pct=0; rua=mailto:a@example.org");
+    let report = judge("dmarc", &before);
+    assert_eq!(words(&report), ["dmarc-obsolete-tag"]);
+    assert_eq!(
+        report.findings[0].publish[0].value,
+        "v=DMARC1; p=reject; pct=0; rua=mailto:a@example.org; t=y"
+    );
+    assert_eq!(words(&mended("dmarc", &before)), ["dmarc-testing"]);
+    // A share stays through the mends of others.
+    let report = judge("dmarc", &zone("v=DMARC1; p=reject; pct=20; x=1"));
+    assert_eq!(
+        words(&report),
+        [
+            "dmarc-unknown-tag",
+            "dmarc-obsolete-tag",
+            "dmarc-no-reports"
+        ]
+    );
+    assert_eq!(
+        report.findings[2].publish[0].value,
+        "v=DMARC1; p=reject; pct=20; rua=mailto:postmaster@example.org"
+    );
+}
+
+#[test]
+fn a_share_of_the_mail_is_told_in_words() {
+    for record in [
+        "v=DMARC1; p=reject; pct=50; rua=mailto:a@example.org",
+        "v=DMARC1; p=none; sp=reject; pct=50; rua=mailto:a@example.org",
+    ] {
+        let report = judge("dmarc", &zone(record));
+        let told = report.findings.iter();
+        let told: Vec<_> = told
+            .filter(|one| one.finding == "dmarc-obsolete-tag")
+            .collect();
+        assert_eq!(told.len(), 1, "{record}");
+        assert_eq!(told[0].publish, [], "{record}");
+    }
+}

@@ -1,0 +1,319 @@
+//! Reverse DNS: each sending address has a name that leads back to it (RFC 1912 §2.1, RFC 8601 §2.7.3).
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::facts::{Addresses, Facts, Server};
+use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::greeting::{name_of, same};
+use super::spf::Lets;
+use crate::dns::lookup::{Ask as _, DnsName, Found, Pending, Question, RecordType};
+
+const NAME: &str = "reverse-dns";
+/// So many names of an address are looked at (RFC 7208 §5.5 has the same number).
+const MAX_NAMES: usize = 10;
+
+pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
+    let senders = facts.senders()?;
+    if senders.list.is_empty() {
+        let sentence = match facts.excused()? {
+            Some(Lets::Nobody) => {
+                "SPF says that the domain sends no mail, so no address needs a name".to_owned()
+            }
+            Some(Lets::Others(terms)) => format!(
+                "mail leaves through servers that others run and name ({}); --ip looks at one",
+                terms.join(" ")
+            ),
+            Some(Lets::Somebody) | None => {
+                let finding = match &senders.failure {
+                    Some((question, cause)) => Finding::no_answer(question, *cause),
+                    None => Finding::no_sending_address(&facts.options.domain),
+                };
+                return Ok(CheckReport::new(NAME, "", vec![finding]));
+            }
+        };
+        return Ok(CheckReport::new(NAME, sentence, Vec::new()));
+    }
+    let servers = facts.servers();
+    let reversed: Vec<_> = senders
+        .list
+        .iter()
+        .map(|address| reverse(facts, *address))
+        .collect();
+    let servers = servers?;
+    let greeted: Vec<_> = senders
+        .list
+        .iter()
+        .map(|address| greeted(facts, &servers, *address))
+        .collect();
+    let mut findings = Vec::new();
+    let mut shown = Vec::new();
+    for ((address, reversed), greeted) in senders.list.iter().zip(reversed).zip(greeted) {
+        let (reversed, greeted) = (reversed?, greeted?);
+        let names: Vec<_> = reversed
+            .names
+            .iter()
+            .map(|(name, _)| name.to_string())
+            .collect();
+        let confirmed: Vec<_> = reversed
+            .confirmed(*address)
+            .map(ToString::to_string)
+            .collect();
+        shown.push(
+            json!({"address": address, "names": names, "confirmed": confirmed, "greets": greeted}),
+        );
+        let server = servers.iter().find(|one| one.address.ip() == *address);
+        let own = match server {
+            Some(server) => facts.is_own(server)?,
+            None => false,
+        };
+        findings.extend(judge_address(
+            facts,
+            *address,
+            &reversed,
+            // What the server of somebody else is called, and how it calls itself, is for them to set.
+            server.map(|server| &server.name).filter(|_| own),
+            greeted.as_deref().filter(|_| own),
+        ));
+    }
+    let sentence = match shown.len() {
+        1 => "the sending address has a name that leads back to it".to_owned(),
+        count => format!("all {count} sending addresses have names that lead back to them"),
+    };
+    Ok(CheckReport::new(NAME, sentence, findings).fact("addresses", shown))
+}
+
+/// The names of an address, and where they lead.
+struct Reverse {
+    question: Question,
+    found: Found,
+    names: Vec<(DnsName, Addresses)>,
+}
+
+impl Reverse {
+    /// The names that lead back.
+    fn confirmed(&self, address: IpAddr) -> impl Iterator<Item = &DnsName> {
+        let names = self.names.iter();
+        names.filter_map(move |(name, addresses)| addresses.list.contains(&address).then_some(name))
+    }
+}
+
+fn reverse(facts: &Facts<'_>, address: IpAddr) -> Result<Reverse, Pending> {
+    let question = Question::new(DnsName::of_address(address), RecordType::Ptr);
+    let found = facts.ask(&question)?;
+    let names: Vec<DnsName> = found.names().take(MAX_NAMES).cloned().collect();
+    let addresses: Vec<_> = names.iter().map(|name| facts.addresses(name)).collect();
+    let mut led = Vec::new();
+    for (name, addresses) in names.into_iter().zip(addresses) {
+        led.push((name, addresses?));
+    }
+    Ok(Reverse {
+        question,
+        found,
+        names: led,
+    })
+}
+
+/// How a server at this address calls itself, where there is one.
+fn greeted(
+    facts: &Facts<'_>,
+    servers: &[Server],
+    address: IpAddr,
+) -> Result<Option<String>, Pending> {
+    let Some(server) = servers.iter().find(|server| server.address.ip() == address) else {
+        return Ok(None);
+    };
+    let greeting = facts.greeting(server)?;
+    Ok(name_of(&greeting).map(str::to_owned))
+}
+
+fn judge_address(
+    facts: &Facts<'_>,
+    address: IpAddr,
+    reversed: &Reverse,
+    own: Option<&DnsName>,
+    greeted: Option<&str>,
+) -> Vec<Finding> {
+    if let Some(cause) = reversed.found.failure() {
+        return vec![Finding::no_answer(&reversed.question, cause)];
+    }
+    // The network may have given the name away (RFC 2317).
+    let at = reversed.found.aliases.last();
+    let at = at.unwrap_or(&reversed.question.name);
+    let pointer = own.map(|name| ResourceRecord::new(at, "PTR", format!("{name}.")));
+    let Some((first, led)) = reversed.names.first() else {
+        return vec![
+            Finding::new(
+                "ptr-missing",
+                address,
+                format!("the sending address {address} has no PTR record, and many receivers refuse mail from such"),
+                format!("have whoever provides the address publish the name of the server at {at}"),
+            )
+            .publish(pointer),
+        ];
+    };
+    let Some(name) = reversed.confirmed(address).next() else {
+        let failures = reversed
+            .names
+            .iter()
+            .filter_map(|(_, led)| led.failure.as_ref());
+        if let Some((question, cause)) = failures.into_iter().next() {
+            return vec![Finding::no_answer(question, *cause)];
+        }
+        let kind = if address.is_ipv4() { "A" } else { "AAAA" };
+        let end = led.aliases.last().unwrap_or(first);
+        let may = may_lead(&facts.domain(), end, led, address);
+        let mend = match (may, own) {
+            (true, _) | (false, None) => format!(
+                "publish an {kind} record with {address} at {end}, or have the PTR record changed to a name that has one"
+            ),
+            (false, Some(own)) => {
+                format!("have the PTR record changed to {own}, which leads to it")
+            }
+        };
+        let finding = Finding::new(
+            "ptr-not-confirmed",
+            address,
+            format!(
+                "the sending address {address} has the name {first}, which does not lead back to it"
+            ),
+            mend,
+        );
+        let names = reversed.names.iter();
+        let old = names.map(|(name, _)| ResourceRecord::new(at, "PTR", format!("{name}.")));
+        return vec![match pointer {
+            _ if may => finding.publish([ResourceRecord::new(end, kind, address)]),
+            Some(pointer) => finding.remove(old).publish([pointer]),
+            None => finding,
+        }];
+    };
+    let mut findings = Vec::new();
+    if reversed
+        .confirmed(address)
+        .all(|name| is_generic(name, address, &facts.domain()))
+    {
+        findings.push(Finding::new(
+            "ptr-generic",
+            address,
+            format!("the name {name} of the sending address {address} looks like that of a dial-up or a rented machine"),
+            format!("have whoever provides the address publish the name of the mail server at {at}"),
+        ));
+    }
+    if let Some(greeted) = greeted
+        && !reversed
+            .names
+            .iter()
+            .any(|(name, _)| same(&name.to_string(), greeted))
+    {
+        findings.push(Finding::new(
+            "ptr-not-greeting",
+            address,
+            format!("the server at {address} calls itself {greeted}, and its address has the name {name}"),
+            format!("set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname), or have the PTR record changed to {greeted}"),
+        ));
+    }
+    findings
+}
+
+/// Whether a name may be given this address, at the end of its aliases: it is one of the domain, and no other host, such
+/// as a web server, has it.
+pub(super) fn may_lead(
+    domain: &DnsName,
+    end: &DnsName,
+    known: &Addresses,
+    address: IpAddr,
+) -> bool {
+    let mut list = known.list.iter();
+    end.is_within(domain)
+        && known.failure.is_none()
+        && !list.any(|other| other.is_ipv4() == address.is_ipv4())
+}
+
+/// Words by which networks name addresses that they give to anybody.
+const GENERIC: [&str; 20] = [
+    "adsl",
+    "broadband",
+    "cable",
+    "catv",
+    "customer",
+    "customers",
+    "dhcp",
+    "dial",
+    "dialin",
+    "dialup",
+    "dsl",
+    "dyn",
+    "dynamic",
+    "dynip",
+    "pool",
+    "ppp",
+    "pppoe",
+    "unassigned",
+    "vdsl",
+    "xdsl",
+];
+
+/// Whether a name looks like one that was made from the address.
+fn is_generic(name: &DnsName, address: IpAddr, domain: &DnsName) -> bool {
+    let text = name.to_string();
+    // What the domain calls itself is no sign.
+    let text = match name.is_within(domain) {
+        true => text
+            .strip_suffix(&domain.to_string())
+            .unwrap_or(&text)
+            .to_owned(),
+        false => text,
+    };
+    let labels: Vec<&str> = text.split('.').collect();
+    let keep = labels
+        .len()
+        .saturating_sub(if name.is_within(domain) { 0 } else { 2 });
+    let words = labels[..keep]
+        .iter()
+        .flat_map(|label| label.split(['-', '_']));
+    let mut words = words.map(|word| word.trim_matches(|c: char| c.is_ascii_digit()));
+    words.any(|word| GENERIC.contains(&word)) || holds(&text, address)
+}
+
+/// Whether a name holds the address: three octets in a row, forwards or backwards, in decimal; or all of it in
+/// hexadecimal.
+fn holds(text: &str, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let octets = address.octets();
+            let numbers: Vec<u32> = text
+                .split(|c: char| !c.is_ascii_digit())
+                .filter_map(|digits| digits.parse().ok())
+                .collect();
+            let forwards: Vec<u32> = octets.iter().map(|octet| u32::from(*octet)).collect();
+            let backwards: Vec<u32> = forwards.iter().rev().copied().collect();
+            let within = |row: &[u32]| numbers.windows(row.len()).any(|found| found == row);
+            let rows = [
+                &forwards[..3],
+                &forwards[1..],
+                &backwards[..3],
+                &backwards[1..],
+            ];
+            let padded: String = octets.iter().map(|octet| format!("{octet:03}")).collect();
+            let hexadecimal: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            rows.iter().any(|row| within(row))
+                || text.contains(&padded)
+                || text.contains(&hexadecimal)
+        }
+        IpAddr::V6(address) => {
+            let bare: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+            let full: String = address
+                .octets()
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect();
+            let backwards: String = full.chars().rev().collect();
+            let short = address.to_string().replace(':', "-");
+            bare.contains(&full) || bare.contains(&backwards) || text.contains(&short)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

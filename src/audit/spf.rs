@@ -1,0 +1,308 @@
+//! SPF (RFC 7208): the record of the domain, all to which it leads, and whether it lets those send who send.
+
+mod cover;
+mod draft;
+mod health;
+mod lets;
+mod mend;
+mod size;
+mod work;
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use self::draft::Draft;
+use self::health::Health;
+pub(super) use self::lets::{Lets, lets, nobody_sends, only_exchanges};
+use super::facts::Facts;
+use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::text::{self, Texts};
+use crate::dns::lookup::{Ask, DnsName, Found, Pending, Question, RecordType, Said};
+use crate::spf::record::Record;
+use crate::spf::{MAX_LOOKUPS, Query, Reason, SpfResult, Tree, evaluate, tree};
+
+const NAME: &str = "spf";
+
+pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
+    let domain = facts.domain();
+    let texts = text::at(facts, &domain);
+    let old_type = facts.look(&domain, RecordType::Spf);
+    let grown = tree(facts, &facts.options.domain);
+    let (texts, old_type) = (texts?, old_type?);
+    let texts = match texts {
+        Ok(texts) => texts,
+        Err(finding) => return Ok(CheckReport::new(NAME, "", vec![*finding])),
+    };
+    let mut findings: Vec<Finding> = old_type
+        .texts()
+        .filter_map(|text| of_old_type(&domain, text))
+        .collect();
+    let records: Vec<&[u8]> = texts.list.iter().map(Vec::as_slice).collect();
+    let records: Vec<&[u8]> = records
+        .into_iter()
+        .filter(|text| Record::is_spf(text))
+        .collect();
+    let report = match records.as_slice() {
+        [] => {
+            findings.push(without(facts, &texts)?);
+            CheckReport::new(NAME, "", findings)
+        }
+        [one] => {
+            let grown = grown?;
+            let senders = senders(facts)?;
+            let record = work::of_record(facts, &texts, one, &grown, &senders)?;
+            findings.extend(record);
+            let sentence = format!(
+                "the SPF record needs {} of {MAX_LOOKUPS} lookups{}",
+                grown.lookups,
+                size::remark(&texts).unwrap_or_default()
+            );
+            CheckReport::new(NAME, sentence, findings)
+                .fact("record", one.escape_ascii().to_string())
+                .fact(
+                    "senders",
+                    senders.iter().map(Sender::shown).collect::<Vec<_>>(),
+                )
+                .fact("lookups", grown.lookups)
+                .fact("voids", grown.voids)
+                .fact("octets", size::octets(&texts))
+                .fact("tree", &grown)
+        }
+        several => {
+            findings.push(of_several(facts, &texts, several)?);
+            CheckReport::new(NAME, "", findings)
+        }
+    };
+    Ok(report)
+}
+
+/// RFC 7208 §3.1: the type was taken back.
+fn of_old_type(domain: &DnsName, text: &[u8]) -> Option<Finding> {
+    let value = std::str::from_utf8(text).ok()?;
+    let finding = Finding::new(
+        "spf-type99",
+        domain,
+        "there is a record of the type SPF (99), which nobody asks for any more",
+        "take it away; the TXT record alone counts",
+    );
+    Some(finding.remove([ResourceRecord::new(domain, "SPF", value)]))
+}
+
+/// No record that counts: there is none, or what is meant as one is not taken for one.
+fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
+    let domain = facts.domain();
+    let meant = texts.list.iter().find(|text| {
+        let clean = text::unpasted(text).to_ascii_lowercase();
+        let behind = clean.strip_prefix("v=spf1").or(clean.strip_prefix("spf1"));
+        behind.is_some_and(|behind| {
+            !behind.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.')
+        })
+    });
+    if let Some(text) = meant {
+        let clean = text::unpasted(text);
+        let at = clean.to_ascii_lowercase().find("spf1").unwrap_or(0) + "spf1".len();
+        let behind = clean[at..].trim_start_matches([';', ',', ':']);
+        let repaired = Draft::repaired(&format!("v=spf1 {behind}"));
+        let mut finding = Finding::new(
+            "spf-syntax",
+            &texts.name,
+            "the SPF record does not begin with v=spf1 and a blank, and so nobody takes it for one",
+            "let the record begin with v=spf1 and a blank, without quotes or backslashes in it",
+        );
+        let Some(repaired) = repaired.map(|draft| draft.to_string()) else {
+            return Ok(finding);
+        };
+        let health = Health::of(&grown_with(facts, &repaired)?);
+        return Ok(match health.worse_than(&Health::default()) {
+            None => texts.replace(finding, &[text], repaired),
+            Some(why) => {
+                finding.mend.push_str(&format!("; before that, mend {why}"));
+                finding
+            }
+        });
+    }
+    let mut finding = Finding::new(
+        "spf-missing",
+        &texts.name,
+        format!(
+            "{domain} has no SPF record: whoever gets its mail cannot tell where it may come from"
+        ),
+        "publish a record that names all who send mail of the domain; end it with -all when you are sure that it does",
+    );
+    let record = first_record(facts)?;
+    if let Some(host) = foreign_exchange(facts)? {
+        let record = record.unwrap_or_else(|| "v=spf1 ~all".to_owned());
+        finding.mend.push_str(&format!(
+            "; {host} takes the mail, and whoever runs it tells with which include: its servers may send: put that into {record} before you publish it"
+        ));
+        return Ok(finding);
+    }
+    Ok(texts.publish(finding, record.map(|record| record.to_string())))
+}
+
+/// A record that lets the servers and the addresses that are known send. There is none where none is known: with it
+/// nobody might send.
+fn first_record(facts: &Facts<'_>) -> Result<Option<String>, Pending> {
+    let exchanges = facts.exchanges()?;
+    let sending = facts.senders()?.list;
+    let signs = !facts.options.keys.is_empty() || !facts.options.selectors.is_empty();
+    if exchanges.null && sending.is_empty() && !signs {
+        return Ok(Some("v=spf1 -all".to_owned()));
+    }
+    let mut known: Vec<IpAddr> = Vec::new();
+    for server in facts.servers()? {
+        // The servers that somebody else has for many only take mail, and their owner tells which term lets theirs send.
+        let takes = exchanges.hosts.iter().any(|(_, host)| *host == server.name);
+        if takes && facts.is_own(&server)? {
+            known.push(server.address.ip());
+        }
+    }
+    let start = if known.is_empty() {
+        "v=spf1"
+    } else {
+        "v=spf1 mx"
+    };
+    let mut draft = Draft::of(start);
+    for address in sending {
+        if !known.contains(&address) {
+            draft.allow(address);
+        }
+    }
+    draft.end("~all");
+    Ok((!draft.refuses_all()).then(|| draft.to_string()))
+}
+
+/// The server of somebody else that takes the mail: it is likely that others of theirs send it.
+fn foreign_exchange(facts: &Facts<'_>) -> Result<Option<DnsName>, Pending> {
+    let servers = facts.servers()?;
+    for (_, host) in facts.exchanges()?.hosts {
+        let mut own = host.is_root() || host.is_within(&facts.domain());
+        for server in servers.iter().filter(|server| server.name == host) {
+            own |= facts.is_own(server)?;
+        }
+        if !own {
+            return Ok(Some(host));
+        }
+    }
+    Ok(None)
+}
+
+/// RFC 7208 §4.5.
+fn of_several(facts: &Facts<'_>, texts: &Texts, records: &[&[u8]]) -> Result<Finding, Pending> {
+    let mut finding = Finding::new(
+        "spf-several",
+        &texts.name,
+        format!(
+            "{} SPF records stand at {}, and so every check ends with permerror",
+            records.len(),
+            texts.name
+        ),
+        "publish one record alone that names all who send",
+    );
+    let read: Result<Vec<&str>, _> = records
+        .iter()
+        .map(|text| std::str::from_utf8(text))
+        .collect();
+    let all_right = records.iter().all(|text| Record::parse(text).is_ok());
+    let Some(read) = read.ok().filter(|_| all_right) else {
+        return Ok(finding);
+    };
+    let merged = Draft::merged(&read);
+    let stops = |record: &&str| Draft::of(record).is_stopped_by(&merged);
+    if read.iter().any(stops) {
+        return Ok(finding);
+    }
+    let merged = merged.to_string();
+    let grown = grown_with(facts, &merged)?;
+    if grown.has_too_many_lookups() {
+        finding.mend = format!(
+            "publish one record alone that names all who send; all that stands in these needs {} lookups, and receivers end after {MAX_LOOKUPS}, so first take out what no longer sends",
+            grown.lookups
+        );
+        return Ok(finding);
+    }
+    if let Some(why) = Health::of(&grown).worse_than(&Health::default()) {
+        finding.mend.push_str(&format!("; before that, mend {why}"));
+        return Ok(finding);
+    }
+    let before: usize = records.iter().map(|text| text.len()).sum();
+    if let Some(long) = size::outgrown(texts, before, merged.len()) {
+        finding.mend.push_str(&long);
+    }
+    Ok(texts.replace(finding, records, merged))
+}
+
+/// The tree as it would be with another record of the domain.
+fn grown_with(facts: &Facts<'_>, text: &str) -> Result<Tree, Pending> {
+    let instead = Instead {
+        facts,
+        name: facts.domain(),
+        text: text.as_bytes(),
+    };
+    tree(&instead, &facts.options.domain)
+}
+
+/// DNS as it would be with another record of the domain.
+struct Instead<'a> {
+    facts: &'a Facts<'a>,
+    name: DnsName,
+    text: &'a [u8],
+}
+
+impl Ask for Instead<'_> {
+    fn ask(&self, question: &Question) -> Result<Found, Pending> {
+        match question.kind == RecordType::Txt && question.name == self.name {
+            true => Ok(Found::new(Said::Records(vec![
+                crate::dns::lookup::Record::Text(self.text.to_vec()),
+            ]))),
+            false => self.facts.ask(question),
+        }
+    }
+}
+
+/// A sending address, and what SPF says of it.
+struct Sender {
+    address: IpAddr,
+    result: SpfResult,
+    why: String,
+    /// The term of the domain's own record by which it passes.
+    by: Option<String>,
+}
+
+impl Sender {
+    fn shown(&self) -> serde_json::Value {
+        json!({"address": self.address, "result": self.result, "why": self.why})
+    }
+}
+
+fn senders(facts: &Facts<'_>) -> Result<Vec<Sender>, Pending> {
+    let domain = facts.domain().to_string();
+    let checks = facts.senders()?.list.into_iter().map(|address| {
+        let query = Query {
+            now: facts.options.now,
+            ..Query::new(address, &domain, format!("postmaster@{domain}"))
+        };
+        (address, evaluate(facts, &query))
+    });
+    // All are asked for before the first that waits ends it.
+    let checks: Vec<_> = checks.collect();
+    let mut senders = Vec::new();
+    for (address, outcome) in checks {
+        let outcome = outcome?;
+        let by = match &outcome.reason {
+            Reason::Matched { term, domain: at } if *at == domain => Some(term.clone()),
+            _ => None,
+        };
+        senders.push(Sender {
+            address,
+            result: outcome.result,
+            why: outcome.reason.to_string(),
+            by: by.filter(|_| outcome.result == SpfResult::Pass),
+        });
+    }
+    Ok(senders)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,455 @@
+//! What is wrong with a record, and with those to which it leads.
+
+use super::super::facts::Facts;
+use super::super::finding::Finding;
+use super::super::text::Texts;
+use super::Sender;
+use super::cover::covers_most;
+use super::draft::{Draft, is_all, is_ptr, is_redirect};
+use super::mend::Mends;
+use super::size;
+use crate::dns::lookup::{DnsName, Pending};
+use crate::spf::record::{Record, RecordError};
+use crate::spf::{
+    Authorised, Branch, MAX_LOOKUPS, MAX_VOIDS, Node, Place, Reason, SpfResult, Tree,
+};
+
+/// From so many lookups on it is told that the limit is near.
+const NEAR_LIMIT: usize = 9;
+/// Those of RFC 7208 §6 and of RFC 6652 §3.
+const KNOWN_MODIFIERS: [&str; 5] = ["redirect", "exp", "ra", "rp", "rr"];
+/// Networks with shorter prefixes than these hold more than a sender has.
+const WIDE: (u8, u8) = (16, 32);
+/// Those of somebody whom the record includes are theirs to judge, and large providers have large ones: only what no
+/// provider has is told.
+const WIDE_OF_OTHERS: (u8, u8) = (9, 17);
+
+/// What is wrong with the one record, and with those to which it leads. Each mend stands on those before it, so that
+/// they may be followed one after the other.
+pub(super) fn of_record(
+    facts: &Facts<'_>,
+    texts: &Texts,
+    record: &[u8],
+    grown: &Tree,
+    senders: &[Sender],
+) -> Result<Vec<Finding>, Pending> {
+    let mut work = Mends::new(facts, texts, record, grown, senders);
+    if let Err(error) = Record::parse(record) {
+        work.syntax(record, &error);
+        return work.finish();
+    }
+    let mut places = Vec::new();
+    collect(&grown.root, &mut places);
+    work.leading_wrong(&places);
+    work.counts(grown, &places, senders);
+    work.ends(&grown.root, &places);
+    work.networks(grown);
+    if let Some(finding) = size::too_long(texts) {
+        work.find(finding);
+    }
+    for sender in senders {
+        work.sender(sender);
+    }
+    work.finish()
+}
+
+/// A term, and the domain in whose record it stands.
+pub(super) type At<'t> = (&'t str, &'t Branch);
+
+/// All terms of the tree.
+pub(super) fn collect<'t>(node: &'t Node, places: &mut Vec<At<'t>>) {
+    for branch in &node.terms {
+        places.push((&node.domain, branch));
+        if let Some(below) = &branch.node {
+            collect(below, places);
+        }
+    }
+}
+
+impl Mends<'_> {
+    fn syntax(&mut self, record: &[u8], error: &RecordError) {
+        let mends = error.terms().iter().filter_map(|term| {
+            let mend = term.fault.mend()?;
+            Some(format!("{mend} instead of “{}”", term.text))
+        });
+        let mends: Vec<String> = mends.collect();
+        let repaired = Draft::repaired(&String::from_utf8_lossy(record));
+        let mend = match mends.is_empty() {
+            true => {
+                "mend or remove the term; one that is wrong makes every check end with permerror"
+                    .to_owned()
+            }
+            false => mends.join("; "),
+        };
+        let finding = Finding::new(
+            "spf-syntax",
+            &self.about,
+            format!("in the SPF record {error}"),
+            mend,
+        );
+        match repaired {
+            Some(repaired) => self.mended(finding, move |draft| *draft = repaired),
+            None => self.find(finding),
+        }
+    }
+
+    /// What the terms lead to.
+    fn leading_wrong(&mut self, places: &[At<'_>]) {
+        for (domain, branch) in places.iter().filter(|(_, branch)| branch.reached) {
+            let term = &branch.term;
+            let target = branch.target.as_deref().unwrap_or(term);
+            let of = format!("{term} in the SPF record of {domain}");
+            if branch
+                .node
+                .as_ref()
+                .is_some_and(|node| node.place == Place::Loop)
+            {
+                let finding = Finding::new(
+                    "spf-loop",
+                    target,
+                    format!(
+                        "{of} leads back to where it came from, until the limit of {MAX_LOOKUPS} lookups ends it"
+                    ),
+                    format!("take {term} out of the record of {domain}"),
+                );
+                self.without_term(finding, domain, term);
+                continue;
+            }
+            let below = branch.node.as_ref().and_then(|node| node.trouble.as_ref());
+            let Some(trouble) = branch.trouble.as_ref().or(below) else {
+                continue;
+            };
+            let (word, mend) = match trouble {
+                Reason::NoDomain { .. } | Reason::NoRecord { .. } | Reason::NothingThere { .. } => {
+                    (
+                        "spf-include-missing",
+                        format!("take {term} out, or name where the record stands now"),
+                    )
+                }
+                Reason::SeveralRecords { .. } => (
+                    "spf-several",
+                    format!(
+                        "let the owner of {target} publish one record alone, or take {term} out"
+                    ),
+                ),
+                Reason::Syntax { .. } | Reason::Malformed { .. } | Reason::RecordTooLong { .. } => {
+                    (
+                        "spf-syntax",
+                        format!("let the owner of {target} mend it, or take {term} out"),
+                    )
+                }
+                Reason::TooManyExchanges { .. } => (
+                    "spf-too-many-mx",
+                    format!("name the hosts or networks that send in the place of {term}"),
+                ),
+                Reason::LookupFailed { question, cause } => {
+                    self.find(Finding::no_answer(question, *cause));
+                    continue;
+                }
+                _ => continue,
+            };
+            let finding = Finding::new(word, target, format!("{of}: {trouble}"), mend);
+            match word {
+                "spf-include-missing" => self.without_term(finding, domain, term),
+                _ => self.find(finding),
+            }
+        }
+    }
+
+    /// RFC 7208 §4.6.4.
+    fn counts(&mut self, grown: &Tree, places: &[At<'_>], senders: &[Sender]) {
+        let looped = self.found("spf-loop");
+        let mut costs: Vec<&Branch> = grown
+            .root
+            .terms
+            .iter()
+            .filter(|term| term.lookups > 0)
+            .collect();
+        costs.sort_by_key(|term| std::cmp::Reverse(term.lookups));
+        let costs: Vec<String> = costs
+            .iter()
+            .map(|term| format!("{} {}", term.term, term.lookups))
+            .collect();
+        let costs = costs.join(", ");
+        let lookups = grown.lookups;
+        if grown.has_too_many_lookups() && !looped {
+            self.find(Finding::new(
+                "spf-too-many-lookups",
+                &self.about,
+                format!("the SPF record needs {lookups} lookups, and receivers end after {MAX_LOOKUPS}: {costs}"),
+                "take out what no longer sends, put ip4: and ip6: in the place of names whose addresses stay, or let a sender use a subdomain with a record of its own",
+            ));
+        } else if lookups >= NEAR_LIMIT && !looped {
+            self.find(Finding::new(
+                "spf-near-limit",
+                &self.about,
+                format!("the SPF record needs {lookups} of {MAX_LOOKUPS} lookups: {costs}; if one of those who are included adds some, all mail fails"),
+                "take out what no longer sends, or put ip4: and ip6: in the place of names whose addresses stay",
+            ));
+        }
+        // A name without an address of the one family alone is found by those who send over the other.
+        let is_void = |(_, branch): &&At<'_>| {
+            branch.reached && branch.node.is_none() && branch.voids.v4.min(branch.voids.v6) > 0
+        };
+        let void: Vec<&At<'_>> = places.iter().filter(is_void).collect();
+        let family = |v4: bool| senders.iter().any(|sender| sender.address.is_ipv4() == v4);
+        let (v4, v6) = (grown.voids.v4, grown.voids.v6);
+        let voids = match (family(true), family(false)) {
+            (true, true) => v4.max(v6),
+            (true, false) => v4,
+            (false, true) => v6,
+            (false, false) => v4.min(v6),
+        };
+        let missing = self.found("spf-include-missing");
+        let names: Vec<&str> = void
+            .iter()
+            .map(|(_, branch)| branch.term.as_str())
+            .collect();
+        let told = names.join(", ");
+        let ours: Vec<&str> = void
+            .iter()
+            .filter(|(domain, _)| *domain == self.domain)
+            .map(|(_, branch)| branch.term.as_str())
+            .collect();
+        let finding = if voids > MAX_VOIDS && (void.len() > MAX_VOIDS || !missing) {
+            let what = if told.is_empty() {
+                String::new()
+            } else {
+                format!(": {told}")
+            };
+            Finding::new(
+                "spf-too-many-voids",
+                &self.about,
+                format!(
+                    "{voids} lookups of the SPF record find nothing{what}; receivers end after {MAX_VOIDS}"
+                ),
+                "take out the names that have no address, or give them one",
+            )
+        } else if !void.is_empty() {
+            Finding::new(
+                "spf-void",
+                &self.about,
+                format!("the SPF record names what does not exist or has no address: {told}"),
+                "take out the names that have no address, or give them one",
+            )
+        } else {
+            return;
+        };
+        let ours: Vec<String> = ours.into_iter().map(str::to_owned).collect();
+        match ours.is_empty() {
+            true => self.find(finding),
+            false => self.mended(finding, move |draft| {
+                ours.iter().for_each(|term| draft.without(term));
+            }),
+        }
+    }
+
+    /// ptr, and what stands at and behind the end.
+    fn ends(&mut self, root: &Node, places: &[At<'_>]) {
+        for (domain, branch) in places.iter().filter(|(_, branch)| branch.reached) {
+            if is_ptr(&branch.term) {
+                let finding = Finding::new(
+                    "spf-ptr",
+                    *domain,
+                    format!(
+                        "{} in the SPF record of {domain} is slow, and many receivers pass over it (RFC 7208 section 5.5)",
+                        branch.term
+                    ),
+                    "name the hosts or networks that send instead",
+                );
+                self.without_term(finding, domain, &branch.term);
+            }
+        }
+        let behind: Vec<&str> = root
+            .terms
+            .iter()
+            .filter(|branch| {
+                !branch.reached
+                    && !branch
+                        .term
+                        .split([':', '/'])
+                        .next()
+                        .unwrap_or_default()
+                        .contains('=')
+            })
+            .map(|branch| branch.term.as_str())
+            .collect();
+        if !behind.is_empty() {
+            let finding = Finding::new(
+                "spf-after-all",
+                &self.about,
+                format!(
+                    "behind all nothing counts, and there stands: {}",
+                    behind.join(" ")
+                ),
+                "put it before all, or take it out",
+            );
+            self.mended_or(finding, Draft::all_last, Draft::cut_behind_all);
+        }
+        self.modifiers(root);
+        let all = root.terms.iter().any(|branch| is_all(&branch.term));
+        let redirect = root.terms.iter().find(|branch| is_redirect(&branch.term));
+        if let (true, Some(redirect)) = (all, redirect) {
+            let finding = Finding::new(
+                "spf-redirect-ignored",
+                &self.about,
+                format!("{} does nothing beside all", redirect.term),
+                "take redirect= out; or take all out, if the other record is to count",
+            );
+            let domain = self.domain.clone();
+            self.without_term(finding, &domain, &redirect.term);
+        }
+        match end(root) {
+            Some(term) if term.starts_with(['-', '~']) => {}
+            Some(term) if !term.starts_with('?') => {}
+            // What is wrong with where it leads is told.
+            None if redirect.is_some() && !all => {}
+            found => {
+                let what = match found {
+                    Some(_) => "ends with ?all",
+                    None => "has neither all nor redirect= at its end",
+                };
+                let finding = Finding::new(
+                    "spf-no-end",
+                    &self.about,
+                    format!(
+                        "the SPF record {what}: of all other addresses it says nothing, and so they may send as well as not"
+                    ),
+                    "end it with ~all, and with -all when you are sure that all who send are named",
+                );
+                match root
+                    .terms
+                    .iter()
+                    .any(|branch| branch.reached && Some(branch.term.as_str()) == found)
+                    || found.is_none()
+                {
+                    true => self.mended(finding, |draft| draft.end("~all")),
+                    false => self.find(finding),
+                }
+            }
+        }
+    }
+
+    /// RFC 7208 §6: who does not know a modifier passes over it, though its author may have meant a mechanism.
+    fn modifiers(&mut self, root: &Node) {
+        for branch in &root.terms {
+            let Some((name, _)) = branch.term.split_once('=') else {
+                continue;
+            };
+            let name = name.to_ascii_lowercase();
+            if KNOWN_MODIFIERS.contains(&name.as_str()) || name.contains([':', '/']) {
+                continue;
+            }
+            let term = &branch.term;
+            let (mend, right) = match Draft::colon(term) {
+                Some(right) => (format!("write {right}"), right),
+                None => (format!("take {term} out"), String::new()),
+            };
+            let finding = Finding::new(
+                "spf-unknown-modifier",
+                &self.about,
+                format!(
+                    "{term} in the SPF record is a modifier that nobody knows, and is passed over"
+                ),
+                mend,
+            );
+            let term = term.clone();
+            self.mended(finding, move |draft| draft.replace(&term, &right));
+        }
+    }
+
+    /// Who may send: everybody, or very many.
+    fn networks(&mut self, grown: &Tree) {
+        let every: Vec<&Authorised> = grown.networks.iter().collect();
+        if covers_most(&every) {
+            let mut terms: Vec<&Authorised> = grown.wide(8, 16).collect();
+            terms.dedup_by_key(|one| (&one.term, &one.domain));
+            let told: Vec<String> = terms
+                .iter()
+                .map(|one| format!("{} in the record of {}", one.term, one.domain))
+                .collect();
+            let finding = Finding::new(
+                "spf-allows-all",
+                &self.about,
+                format!(
+                    "the SPF record lets everybody send, or nearly so: {}",
+                    told.join(", ")
+                ),
+                "name those who send alone, and end the record with ~all, or with -all when you are sure that all are named",
+            );
+            let own = terms
+                .iter()
+                .find(|one| one.domain == self.domain && is_all(&one.term));
+            match own {
+                Some(own) => {
+                    let by_it = self.passing_by(&own.term);
+                    self.mended(finding, move |draft| {
+                        draft.end("~all");
+                        by_it.into_iter().for_each(|address| draft.allow(address));
+                    });
+                }
+                None => self.find(finding),
+            }
+            return;
+        }
+        let (v4, v6) = WIDE;
+        let (v4_of_others, v6_of_others) = WIDE_OF_OTHERS;
+        let of_others: Vec<&Authorised> = grown.wide(v4_of_others, v6_of_others).collect();
+        for one in grown.wide(v4, v6) {
+            let Authorised {
+                network,
+                term,
+                domain,
+            } = one;
+            if !self.is_ours(domain) && !of_others.contains(&one) {
+                continue;
+            }
+            self.find(Finding::new(
+                "spf-wide",
+                network,
+                format!("{term} in the SPF record of {domain} lets {network} send, which is more than one sender has: everybody in there may send in the name of the domain"),
+                "name the smaller networks that really send",
+            ));
+        }
+    }
+
+    /// Whether a record is that of the domain or stands below it.
+    fn is_ours(&self, domain: &str) -> bool {
+        let domain = DnsName::new(domain.as_bytes());
+        let own = DnsName::new(self.domain.as_bytes());
+        matches!((domain, own), (Ok(domain), Ok(own)) if domain.is_within(&own))
+    }
+
+    fn sender(&mut self, sender: &Sender) {
+        let Sender {
+            address,
+            result,
+            why,
+            ..
+        } = sender;
+        if !matches!(
+            result,
+            SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral
+        ) {
+            return;
+        }
+        let finding = Finding::new(
+            "spf-address-refused",
+            address,
+            format!("SPF says {result} of mail from {address}: {why}"),
+            format!("let {address} send, if it is one of yours"),
+        );
+        let address = *address;
+        self.mended(finding, move |draft| draft.allow(address));
+    }
+}
+
+/// The term `all` at which the record ends, or the one to which it redirects.
+fn end(node: &Node) -> Option<&str> {
+    let own = node.terms.iter().find(|branch| is_all(&branch.term));
+    if let Some(own) = own {
+        return Some(&own.term);
+    }
+    let redirect = node.terms.iter().find(|branch| is_redirect(&branch.term))?;
+    end(redirect.node.as_ref()?)
+}

@@ -1,0 +1,336 @@
+//! TLS-RPT (RFC 8460): who gets reports about TLS from those who send mail to the domain.
+
+use super::facts::Facts;
+use super::finding::{CheckReport, Finding};
+use super::text::{self, Texts};
+use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
+
+const NAME: &str = "tls-rpt";
+
+pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
+    let domain = facts.domain();
+    let Ok(name) = domain.below("_smtp._tls") else {
+        return Ok(CheckReport::new(NAME, TOO_LONG, Vec::new()));
+    };
+    let used = is_useful(facts);
+    let texts = match text::at(facts, &name)? {
+        Ok(texts) => texts,
+        Err(finding) => return Ok(CheckReport::new(NAME, "", vec![*finding])),
+    };
+    let meant = texts.meant("v=tlsrpt");
+    let readings: Vec<(&[u8], Reading)> = meant
+        .into_iter()
+        .map(|text| (text, Reading::of(text)))
+        .collect();
+    // RFC 8460 §3: those that begin otherwise are passed over; if not one is left, there is none.
+    let counting = readings.iter().filter(|(_, reading)| reading.counts);
+    let mut judged: Vec<&(&[u8], Reading)> = counting.collect();
+    let count = judged.len();
+    if count == 0 {
+        judged = readings.iter().collect();
+    }
+    let mut uris: Vec<String> = Vec::new();
+    for uri in judged.iter().flat_map(|(_, reading)| &reading.uris) {
+        if !uris.contains(uri) {
+            uris.push(uri.clone());
+        }
+    }
+    let better = (!uris.is_empty()).then(|| format!("v=TLSRPTv1; rua={}", uris.join(",")));
+    let old: Vec<&[u8]> = judged.iter().map(|(text, _)| *text).collect();
+    let mended = |finding| match better {
+        Some(better) => texts.replace(finding, &old, better),
+        None => texts.tell(finding),
+    };
+    let finding = match judged.as_slice() {
+        [] => match used? {
+            Some(what) => Some(missing(&domain, &texts, what)),
+            None => {
+                let sentence = "there is no TLS-RPT record, and neither MTA-STS nor DANE of which reports would tell";
+                return Ok(CheckReport::new(NAME, sentence, Vec::new()));
+            }
+        },
+        [_, _, ..] if count > 0 => Some(mended(Finding::new(
+            "tls-rpt-several",
+            &texts.name,
+            format!("{count} TLS-RPT records stand at {name}, and so none counts"),
+            "publish one record alone",
+        ))),
+        _ => {
+            let wrong = judged
+                .iter()
+                .find_map(|(_, reading)| reading.fault.as_ref());
+            let mend = match uris.is_empty() {
+                false => "publish the record as it stands below",
+                true => "name an address in rua=, such as rua=mailto:tls-reports@example.com",
+            };
+            wrong.map(|fault| {
+                let sentence = format!("the TLS-RPT record cannot be used: {fault}");
+                mended(Finding::new("tls-rpt-syntax", &texts.name, sentence, mend))
+            })
+        }
+    };
+    let sentence = format!("reports about TLS go to {}", uris.join(", "));
+    let report = CheckReport::new(NAME, sentence, finding.into_iter().collect());
+    Ok(report.fact("rua", uris))
+}
+
+const TOO_LONG: &str = "the name of the domain is too long for a TLS-RPT record";
+
+/// What reports would be about, if anything.
+fn is_useful(facts: &Facts<'_>) -> Result<Option<&'static str>, Pending> {
+    let exchanges = facts.exchanges()?;
+    let sts = match facts.domain().below("_mta-sts") {
+        Ok(name) => text::at(facts, &name),
+        Err(_) => return Ok(None),
+    };
+    let hosts = exchanges.hosts.iter().filter(|(_, host)| !host.is_root());
+    let names = hosts.filter_map(|(_, host)| host.below("_25._tcp").ok());
+    let pinned: Vec<_> = names
+        .map(|name| facts.look(&name, RecordType::Tlsa))
+        .collect();
+    if exchanges.null {
+        return Ok(None);
+    }
+    if sts?.is_ok_and(|texts| !texts.meant("v=stsv1").is_empty()) {
+        return Ok(Some("MTA-STS"));
+    }
+    for found in pinned {
+        if !found?.records().is_empty() {
+            return Ok(Some("DANE"));
+        }
+    }
+    Ok(None)
+}
+
+fn missing(domain: &DnsName, texts: &Texts, what: &str) -> Finding {
+    let finding = Finding::new(
+        "tls-rpt-missing",
+        &texts.name,
+        format!("{domain} has {what}, and nobody gets reports when it keeps mail away"),
+        "publish a TLS-RPT record; any address that somebody reads will do",
+    );
+    texts.publish(
+        finding,
+        format!("v=TLSRPTv1; rua=mailto:postmaster@{domain}"),
+    )
+}
+
+/// A record, as far as it can be read.
+struct Reading {
+    /// Whether it begins as it must.
+    counts: bool,
+    /// Where reports are to go, written as they must be.
+    uris: Vec<String>,
+    /// The first thing that is wrong with it.
+    fault: Option<String>,
+}
+
+impl Reading {
+    /// RFC 8460 §3.
+    fn of(text: &[u8]) -> Reading {
+        let mut reading = Reading {
+            counts: false,
+            uris: Vec::new(),
+            fault: None,
+        };
+        let clean = text::unpasted(text);
+        if clean.as_bytes() != text {
+            reading.fault("quotes, backslashes or blanks around it were pasted into it".to_owned());
+        }
+        let behind = clean.strip_prefix(VERSION).map(str::trim_start);
+        let right = behind.is_some_and(|behind| behind.starts_with(';'));
+        reading.counts = reading.fault.is_none() && right;
+        if !right {
+            reading.fault(format!("it does not begin with {VERSION};"));
+        }
+        let rest = match clean.split_once(';') {
+            Some((_, rest)) => rest,
+            None => behind.unwrap_or_default(),
+        };
+        for field in rest
+            .split(';')
+            .map(str::trim)
+            .filter(|field| !field.is_empty())
+        {
+            match field.split_once('=') {
+                Some((tag, value)) if tag.trim().eq_ignore_ascii_case("rua") => {
+                    if !field.starts_with("rua=") {
+                        let tag = text::excerpt(tag);
+                        reading.fault(format!("\"{tag}=\" is not \"rua=\""));
+                    }
+                    reading.addresses(value);
+                }
+                // Others may follow one day.
+                Some((tag, _)) if is_extension(tag) => {}
+                _ => reading.fault(format!(
+                    "\"{}\" is not of the form tag=value",
+                    text::excerpt(field)
+                )),
+            }
+        }
+        if reading.uris.is_empty() {
+            reading.fault("rua= names nobody who could get reports".to_owned());
+        }
+        reading
+    }
+
+    fn fault(&mut self, fault: String) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn addresses(&mut self, list: &str) {
+        for uri in list.split(',').map(str::trim) {
+            let shown = text::excerpt(uri);
+            let lower = uri.to_ascii_lowercase();
+            let mail = lower.starts_with("mailto:") && uri.contains('@') && !uri.contains('!');
+            let web = lower.starts_with("https://") && uri.len() > "https://".len();
+            if mail || web {
+                self.uris.push(uri.to_owned());
+            } else if let Some((uri, _)) = uri.split_once('!') {
+                self.fault(format!(
+                    "\"{shown}\" has a size behind it, which only DMARC knows"
+                ));
+                self.addresses(uri);
+            } else if uri.contains('@') && !uri.contains(':') {
+                self.fault(format!("\"{shown}\" lacks mailto:"));
+                self.uris.push(format!("mailto:{uri}"));
+            } else {
+                self.fault(format!("\"{shown}\" is neither mailto: nor https:"));
+            }
+        }
+    }
+}
+
+const VERSION: &str = "v=TLSRPTv1";
+
+/// Whether a tag may stand there: 32 letters, digits, and `_-.` at most, the first a letter or a digit.
+fn is_extension(tag: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    tag.len() <= 32
+        && tag.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && tag.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{judge, mended, words};
+
+    #[test]
+    fn one_record_names_who_gets_reports() {
+        for value in [
+            "v=TLSRPTv1; rua=mailto:a@example.org",
+            "v=TLSRPTv1;rua=https://example.org/reports , mailto:b@example.net;",
+            "v=TLSRPTv1 ; rua=mailto:a@example.org; x-y=z",
+        ] {
+            let zone = format!("_smtp._tls.example.org. TXT \"{value}\"");
+            assert_eq!(words(&judge("tls-rpt", &zone)), [""; 0], "{value}");
+        }
+        for (value, mended_to) in [
+            (
+                "v=TLSRPTv1; rua=a@example.org",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "v=TLSRPTv1 rua=mailto:a@example.org",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "v=tlsrptv1; rua=mailto:a@example.org",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "v=TLSRPTv1; rua=mailto:a@example.org!10m",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "v=TLSRPTv1; rua=mailto:a@example.org,http://example.org/",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "v=TLSRPTv1; RUA=mailto:a@example.org",
+                Some("mailto:a@example.org"),
+            ),
+            (
+                "\\\"v=TLSRPTv1; rua=mailto:a@example.org\\\"",
+                Some("mailto:a@example.org"),
+            ),
+            ("v=TLSRPTv1", None),
+            ("v=TLSRPTv1; rua=", None),
+            (
+                "v=TLSRPTv1; rua=mailto:a@example.org; nonsense",
+                Some("mailto:a@example.org"),
+            ),
+        ] {
+            let zone = format!("_smtp._tls.example.org. TXT \"{value}\"");
+            let report = judge("tls-rpt", &zone);
+            assert_eq!(words(&report), ["tls-rpt-syntax"], "{value}");
+            let published = &report.findings[0].publish;
+            let expected = mended_to.map(|uri| format!("v=TLSRPTv1; rua={uri}"));
+            assert_eq!(
+                published.first().map(|record| &record.value),
+                expected.as_ref(),
+                "{value}"
+            );
+            if mended_to.is_some() {
+                assert_eq!(words(&mended("tls-rpt", &zone)), [""; 0], "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_is_published_where_the_alias_leads() {
+        let zone = "_mta-sts.example.org. TXT \"v=STSv1; id=1\"\n_smtp._tls.example.org. CNAME tls.example.org.\ntls.example.org. TXT other";
+        let report = judge("tls-rpt", zone);
+        assert_eq!(words(&report), ["tls-rpt-missing"]);
+        assert_eq!(report.findings[0].publish[0].name, "tls.example.org.");
+    }
+
+    #[test]
+    fn several_records_become_one() {
+        let zone = "_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua=mailto:a@example.org\"\n_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua=mailto:b@example.org\"";
+        assert_eq!(words(&judge("tls-rpt", zone)), ["tls-rpt-several"]);
+        let after = mended("tls-rpt", zone);
+        assert_eq!(words(&after), [""; 0]);
+        assert_eq!(after.facts["rua"][1], "mailto:b@example.org");
+    }
+
+    #[test]
+    fn what_is_passed_over_neither_counts_nor_harms() {
+        let zone = "_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua=mailto:a@example.org\"\n_smtp._tls.example.org. TXT \"v=tlsrptv1; rua=b@example.org\"";
+        assert_eq!(words(&judge("tls-rpt", zone)), [""; 0]);
+        let several = format!("{zone}\n_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua=\"");
+        let report = judge("tls-rpt", &several);
+        assert_eq!(words(&report), ["tls-rpt-several"]);
+        let finding = &report.findings[0];
+        assert_eq!(finding.remove.len(), 2);
+        assert_eq!(
+            finding.publish[0].value,
+            "v=TLSRPTv1; rua=mailto:a@example.org"
+        );
+        assert_eq!(words(&mended("tls-rpt", &several)), [""; 0]);
+    }
+
+    #[test]
+    fn reports_are_missed_only_where_there_is_something_to_report() {
+        for (zone, expected) in [
+            ("example.org. MX 10 mx.example.org.", &[][..]),
+            (
+                "_mta-sts.example.org. TXT \"v=STSv1; id=1\"",
+                &["tls-rpt-missing"],
+            ),
+            (
+                "example.org. MX 10 mx.example.org.\n_25._tcp.mx.example.org. TLSA 3 1 1 00",
+                &["tls-rpt-missing"],
+            ),
+            (
+                "example.org. MX 0 .\n_mta-sts.example.org. TXT \"v=STSv1; id=1\"",
+                &[],
+            ),
+        ] {
+            assert_eq!(words(&judge("tls-rpt", zone)), expected, "{zone}");
+            assert_eq!(words(&mended("tls-rpt", zone)), [""; 0], "{zone}");
+        }
+        let silent = r#"{"_smtp._tls.example.org.": {"status": "TIMEOUT"}}"#;
+        assert_eq!(words(&judge("tls-rpt", silent)), ["no-answer"]);
+    }
+}
