@@ -212,6 +212,8 @@ class Lab(Laboratory):
                 server.show(rest)
         server.write()
         server.must("postfix", "reload")
+        for address in place_of(case).both:
+            wait_until(f"{case.name} greets at {address}", lambda: mail.greets(address), 60)
 
     def questions(self):
         """What the resolver has been asked: (name, type), in their order."""

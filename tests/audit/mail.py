@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import socket
 
 from bind import must
 from layout import MAIL, bracketed
@@ -99,6 +100,15 @@ def special(lab, case):
 
 def is_special(case):
     return bool(case.postfix) or case.certificate != "right"
+
+
+def greets(address):
+    """Whether somebody who connects is greeted, and that soon."""
+    try:
+        with socket.create_connection((address, 25), timeout=5) as connection:
+            return connection.recv(4).startswith((b"220", b"554"))
+    except OSError:
+        return False
 
 
 class Fake:

@@ -4,7 +4,7 @@ import subprocess
 from functools import partial
 
 from lab import dig
-from owner import DAY, FINGERPRINT, HOUR, NEGATIVE_TTL, START, TTL, Owner, together
+from owner import DAY, FINGERPRINT, HOUR, MARGIN, NEGATIVE_TTL, START, TTL, Owner, together
 from servers import ADDRESSES
 
 OVERLAP = 14 * DAY
@@ -89,10 +89,10 @@ def replace(owner, first, old_mail, hold=NEGATIVE_TTL):
     owner.same("then it waits for caches", (turn.code, turn.left.count("wait-for-caches"), "switch" in turn.words), (75, count, False))
     served = turn.until("wait-for-caches")
     owner.true("for the time that a name is remembered as missing", owner.now + hold - 5 <= (served or 0) <= owner.now + hold, f"{served} at {owner.now}")
-    owner.now = (served or owner.now) - 1
+    owner.now = (served or owner.now) - MARGIN
     turn = owner.rotate()
-    owner.same("a second too early nothing happens", (turn.code, turn.words, owner.active()), (75, [], first))
-    owner.now += 1
+    owner.same("too early nothing happens", (turn.code, turn.words, owner.active()), (75, [], first))
+    owner.now = served or owner.now
     turn = owner.rotate()
     owner.same("then the new keys sign", (turn.code, turn.words, owner.active()), (0, ["switch"] * count, second))
     owner.same("the old ones are retired", {owner.states().get(selector) for selector in first}, {"retired"})
@@ -102,10 +102,16 @@ def replace(owner, first, old_mail, hold=NEGATIVE_TTL):
     return second, new_mail
 
 
+def latest(owner, selectors):
+    """When the last of these keys came to be what it is."""
+    keys = owner.keys()
+    return max(keys[selector]["since"] for selector in selectors)
+
+
 def during_overlap(owner, first, second, old_mail, overlap=OVERLAP):
-    """Both are served to the last second of the overlap, and nothing else begins meanwhile."""
-    since = owner.keys()[first[0]]["since"]
-    owner.now = since + overlap - 1
+    """Both are served to the end of the overlap, and nothing else begins meanwhile."""
+    since = latest(owner, first)
+    owner.now = since + overlap - MARGIN
     for args in ([], ["--due", "180d"]):
         turn = owner.rotate(*args)
         owner.same(f"nothing to do in the overlap {args}", (turn.code, turn.words, turn.left.count("wait-for-overlap")), (0, [], len(first)))
@@ -113,7 +119,7 @@ def during_overlap(owner, first, second, old_mail, overlap=OVERLAP):
     owner.require_passes("mail of the old keys, at the end of the overlap", old_mail, first)
     code, found = owner.check()
     owner.same("check in the overlap", (code, words(found), len(found)), (0, [], len(first) + len(second)))
-    owner.now += 1
+    owner.now = since + overlap
 
 
 def withdrawn(owner, first, second, old_mail, new_mail, withdraw):
@@ -154,11 +160,11 @@ def reveal(owner, first, second):
 
 
 def due(owner, second):
-    since = owner.keys()[second[0]]["since"]
-    owner.now = since + DUE - 1
+    since = latest(owner, second)
+    owner.now = since + DUE - MARGIN
     turn = owner.rotate("--due", "180d")
     owner.same("not due", (turn.code, turn.words, turn.until("wait-for-age")), (0, [], since + DUE))
-    owner.now += 1
+    owner.now = since + DUE
     turn = owner.rotate("--due", "180d")
     owner.same("due", (turn.code, turn.words.count("generate")), (75, len(second)))
     owner.same("who signs", owner.active(), second)
@@ -291,12 +297,12 @@ def lifetimes(owner):
         one.rotate()
         one.now += HOUR
         turn = one.rotate()
-        at = one.now
+        end = one.keys()["first"]["since"] + overlap
         one.same("the switch", (turn.words, one.active()), (["switch"], ["second"]))
-        one.same("the overlap", turn.until("wait-for-overlap"), at + overlap)
-        one.now = at + overlap - 5
+        one.same("the overlap", turn.until("wait-for-overlap"), end)
+        one.now = end - MARGIN
         one.same("just before its end", one.rotate().words, [])
-        one.now = at + overlap
+        one.now = end
         one.same("at its end", one.rotate().words[:1], ["withdraw"])
 
 

@@ -1,6 +1,7 @@
 """A domain in a zone of the laboratory: its key store, its clock, and all that is done to both from outside."""
 
 import re
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,8 @@ HERE = Path(__file__).parent
 START = 1_800_000_000
 HOUR = 3600
 DAY = 24 * HOUR
+# So long before its time nothing may happen; no run takes as long.
+MARGIN = 30
 # What SOA records say of names that are not there, and the TTL of all that is pushed here.
 NEGATIVE_TTL = 300
 TTL = 60
@@ -45,8 +48,8 @@ class Turn(NamedTuple):
         return [step["step"] for step in self.answer.get("next", [])]
 
     def until(self, word):
-        """When a wait is over; None where nobody waits so."""
-        return next((step["until"] for step in self.answer.get("next", []) if step["step"] == word), None)
+        """When the last of such waits is over; None where nobody waits so."""
+        return max((step["until"] for step in self.answer.get("next", []) if step["step"] == word), default=None)
 
 
 class Owner:
@@ -92,7 +95,11 @@ class Owner:
         return done.returncode, {one["selector"]: one for one in objects(done) if one}
 
     def rotate(self, *args, by_hand=False):
-        return self.turn(self.run("rotate", *self.rotate_args(*args, by_hand=by_hand)))
+        """One run. Its clock goes on while it works, and ours after it."""
+        began = time.monotonic()
+        turn = self.turn(self.run("rotate", *self.rotate_args(*args, by_hand=by_hand)))
+        self.now += int(time.monotonic() - began)
+        return turn
 
     def rotate_args(self, *args, by_hand=False):
         anchor = ["--trust-anchor", self.names.place / "zones/root.key"]
