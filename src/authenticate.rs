@@ -20,9 +20,10 @@ pub use self::origin::{Given, Origin};
 pub use self::received::{Client, Obscurity, Received};
 
 /// What one judgement asks of DNS at most: both checks of SPF, and the tree walks of DMARC for the
-/// author and for other domains, those announced and those that are judged, and whether the author domain exists.
+/// author and for other domains, those foreseen, those announced and those that are judged, and whether the author
+/// domain exists.
 pub const MAX_QUESTIONS: usize =
-    2 * spf::MAX_QUESTIONS + dmarc::walk::MAX_QUERIES * 2 * dmarc::MAX_WALKS + 2;
+    2 * spf::MAX_QUESTIONS + dmarc::walk::MAX_QUERIES * 3 * dmarc::MAX_WALKS + 2;
 
 /// What SPF and DMARC say of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -66,7 +67,12 @@ pub fn judge(
         thorough: true,
         ..Input::new(author.clone())
     };
-    announce(dns, &input);
+    if let Author::One(author) = &input.author {
+        let passing = input.dkim.iter();
+        let passing = passing.filter(|passing| passing.result == ResultWord::Pass);
+        // Who waits for these answers asks again.
+        let _ = announce(dns, author, passing.map(|passing| &passing.domain));
+    }
     let spf = client.map(|query| spf::evaluate_both(dns, query));
     let spf = spf.transpose()?;
     if let Some((both, query)) = spf.as_ref().zip(client) {
@@ -76,18 +82,50 @@ pub fn judge(
     Ok(Judged { spf, dmarc })
 }
 
-/// Lets what DMARC needs be fetched beside the first round of SPF: whoever sends the message chooses how slowly SPF goes, and
-/// must not take the time of the rest. Who waits for the answers asks again.
-fn announce(dns: &dyn Ask, input: &Input) {
-    let Author::One(author) = &input.author else {
-        return;
+/// Asks for what [`judge`] will most likely ask for, before it is known which signatures pass: those of `signers`
+/// may. Whoever looks up the keys of a message looks this up beside them, since its sender chose how slowly they come.
+///
+/// ```
+/// use dkimkit::authenticate::foresee;
+/// use dkimkit::dmarc::Author;
+/// use dkimkit::dns::lookup::{Known, Pending};
+/// use dkimkit::name::Domain;
+/// let author = Author::One(Domain::new("example.com")?);
+/// let known = Known::new(100);
+/// assert_eq!(foresee(&known, None, &author, &[Domain::new("mail.example.com")?]), Err(Pending));
+/// let wanted: Vec<String> = known.wanted().iter().map(ToString::to_string).collect();
+/// assert!(wanted.contains(&"_dmarc.mail.example.com TXT".to_owned()));
+/// # Ok::<(), dkimkit::name::NameError>(())
+/// ```
+///
+/// # Errors
+/// [`Pending`] while an answer is missing.
+pub fn foresee(
+    dns: &dyn Ask,
+    client: Option<&spf::Query>,
+    author: &Author,
+    signers: &[Domain],
+) -> Result<(), Pending> {
+    let announced = match author {
+        Author::One(author) => announce(dns, author, signers.iter()),
+        _ => Ok(()),
     };
-    let _ = dmarc::walk::walk(dns, author);
-    let _ = dmarc::walk::existence(dns, author);
-    let counts =
-        |passing: &&DkimIdentity| passing.result == ResultWord::Pass && passing.domain != *author;
-    let passing = input.dkim.iter().filter(counts);
-    let mut domains: Vec<&Domain> = passing.map(|passing| &passing.domain).collect();
+    if let Some(query) = client {
+        spf::evaluate_both(dns, query)?;
+    }
+    announced
+}
+
+/// Lets what DMARC needs be fetched beside the first round of SPF: whoever sends the message chooses how slowly SPF goes, and
+/// must not take the time of the rest.
+fn announce<'a>(
+    dns: &dyn Ask,
+    author: &Domain,
+    signers: impl Iterator<Item = &'a Domain>,
+) -> Result<(), Pending> {
+    let mut done = dmarc::walk::walk(dns, author).map(drop);
+    done = done.and(dmarc::walk::existence(dns, author).map(drop));
+    let mut domains: Vec<&Domain> = signers.filter(|domain| *domain != author).collect();
     // Those of the author's organization have more labels in common with it than any other: as in the judgement, what
     // strangers sign besides must not take their place.
     domains.sort_by_key(|domain| Reverse(in_common(domain, author)));
@@ -97,10 +135,11 @@ fn announce(dns: &dyn Ask, input: &Input) {
             break;
         }
         if !walked.contains(&domain) {
-            let _ = dmarc::walk::walk(dns, domain);
+            done = done.and(dmarc::walk::walk(dns, domain).map(drop));
             walked.push(domain);
         }
     }
+    done
 }
 
 /// How many labels two domains have in common, from the right.
@@ -171,17 +210,12 @@ mod tests {
 
     #[test]
     fn strangers_that_signed_do_not_delay_the_authors_organization() {
-        let dkim = |domain: String| DkimIdentity {
-            domain: Domain::new(&domain).unwrap(),
-            selector: None,
-            result: ResultWord::Pass,
-        };
+        let domain = |name: String| Domain::new(&name).unwrap();
         let author = Author::One(Domain::new("new.bank.example").unwrap());
-        let mut input = Input::new(author);
-        input.dkim = (0..30).map(|at| dkim(format!("s{at}.example"))).collect();
-        input.dkim.push(dkim("mail.bank.example".to_owned()));
+        let mut signers: Vec<Domain> = (0..30).map(|at| domain(format!("s{at}.example"))).collect();
+        signers.push(domain("mail.bank.example".to_owned()));
         let known = Known::new(MAX_QUESTIONS);
-        announce(&known, &input);
+        assert_eq!(foresee(&known, None, &author, &signers), Err(Pending));
         let name = DnsName::new(b"_dmarc.mail.bank.example").unwrap();
         let question = Question::new(name, RecordType::Txt);
         assert!(known.wanted().contains(&question), "{question}");

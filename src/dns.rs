@@ -89,7 +89,7 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Cause::Timeout => "the name servers did not answer in time",
+            Cause::Timeout => "no name server answered in time",
             Cause::ServerFailure => "the name server failed (SERVFAIL)",
             Cause::Refused => "the name server refused to answer (REFUSED)",
             Cause::Network => "the name server could not be reached or understood",

@@ -164,6 +164,20 @@ impl KeyName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The domain of the key, where the name has the form of [`new`](Self::new).
+    ///
+    /// ```
+    /// use dkimkit::name::{Domain, KeyName, Selector};
+    /// let domain = Domain::new("example.com")?;
+    /// let name = KeyName::new(&Selector::new("a.b")?, &domain)?;
+    /// assert_eq!(name.domain(), Some(domain));
+    /// # Ok::<(), dkimkit::name::NameError>(())
+    /// ```
+    pub fn domain(&self) -> Option<Domain> {
+        let (_, domain) = self.0.split_once("._domainkey.")?;
+        Domain::new(domain.strip_suffix('.')?).ok()
+    }
 }
 
 impl fmt::Display for KeyName {

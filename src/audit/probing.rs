@@ -13,8 +13,6 @@ use tokio::time::{Instant, timeout_at};
 use super::facts::{Answered, Facts, Probe, Server, Store};
 use super::net::{Authorities, Talk, download, greet, offer};
 use super::{Audit, CHECKS, CheckReport, Options, providers};
-use crate::dns::Cause;
-use crate::dns::lookup::{Found, Said};
 use crate::dns::survey::Surveyor;
 use crate::dns::system::Resolver;
 
@@ -147,11 +145,7 @@ impl Probing {
         match probe {
             Probe::Dns(question) => {
                 let _turn = turns.dns().await;
-                let mut found = self.resolver.find_all(vec![question.clone()]).await;
-                Answered::Dns(found.pop().map_or_else(
-                    || Found::new(Said::Temporary(Cause::Network)),
-                    |(_, found)| found,
-                ))
+                Answered::Dns(self.resolver.find(question).await)
             }
             Probe::Proof(question) => {
                 let _turn = turns.survey().await;

@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use dkimkit::arc::{ArcReport, ArcVerifier};
-use dkimkit::authenticate::{Given, Judged, MAX_QUESTIONS, Origin, judge};
+use dkimkit::authenticate::{Given, Judged, MAX_QUESTIONS, Origin, foresee, judge};
 use dkimkit::author::Authors;
 use dkimkit::authres::AuthservId;
-use dkimkit::dmarc::{Author, DmarcResult};
-use dkimkit::dns::lookup::{Known, try_settle};
+use dkimkit::dmarc::{Author, DmarcResult, Reason};
+use dkimkit::dns::lookup::{Ask, Known};
 use dkimkit::domainkeys::{DomainKeysVerdict, DomainKeysVerifier};
 use dkimkit::message::{Header, SplitError};
-use dkimkit::name::Domain;
+use dkimkit::name::{Domain, KeyName};
 use dkimkit::report::{ResultWord, Verdict};
 use dkimkit::spf::{self, SpfResult};
 use dkimkit::time::UnixTime;
@@ -35,8 +35,8 @@ use super::speech::{self, Trouble};
 
 --timeout is for all the lookups of a message together, of keys, SPF and DMARC; what has no answer by then is a temperror.
 
-Exits 0 if DMARC passes, or, where the domain of From has no DMARC policy, if a domain that passes is that of From, above
-or below it; 75 if an answer of DNS is missing for that; else 1. Without SPF a message that fails may yet pass with it.")]
+Exits 0 if DMARC passes, or, where From has one domain and that no DMARC policy, if a domain that passes is that of From,
+above or below it; 75 if an answer of DNS is missing for that; else 1. Without SPF a message that fails may yet pass with it.")]
 pub(super) struct Args {
     /// The address of the client that handed the message over
     #[arg(long, value_name = "ADDR")]
@@ -164,11 +164,12 @@ impl Args {
         Some(query)
     }
 
-    /// Adds what SPF and DMARC say of the client and of what was found in the message. Their answers of DNS come a round
-    /// at a time, all before `deadline`: RFC 7208 §4.6.4 wants such an end, with the result temperror.
+    /// Adds what SPF and DMARC say of the client and of what was found in the message. Their answers of DNS come
+    /// before `deadline`: RFC 7208 §4.6.4 wants such an end, with the result temperror.
     fn findings(
         &self,
         scene: &Scene,
+        mut known: Known,
         deadline: Instant,
         origin: Option<Origin>,
         message: Result<Inside, SplitError>,
@@ -179,9 +180,9 @@ impl Args {
             Ok(inside) => (Author::of(&inside.authors), inside.verdicts.as_slice()),
             Err(_) => (Author::Unreadable, [].as_slice()),
         };
-        let fetch = |questions| scene.published.find(questions, deadline);
-        let judge = |dns: &Known| judge(dns, client.as_ref(), &author, verdicts);
-        let judged = try_settle(MAX_QUESTIONS, fetch, judge)?;
+        let judged = scene.published.settle(&mut known, deadline, |dns| {
+            judge(dns, client.as_ref(), &author, verdicts)
+        })?;
         Ok(Box::new(Findings {
             origin,
             handover,
@@ -215,7 +216,13 @@ impl Examiner for Args {
                 wanted.push(name.clone());
             }
         }
-        for (name, keys) in scene.published.keys_until(&wanted, deadline)? {
+        let client = self.query(&self.handover(origin.as_ref()), scene.now);
+        let author = Author::of(&authors);
+        let signers: Vec<Domain> = dkim.wanted().iter().filter_map(KeyName::domain).collect();
+        let mut known = Known::new(MAX_QUESTIONS);
+        let foresee = |dns: &dyn Ask| foresee(dns, client.as_ref(), &author, &signers);
+        let published = &scene.published;
+        for (name, keys) in published.keys_beside(&wanted, deadline, &mut known, foresee)? {
             dkim.supply_keys(&name, keys.clone());
             arc.supply_keys(&name, keys.clone());
             domainkeys.supply_keys(&name, keys);
@@ -234,7 +241,7 @@ impl Examiner for Args {
         };
         // The time is for lookups: a long body takes none of it from those that are left.
         deadline += looked_up.elapsed();
-        self.findings(scene, deadline, origin, Ok(inside))
+        self.findings(scene, known, deadline, origin, Ok(inside))
     }
 
     /// SPF needs no header, and DMARC has a result for such a message.
@@ -244,7 +251,14 @@ impl Examiner for Args {
         error: SplitError,
     ) -> Result<Result<Box<Findings>, SplitError>, Trouble> {
         let deadline = scene.published.deadline();
-        Ok(Ok(self.findings(scene, deadline, None, Err(error))?))
+        let known = Known::new(MAX_QUESTIONS);
+        Ok(Ok(self.findings(
+            scene,
+            known,
+            deadline,
+            None,
+            Err(error),
+        )?))
     }
 
     /// Another reading of a message in an mbox matters to signatures alone.
@@ -279,14 +293,16 @@ impl Findings {
     }
 
     fn exit(&self) -> Exit {
+        // From of several domains does without a policy, too, and each of them may have one that is not met.
+        let without = [Reason::NoRecord, Reason::RecordNotApplied];
+        let without = without.contains(&self.judged.dmarc.reason);
         match self.judged.dmarc.result {
             DmarcResult::Pass => Exit::Done,
-            DmarcResult::None if self.near_has(ResultWord::Pass, SpfResult::Pass) => Exit::Done,
-            DmarcResult::None if self.near_has(ResultWord::TempError, SpfResult::TempError) => {
-                Exit::TempFail
-            }
             DmarcResult::TempError => Exit::TempFail,
-            DmarcResult::None | DmarcResult::Fail | DmarcResult::PermError => Exit::No,
+            _ if !without => Exit::No,
+            _ if self.near_has(ResultWord::Pass, SpfResult::Pass) => Exit::Done,
+            _ if self.near_has(ResultWord::TempError, SpfResult::TempError) => Exit::TempFail,
+            _ => Exit::No,
         }
     }
 

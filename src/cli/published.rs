@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use dkimkit::dns::lookup::{Found, Question};
+use dkimkit::dns::lookup::{Ask, Known, Pending};
 use dkimkit::dns::system::Resolver;
 use dkimkit::dns::{Answer, LookupTxt as _, Zone};
 use dkimkit::keystore::KeyStore;
@@ -158,14 +158,37 @@ impl Published {
         &self,
         names: &[KeyName],
     ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
-        self.keys_until(names, self.deadline())
+        self.found(names, |missing| match &self.source {
+            Keys::Offline(zone) => Ok(in_zone(zone, missing)),
+            Keys::Online(online) => Ok(online.resolver()?.lookup_all_blocking(missing)),
+        })
     }
 
-    /// The same for one who has more to look up before `deadline`.
-    pub(super) fn keys_until(
+    /// The same for one who has more to look up before `deadline`: what `foresee` asks for is looked up beside the
+    /// keys, since who wrote the message chose how slowly these come.
+    pub(super) fn keys_beside(
         &self,
         names: &[KeyName],
         deadline: Instant,
+        known: &mut Known,
+        foresee: impl Fn(&dyn Ask) -> Result<(), Pending>,
+    ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
+        self.found(names, |missing| match &self.source {
+            Keys::Offline(zone) => Ok(in_zone(zone, missing)),
+            Keys::Online(online) => {
+                let resolver = online.resolver()?.until(deadline);
+                let keys = resolver.lookup_all(missing);
+                let rest = resolver.settle(known, |known| foresee(known));
+                block_on(async { tokio::join!(keys, rest).0 })
+            }
+        })
+    }
+
+    /// The keys that are kept, and those that `fetch` gets.
+    fn found(
+        &self,
+        names: &[KeyName],
+        fetch: impl FnOnce(&[KeyName]) -> Result<Vec<(KeyName, Answer)>, Trouble>,
     ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
         let mut keys = Vec::new();
         let mut missing = Vec::new();
@@ -175,7 +198,10 @@ impl Published {
                 None => missing.push(name.clone()),
             }
         }
-        for (name, answer) in self.answers(&missing, deadline)? {
+        if missing.is_empty() {
+            return Ok(keys);
+        }
+        for (name, answer) in fetch(&missing)? {
             let keep = match (&answer, &self.source) {
                 // A file does not change while it is read.
                 (_, Keys::Offline(_)) => Duration::MAX,
@@ -188,46 +214,30 @@ impl Published {
         Ok(keys)
     }
 
-    fn answers(
+    /// What `judge` comes to with the answers to its questions.
+    pub(super) fn settle<T>(
         &self,
-        names: &[KeyName],
+        known: &mut Known,
         deadline: Instant,
-    ) -> Result<Vec<(KeyName, Answer)>, Trouble> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
+        judge: impl Fn(&dyn Ask) -> Result<T, Pending>,
+    ) -> Result<T, Trouble> {
         match &self.source {
-            Keys::Offline(zone) => {
-                let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
-                Ok(names.iter().map(ask).collect())
-            }
+            Keys::Offline(zone) => Ok(judge(zone).expect("a zone has all answers at once")),
             Keys::Online(online) => {
+                // Who asks for nothing needs no name server.
+                if let Ok(judged) = judge(known) {
+                    return Ok(judged);
+                }
                 let resolver = online.resolver()?.until(deadline);
-                Ok(resolver.lookup_all_blocking(names))
+                block_on(resolver.settle(known, |known| judge(known)))
             }
         }
     }
+}
 
-    /// The answers to questions of every type.
-    pub(super) fn find(
-        &self,
-        questions: Vec<Question>,
-        deadline: Instant,
-    ) -> Result<Vec<(Question, Found)>, Trouble> {
-        match &self.source {
-            Keys::Offline(zone) => {
-                let answer = |question: Question| {
-                    let found = zone.answer(&question);
-                    (question, found)
-                };
-                Ok(questions.into_iter().map(answer).collect())
-            }
-            Keys::Online(online) => {
-                let resolver = online.resolver()?.until(deadline);
-                block_on(resolver.find_all(questions))
-            }
-        }
-    }
+fn in_zone(zone: &Zone, names: &[KeyName]) -> Vec<(KeyName, Answer)> {
+    let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
+    names.iter().map(ask).collect()
 }
 
 fn read_zone(args: &LookupArgs, store: Option<&Path>) -> Result<Zone, Trouble> {

@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -511,30 +510,14 @@ pub fn settle<T>(
     mut fetch: impl FnMut(Vec<Question>) -> Vec<(Question, Found)>,
     judge: impl Fn(&Known) -> Result<T, Pending>,
 ) -> T {
-    let fetch = |questions| Ok::<_, Infallible>(fetch(questions));
-    match try_settle(limit, fetch, judge) {
-        Ok(result) => result,
-        Err(never) => match never {},
-    }
-}
-
-/// [`settle`] where questions may be impossible to ask.
-///
-/// # Errors
-/// What `fetch` ends with.
-pub fn try_settle<T, E>(
-    limit: usize,
-    mut fetch: impl FnMut(Vec<Question>) -> Result<Vec<(Question, Found)>, E>,
-    judge: impl Fn(&Known) -> Result<T, Pending>,
-) -> Result<T, E> {
     let mut known = Known::new(limit);
     loop {
         match judge(&known) {
-            Ok(result) => return Ok(result),
+            Ok(result) => return result,
             Err(Pending) => {
                 let wanted = known.wanted();
                 assert!(!wanted.is_empty(), "who waits has asked for something");
-                for (question, found) in fetch(wanted.clone())? {
+                for (question, found) in fetch(wanted.clone()) {
                     known.tell(question, found);
                 }
                 for question in wanted {
@@ -609,9 +592,6 @@ mod tests {
         };
         let found = settle(9, fetch, |dns| dns.look(&name("a"), RecordType::A));
         assert_eq!((found.failure(), rounds), (Some(Cause::NotAsked), 1));
-        let never = |_: Vec<Question>| Err::<Vec<(Question, Found)>, _>("no resolver");
-        let ended = try_settle(9, never, |dns| dns.look(&name("a"), RecordType::A));
-        assert_eq!(ended, Err("no resolver"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod cache;
 mod said;
 mod sockets;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,13 +28,13 @@ use hickory_resolver::proto::op::{
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use self::cache::{Cache, FAILURE_KEPT, NOTHING_KEPT, RECORDS_KEPT};
 use self::said::{MAX_CNAMES, Said};
 use self::sockets::Sockets;
-use super::lookup::{self, Found, Question, RecordType};
+use super::lookup::{self, Found, Known, Pending, Question, RecordType};
 use super::wire::wire_type;
 use super::{Answer, Cause};
 use crate::name::KeyName;
@@ -195,31 +195,62 @@ impl Resolver {
         filled(answers)
     }
 
-    /// Answers questions of every type, all at once; nothing of it is kept, since who asks keeps it.
+    /// Answers a question of whatever type; nothing of it is kept, since who asks keeps it.
+    ///
+    /// Without an answer when the timeout is over it is [`Cause::Timeout`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn find(&self, question: &Question) -> Found {
+        self.lookup().find(question).await
+    }
+
+    /// Calls `judge` each time that an answer comes, until it has all that it needs; what it asks for meanwhile is
+    /// asked at once, and waits for no other answer: who chose one of the names must not delay the rest by it.
     ///
     /// A question without an answer when the timeout is over gets [`Cause::Timeout`]. Of very many only 32 are under
     /// way at any time.
     ///
     /// # Panics
-    /// Outside a tokio runtime with I/O and time enabled.
-    pub async fn find_all(&self, questions: Vec<Question>) -> Vec<(Question, Found)> {
+    /// Outside a tokio runtime with I/O and time enabled, and where `judge` waits for nothing.
+    pub async fn settle<T>(
+        &self,
+        known: &mut Known,
+        judge: impl Fn(&Known) -> Result<T, Pending>,
+    ) -> T {
         let lookup = Arc::new(self.lookup());
-        let mut waiting = questions.into_iter();
         let mut running = JoinSet::new();
-        let mut answers = Vec::new();
+        let mut asked: HashMap<Id, Question> = HashMap::new();
         loop {
-            for question in waiting.by_ref().take(MAX_RUNNING - running.len()) {
-                let lookup = lookup.clone();
-                running.spawn(async move {
-                    let found = lookup.find(&question).await;
-                    (question, found)
-                });
+            if let Ok(result) = judge(known) {
+                return result;
             }
-            match running.join_next().await {
-                None => return answers,
-                Some(Ok(answer)) => answers.push(answer),
-                // What the answer was made hickory panic: who asked finds that there is none.
-                Some(Err(_)) => {}
+            for question in known.wanted() {
+                if running.len() == MAX_RUNNING {
+                    break;
+                }
+                if !asked.values().any(|one| *one == question) {
+                    let (lookup, own) = (lookup.clone(), question.clone());
+                    let task = running.spawn(async move { lookup.find(&own).await });
+                    asked.insert(task.id(), question);
+                }
+            }
+            let first = running.join_next_with_id().await;
+            let first = first.expect("who waits has asked for something");
+            // All that is there by now is told before the judge is called again.
+            let more = std::iter::from_fn(|| running.try_join_next_with_id());
+            for done in std::iter::once(first).chain(more) {
+                let (id, found) = match done {
+                    Ok(done) => done,
+                    // What the answer was made hickory panic.
+                    Err(error) => (
+                        error.id(),
+                        Found::new(lookup::Said::Temporary(Cause::Network)),
+                    ),
+                };
+                if let Some(question) = asked.remove(&id) {
+                    known.tell(question, found);
+                }
             }
         }
     }

@@ -410,11 +410,7 @@ pub const REASONS: [(&str, ResultWord, &str); 53] = {
             "an RSA key below 1024 bits (`legacy`: below 512)",
         ),
         ("key-too-large", PermError, "an RSA key beyond 8192 bits"),
-        (
-            "dns-timeout",
-            TempError,
-            "the name servers did not answer in time",
-        ),
+        ("dns-timeout", TempError, "no name server answered in time"),
         (
             "dns-server-failure",
             TempError,

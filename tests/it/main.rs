@@ -2,6 +2,8 @@
 
 mod arc;
 #[cfg(feature = "cli")]
+mod authenticate;
+#[cfg(feature = "cli")]
 mod batch;
 #[cfg(feature = "cli")]
 mod cli;

@@ -1,0 +1,81 @@
+//! `dkimkit authenticate` with a name server: what its sender chose, and delays, must not decide.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::nameserver::{NameServer, Script};
+
+const ZONE: &str = r#"{
+    "bank.example.": {"TXT": ["v=spf1 include:spf.bank.example -all"], "A": ["192.0.2.1"]},
+    "spf.bank.example.": {"TXT": ["v=spf1 ip4:192.0.2.9 -all"]},
+    "_dmarc.bank.example.": {"TXT": ["v=DMARC1; p=reject; adkim=s; aspf=s"]},
+    "near.bank.example.": {"TXT": ["v=spf1 ip4:198.51.100.66 -all"]},
+    "slow.evil.example.": {"status": "TIMEOUT"},
+    "x._domainkey.slow.evil.example.": {"status": "TIMEOUT"},
+    "_dmarc.slow.evil.example.": {"status": "TIMEOUT"}
+}"#;
+
+const SIGNED: &str = "v=1; a=rsa-sha256; d=slow.evil.example; s=x; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA";
+
+/// The exit code, what is said in JSON, and how long it took.
+fn authenticate(envelope: [&str; 2], header: &str) -> (Option<i32>, Value, Duration) {
+    let server = NameServer::start(Script::zone(ZONE));
+    let dir = tempfile::tempdir().unwrap();
+    let message = dir.path().join("message.eml");
+    std::fs::write(&message, format!("{header}Subject: x\r\n\r\nhello\r\n")).unwrap();
+    let began = Instant::now();
+    let [helo, mail_from] = envelope;
+    let output = Command::new(env!("CARGO_BIN_EXE_dkimkit"))
+        .args(["authenticate", "--json", "--ip", "198.51.100.66"])
+        .args(["--helo", helo, "--mail-from", mail_from])
+        .args(["--timeout", "2s", "--nameserver"])
+        .arg(server.addr().to_string())
+        .arg(&message)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let took = began.elapsed();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    (output.status.code(), json, took)
+}
+
+#[test]
+fn a_name_that_the_sender_keeps_silent_takes_nothing_from_the_rest() {
+    let from = "From: ceo@bank.example\r\n";
+    let signature = format!("DKIM-Signature: {SIGNED}\r\n{from}");
+    let chain = format!(
+        "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=slow.evil.example; s=x; b=AAAA\r\n\
+         ARC-Message-Signature: i=1; {}\r\n\
+         ARC-Authentication-Results: i=1; mx.example.org; none\r\n{from}",
+        SIGNED.trim_start_matches("v=1; "),
+    );
+    for (what, helo, header) in [
+        ("nothing", "mx.evil.example", from),
+        ("DKIM", "mx.evil.example", signature.as_str()),
+        ("ARC", "mx.evil.example", chain.as_str()),
+        ("HELO", "slow.evil.example", from),
+    ] {
+        let (exit, json, took) = authenticate([helo, "ceo@bank.example"], header);
+        assert_eq!(json["spf"]["mail_from"]["result"], "fail", "{what}: {json}");
+        assert_eq!(json["dmarc"]["result"], "fail", "{what}: {json}");
+        assert_eq!(exit, Some(1), "{what}");
+        let waited = took > Duration::from_secs(2);
+        assert_eq!(waited, what != "nothing", "{what}: {took:?}");
+    }
+}
+
+#[test]
+fn a_second_author_lifts_no_policy() {
+    let envelope = ["mx.evil.example", "a@near.bank.example"];
+    let one = "From: ceo@bank.example\r\n";
+    let (exit, json, _) = authenticate(envelope, one);
+    assert_eq!((exit, &json["dmarc"]["result"]), (Some(1), &json!("fail")));
+    let two = "From: ceo@bank.example, x@near.bank.example\r\n";
+    let (exit, json, _) = authenticate(envelope, two);
+    assert_eq!(json["dmarc"]["reason"], "several-authors");
+    assert_eq!(json["spf"]["mail_from"]["result"], "pass", "{json}");
+    assert_eq!(exit, Some(1));
+}
