@@ -254,6 +254,7 @@ fn judge_host(
     seen: &Seen,
     findings: &mut Vec<Finding>,
 ) -> Vec<Value> {
+    let before = findings.len();
     let proofs = seen.proofs.iter();
     findings.extend(proofs.filter_map(|(question, proof)| unproven(question, *proof)));
     let pins = Pins::new(facts, host, records);
@@ -268,6 +269,7 @@ fn judge_host(
     }
     let mut answered = false;
     let mut silent = Vec::new();
+    let mut wrong = Vec::new();
     for (server, greeting) in &seen.servers {
         match &greeting.tls {
             Tls::Done(handshake) => {
@@ -275,7 +277,7 @@ fn judge_host(
                 let matched = pins.vouch(handshake) != Vouched::No;
                 shown.push(json!({"server": server.to_string(), "matches": matched}));
                 if !matched {
-                    findings.push(mends.add(mismatch(server), handshake));
+                    wrong.push(mends.add(mismatch(server), handshake));
                 }
             }
             Tls::NotTried => {
@@ -287,9 +289,17 @@ fn judge_host(
             }
             Tls::NotOffered | Tls::Refused(_) | Tls::Broken(_) => {
                 answered = true;
-                findings.push(no_tls(server));
+                wrong.push(no_tls(server));
             }
         }
+    }
+    let mut insecure = findings[before..]
+        .iter_mut()
+        .filter(|one| seen.is_insecure() && one.finding == "dane-insecure");
+    match insecure.next() {
+        // Nobody heeds the records yet, and nothing stops mail before that.
+        Some(insecure) => wrong.iter().for_each(|one| first(insecure, one)),
+        None => findings.extend(wrong),
     }
     for (server, trouble) in silent {
         if !(answered && trouble == NoConnection::NoIpv6) {
@@ -297,6 +307,20 @@ fn judge_host(
         }
     }
     shown
+}
+
+/// What stops mail as soon as the records count is mended before that.
+fn first(insecure: &mut Finding, wrong: &Finding) {
+    insecure.mend.push_str(&format!(
+        "; but first {}, or mail stops then: {}",
+        wrong.mend, wrong.sentence
+    ));
+    for record in &wrong.publish {
+        insecure.mend.push_str(&format!(
+            "; the record is {} TLSA {}",
+            record.name, record.value
+        ));
+    }
 }
 
 fn mismatch(server: &Server) -> Finding {
@@ -358,36 +382,43 @@ impl Pins {
 
 /// The records of a server that can be used, and that DNSSEC proves.
 pub(super) fn pins(facts: &Facts<'_>, server: &Server) -> Result<Pins, Pending> {
-    let none = Pins::new(facts, &server.name, &[]);
-    if server.address.port() != 25 {
-        return Ok(none);
+    match server.address.port() {
+        25 => pins_of(facts, &server.name),
+        _ => Ok(Pins::new(facts, &server.name, &[])),
     }
-    let records = match lookup(facts, &server.name)? {
+}
+
+fn pins_of(facts: &Facts<'_>, host: &DnsName) -> Result<Pins, Pending> {
+    let none = Pins::new(facts, host, &[]);
+    let records = match lookup(facts, host)? {
         Ok(records) if !records.is_empty() => records,
         _ => return Ok(none),
     };
-    let mut proofs = proofs(facts, &server.name)?.into_iter();
+    let mut proofs = proofs(facts, host)?.into_iter();
     Ok(match proofs.all(|(_, proof)| proof == Dnssec::Secure) {
-        true => Pins::new(facts, &server.name, &records),
+        true => Pins::new(facts, host, &records),
         false => none,
     })
 }
 
-/// Whether the domain uses DANE: an MX host has TLSA records that DNSSEC proves.
-pub(super) fn in_use(facts: &Facts<'_>) -> Result<bool, Pending> {
+/// Whether DANE protects all mail to the domain: every MX host has TLSA records that can be used, which DNSSEC proves,
+/// as it does the addresses.
+pub(super) fn protects(facts: &Facts<'_>) -> Result<bool, Pending> {
     let hosts = hosts(facts, &facts.exchanges()?);
-    let found: Vec<_> = hosts.iter().map(|host| lookup(facts, host)).collect();
-    for (host, found) in hosts.iter().zip(found) {
-        let Ok(records) = found? else {
+    let led: Vec<_> = hosts.iter().map(|host| facts.addresses(host)).collect();
+    let pinned: Vec<_> = hosts.iter().map(|host| pins_of(facts, host)).collect();
+    let mut protected = false;
+    for (led, pins) in led.into_iter().zip(pinned) {
+        // Where no address is, nobody is led.
+        if led?.list.is_empty() {
             continue;
-        };
-        if let Some(question) = question(host).filter(|_| !records.is_empty())
-            && facts.proof(&question)? == Dnssec::Secure
-        {
-            return Ok(true);
         }
+        if pins?.is_empty() {
+            return Ok(false);
+        }
+        protected = true;
     }
-    Ok(false)
+    Ok(protected)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod without;
 use serde_json::{Value, json};
 
 use self::draft::Draft;
-use self::without::without;
+use self::without::{Above, without};
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::spf;
@@ -25,7 +25,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let (holder, reading) = match walk.policy() {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let finding = without(facts, &walk)?;
+            let finding = without(facts, &walk, None)?;
             return Ok(CheckReport::new(NAME, "", vec![finding]).fact("walk", steps(&walk)));
         }
         Err(missing) => {
@@ -36,7 +36,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let destinations = report_destinations(facts, &reading.record, holder);
     let mut findings = match &walk.steps[0].found {
         // Those above are in force, as if there were none of its own.
-        AtName::Several(_) | AtName::Others { meant: 1.. } => vec![without(facts, &walk)?],
+        AtName::Several(_) | AtName::Others { meant: 1.. } => {
+            let above = Above::new(domain, holder, reading);
+            vec![without(facts, &walk, Some(&above))?]
+        }
         _ => Vec::new(),
     };
     if let Some(texts) = texts_of(facts, holder)? {
@@ -44,7 +47,14 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             parked: is_parked(facts)?,
             deaf: takes_no_mail(facts, holder)?,
         };
-        let told = of_record(&texts, domain, holder, reading, silent);
+        // A policy for the domain alone stands there.
+        let own = match &walk.steps[0].found {
+            AtName::NoName | AtName::NoData | AtName::Others { meant: 0 } => {
+                texts_of(facts, domain)?
+            }
+            _ => None,
+        };
+        let told = of_record(&texts, own.as_ref(), domain, holder, reading, silent);
         let organization = walk.organization().ok().map(|(own, _)| own);
         let theirs = not_ours(domain, holder, organization.as_ref());
         findings.extend(told.into_iter().map(|one| match &theirs {
@@ -140,10 +150,19 @@ fn is_parked(facts: &Facts<'_>) -> Result<bool, Pending> {
     Ok(exchanges.null && facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?)
 }
 
-/// Whether a domain says with a null MX that no report arrives there (RFC 7505 §3).
+/// Whether no report arrives at a domain: it says so with a null MX (RFC 7505 §3),
+/// or has neither a mail server nor an address.
 fn takes_no_mail(facts: &Facts<'_>, domain: &Domain) -> Result<bool, Pending> {
-    let found = facts.look(&DnsName::from(domain), RecordType::Mx)?;
-    Ok(matches!(found.records(), [Record::Mx { exchange, .. }] if exchange.is_root()))
+    let name = DnsName::from(domain);
+    let found = facts.look(&name, RecordType::Mx)?;
+    Ok(match found.records() {
+        [Record::Mx { exchange, .. }] => exchange.is_root(),
+        [] if found.failure().is_none() => {
+            let addresses = facts.addresses(&name)?;
+            addresses.list.is_empty() && addresses.failure.is_none()
+        }
+        _ => false,
+    })
 }
 
 /// Why the record is none that the domain can change: it is that of a registry above the organization.
@@ -158,6 +177,7 @@ fn not_ours(domain: &Domain, holder: &Domain, organization: Option<&Domain>) -> 
 /// before it, so that they may be followed one after the other.
 fn of_record(
     texts: &Texts,
+    own: Option<&Texts>,
     domain: &Domain,
     holder: &Domain,
     reading: &Reading,
@@ -209,7 +229,7 @@ fn of_record(
             "name an address that somebody, or a service, reads",
         );
         findings.push(match silent.deaf {
-            true => finding,
+            true => texts.tell(finding),
             false => {
                 draft.set("rua", &format!("mailto:postmaster@{}", holder.as_ascii()));
                 change.to(finding, draft.to_string())
@@ -250,15 +270,18 @@ fn of_record(
             format!("the policy for {domain} is none: receivers tell of forged mail, and take it"),
             "when the reports show that all own mail passes, make the policy quarantine, and later reject",
         );
-        // What weakens the policy of the organization for its subdomains is out by now.
-        let below = domain != holder;
-        findings.push(match below && policies.domain > Policy::None {
-            true => finding,
-            false => {
-                draft.drop_weaker(Policy::Quarantine);
-                let tag = if below { "sp" } else { "p" };
-                draft.set(tag, Policy::Quarantine.as_str());
-                change.to(finding, draft.to_string())
+        findings.push(if domain == holder {
+            draft.drop_weaker(Policy::Quarantine);
+            draft.set("p", Policy::Quarantine.as_str());
+            change.to(finding, draft.to_string())
+        } else if policies.domain > Policy::None {
+            // What weakens the policy of the organization for its subdomains is out by now.
+            finding
+        } else {
+            // That of the organization is for others too, of which nothing is known here.
+            match own {
+                Some(own) => own.publish(finding, draft.for_subdomain().to_string()),
+                None => finding,
             }
         });
     }
@@ -284,6 +307,14 @@ fn partial(
         "pct={share} is passed over by all who follow RFC 9989: they apply the policy to all mail"
     );
     if share > 0 {
+        if reading.record.testing {
+            return Some(Finding::new(
+                "dmarc-obsolete-tag",
+                about,
+                sentence,
+                "decide: without pct= the older receivers apply the policy to all mail, which is more than they do now; the newer ones heed t=y, and do a level less than the policy says",
+            ));
+        }
         return Some(Finding::new(
             "dmarc-obsolete-tag",
             about,

@@ -178,30 +178,39 @@ pub struct Together {
 
 impl Together {
     fn of(findings: &[Finding]) -> Together {
-        let mut all = Together::default();
+        let Together {
+            mut publish,
+            mut remove,
+        } = Together::default();
+        // What only mends have published, and a later one may take away again and again.
+        let mut ours: Vec<&ResourceRecord> = Vec::new();
         for finding in findings {
-            let Together { publish, remove } = &mut all;
-            finding
-                .remove
-                .iter()
-                .for_each(|one| shift(one, publish, remove));
-            finding
-                .publish
-                .iter()
-                .for_each(|one| shift(one, remove, publish));
+            for record in &finding.remove {
+                if !take(&mut publish, record) && !ours.contains(&record) {
+                    add(&mut remove, record);
+                }
+            }
+            for record in &finding.publish {
+                if !take(&mut remove, record) {
+                    add(&mut publish, record);
+                    ours.push(record);
+                }
+            }
         }
-        all
+        Together { publish, remove }
     }
 }
 
-/// Takes a record from the one list, or else puts it into the other.
-fn shift(record: &ResourceRecord, from: &mut Vec<ResourceRecord>, to: &mut Vec<ResourceRecord>) {
-    match from.iter().position(|known| known == record) {
-        Some(at) => {
-            from.remove(at);
-        }
-        None if to.contains(record) => {}
-        None => to.push(record.clone()),
+/// Takes a record out of a list, if it is there.
+fn take(list: &mut Vec<ResourceRecord>, record: &ResourceRecord) -> bool {
+    let at = list.iter().position(|known| known == record);
+    at.map(|at| list.remove(at)).is_some()
+}
+
+/// Puts a record into a list, once.
+fn add(list: &mut Vec<ResourceRecord>, record: &ResourceRecord) {
+    if !list.contains(record) {
+        list.push(record.clone());
     }
 }
 
@@ -257,10 +266,26 @@ mod tests {
         let findings = vec![
             finding(&["now", "also"], &["first"]),
             finding(&["now", "also", "first"], &["second"]),
-            finding(&["second"], &["second", "other"]),
+            finding(&["now", "also", "first", "second"], &["third"]),
+            finding(&["third"], &["third", "other"]),
         ];
         let together = CheckReport::new("spf", "", findings).together;
         assert_eq!(together.remove, [record("now"), record("also")]);
-        assert_eq!(together.publish, [record("second"), record("other")]);
+        assert_eq!(together.publish, [record("third"), record("other")]);
+        // What stands there and comes back stays.
+        let findings = vec![
+            finding(&["now"], &["first"]),
+            finding(&["now", "first"], &["now"]),
+        ];
+        let together = CheckReport::new("spf", "", findings).together;
+        assert_eq!(together, Together::default());
+        let findings = vec![
+            finding(&["now"], &["first"]),
+            finding(&["first"], &["now"]),
+            finding(&["now"], &[]),
+        ];
+        let together = CheckReport::new("spf", "", findings).together;
+        assert_eq!(together.remove, [record("now")]);
+        assert_eq!(together.publish, []);
     }
 }

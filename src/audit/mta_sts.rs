@@ -48,7 +48,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .collect();
     if texts.is_empty() {
-        let covered = dane::in_use(facts)?;
+        let covered = dane::protects(facts)?;
         let sentence = match covered {
             true => "there is no MTA-STS, and DANE protects mail on its way in",
             false => "",
@@ -303,11 +303,22 @@ fn faults(policy: &Policy, host: &DnsName, exchanges: &[DnsName]) -> Vec<Finding
         ));
         return findings;
     }
+    let (word, what) = match policy.mode {
+        // RFC 8461 §5.
+        Mode::Testing => (
+            "mta-sts-mx-left-out",
+            "once it is enforced, senders that heed it deliver nothing there",
+        ),
+        _ => (
+            "mta-sts-mx-not-covered",
+            "senders that heed it deliver nothing there",
+        ),
+    };
     for exchange in exchanges.iter().filter(|exchange| !policy.covers(exchange)) {
         findings.push(Finding::new(
-            "mta-sts-mx-not-covered",
+            word,
             exchange,
-            format!("the policy leaves the MX host {exchange} out: senders that heed it deliver nothing there"),
+            format!("the policy leaves the MX host {exchange} out: {what}"),
             format!("add the line `mx: {exchange}` to the policy, and change the id of the record"),
         ));
     }

@@ -154,7 +154,7 @@ mod tests {
             assert_eq!(names, [""; 0]);
             assert!(mend.contains(&format!("a CNAME to {target}")), "{mend}");
         }
-        let own = "_dmarc.example.org. CNAME policy.example.org.";
+        let own = "example.org. A 192.88.1.1\n_dmarc.example.org. CNAME policy.example.org.";
         assert_eq!(told(own).0, ["policy.example.org."]);
     }
 

@@ -124,17 +124,20 @@ pub(super) fn mended(check: &str, zone: &str) -> CheckReport {
 /// The zone file after the mends of a report, one after the other.
 ///
 /// # Panics
-/// Where a mend takes something away and nothing of it is there.
+/// Where a mend takes something away that does not stand there, and was not published by a mend before it.
 pub(super) fn apply(zone: &str, report: &CheckReport) -> String {
     let read = |text: &str| Zone::parse(text).unwrap();
     let mut lines: Vec<String> = zone.lines().map(str::to_owned).collect();
+    let mut seen = lines.clone();
     for finding in &report.findings {
         let gone: Vec<Zone> = finding.remove.iter().map(|one| read(&line(one))).collect();
-        let before = zone.lines().map(read);
-        let there = gone.is_empty() || before.into_iter().any(|line| gone.contains(&line));
-        assert!(there, "{finding:?} takes away what is not there: {zone}");
+        for gone in &gone {
+            let there = seen.iter().any(|line| read(line) == *gone);
+            assert!(there, "{finding:?} takes away what is not there: {zone}");
+        }
         lines.retain(|line| !gone.contains(&read(line)));
         lines.extend(finding.publish.iter().map(line));
+        seen.extend(finding.publish.iter().map(line));
     }
     lines.join("\n")
 }

@@ -454,6 +454,12 @@ pub const WORDS: &[(&str, &str, Grade, &str)] = &[
         "the policy of MTA-STS leaves an MX host out",
     ),
     (
+        "mta-sts-mx-left-out",
+        "mta-sts",
+        Warning,
+        "the policy of MTA-STS, which is being tried, leaves an MX host out",
+    ),
+    (
         "mta-sts-mode-none",
         "mta-sts",
         Warning,

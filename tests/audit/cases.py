@@ -41,7 +41,7 @@ WORDS = {
     "mta-sts": {
         "fail": """mta-sts-several mta-sts-syntax mta-sts-unreachable mta-sts-certificate mta-sts-redirect mta-sts-policy-syntax
             mta-sts-mx-not-covered""",
-        "warning": "mta-sts-missing mta-sts-policy-type mta-sts-mode-none mta-sts-mode-testing mta-sts-short",
+        "warning": "mta-sts-missing mta-sts-policy-type mta-sts-mx-left-out mta-sts-mode-none mta-sts-mode-testing mta-sts-short",
     },
     "tls-rpt": {"fail": "tls-rpt-several tls-rpt-syntax", "warning": "tls-rpt-missing"},
     "dane": {"fail": "dane-insecure dane-syntax dane-mismatch", "warning": "dane-usage dane-partial"},

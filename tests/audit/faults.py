@@ -10,6 +10,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import bind
+import records
 from auditing import Auditor, shape_problems, spoken
 from cases import KNOWN
 from layout import PRIMARY
@@ -50,6 +51,7 @@ def examine(auditor, case):
     if outcome.answer is None:
         return
     yield from result_problems(outcome)
+    yield from together_problems(outcome)
     if outcome.words != case.findings:
         yield f"{spoken(outcome.words)} instead of {spoken(case.findings)}{told(outcome, outcome.words - case.findings)}"
         return
@@ -88,6 +90,26 @@ def result_problems(outcome):
     for finding in outcome.findings:
         if finding["result"] != KNOWN[finding["finding"]][1]:
             yield f"{finding['finding']} is {finding['result']}"
+
+
+def together_problems(outcome):
+    """What is to be done at once names what stands there, and what does not."""
+    for together in [check["together"] for check in outcome.answer["checks"]]:
+        for part, there in (("remove", True), ("publish", False)):
+            for record in map(record_of, together[part]):
+                if stands(record) != there:
+                    yield f"{part} of together: {record} is {'not there' if there else 'there already'}"
+
+
+def stands(record):
+    """Whether the primary has this record."""
+    found = bind.dig(PRIMARY, record.name, record.type, "+tcp", "+norecurse").data(record.type)
+    return same_data(records.rdata(record.type, record.value)) in map(same_data, found)
+
+
+def same_data(text):
+    """The same for all that is the same but for case, blanks, and where a text is cut."""
+    return re.sub(r"\s", "", text.replace('" "', "")).lower()
 
 
 def mending_problems(auditor, case, outcome):

@@ -383,3 +383,51 @@ fn little_is_tried_of_a_long_chain() {
         assert_eq!(words(&report), expected, "{between}");
     }
 }
+
+#[test]
+fn records_that_nobody_heeds_yet_are_mended_before_they_count() {
+    let certified = self_signed("mx.example.org");
+    let wrong = zone(&[format!("3 1 1 {}", "00".repeat(32))]);
+    let right = format!("3 1 1 {}", key_hash(&certified.chain[0]));
+    let unsigned = shows(shaken(&certified), Dnssec::Insecure);
+    let report = judge_with("dane", &wrong, &options(), unsigned);
+    assert_eq!(words(&report), ["dane-insecure"; 2]);
+    let mend = &report.findings[0].mend;
+    assert!(
+        mend.contains("but first") && mend.contains(&right),
+        "{mend}"
+    );
+    let without = shows(Tls::NotOffered, Dnssec::Insecure);
+    let report = judge_with("dane", &wrong, &options(), without);
+    assert_eq!(words(&report), ["dane-insecure"; 2]);
+    assert!(
+        report.findings[0]
+            .mend
+            .contains("but first let STARTTLS work")
+    );
+}
+
+#[test]
+fn mta_sts_is_missed_where_dane_does_not_protect_all_mail() {
+    let certified = self_signed("mx.example.org");
+    let hash = key_hash(&certified.chain[0]);
+    let right = zone(&[format!("3 1 1 {hash}")]);
+    let two = format!("{right}example.org. MX 20 mx2.example.org.\nmx2.example.org. A 192.88.1.3");
+    for (zone, expected) in [
+        (&right, vec![]),
+        (&zone(&[format!("1 1 1 {hash}")]), vec!["mta-sts-missing"]),
+        (&zone(&["3 1 1 00ff".to_owned()]), vec!["mta-sts-missing"]),
+        (&two, vec!["mta-sts-missing"]),
+    ] {
+        let shows = shows(shaken(&certified), Dnssec::Secure);
+        let report = judge_with("mta-sts", zone, &options(), shows);
+        assert_eq!(words(&report), expected, "{zone}");
+    }
+    let addresses = |question: &Question| match question.kind {
+        RecordType::A | RecordType::Aaaa => Dnssec::Insecure,
+        _ => Dnssec::Secure,
+    };
+    let shows = shows_where(shaken(&certified), addresses);
+    let report = judge_with("mta-sts", &right, &options(), shows);
+    assert_eq!(words(&report), ["mta-sts-missing"]);
+}

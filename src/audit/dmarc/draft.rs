@@ -126,6 +126,18 @@ impl Draft {
         self.tags.sort_by_key(|tag| tag.0 != "p");
     }
 
+    /// The same for one subdomain alone, with the next policy above none.
+    pub(super) fn for_subdomain(&self) -> Draft {
+        let mut draft = Draft {
+            tags: self.tags.clone(),
+        };
+        for name in ["sp", "np", "psd"] {
+            draft.remove(name);
+        }
+        draft.set("p", Policy::Quarantine.as_str());
+        draft
+    }
+
     /// Has the policy applied that was only tried.
     pub(super) fn enforce(&mut self) {
         self.remove("t");

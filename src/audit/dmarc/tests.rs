@@ -1,9 +1,11 @@
 use super::super::testing::{apply, judge, judge_with, mended, options, words};
 
+/// It takes mail.
+const HOST: &str = "example.org. A 192.88.1.1";
 const RUA: &str = "rua=mailto:a@example.org";
 
 fn zone(record: &str) -> String {
-    format!("_dmarc.example.org. TXT \"{record}\"")
+    format!("{HOST}\n_dmarc.example.org. TXT \"{record}\"")
 }
 
 #[test]
@@ -228,15 +230,16 @@ fn the_policy_of_the_organization_gets_no_weaker_for_a_subdomain() {
             ],
             "v=DMARC1; p=quarantine; rua=mailto:a@example.org",
         ),
+        // Nobody has looked at the mail of the others.
         (
             "v=DMARC1; p=none",
             &["dmarc-policy-none"],
-            "v=DMARC1; p=none; rua=mailto:a@example.org; sp=quarantine",
+            "v=DMARC1; p=quarantine; rua=mailto:a@example.org",
         ),
         (
             "v=DMARC1; p=none; sp=none; np=none",
             &["dmarc-policy-none"],
-            "v=DMARC1; p=none; rua=mailto:a@example.org; sp=quarantine",
+            "v=DMARC1; p=quarantine; rua=mailto:a@example.org",
         ),
     ] {
         let zone = zone(&format!("{record}; {RUA}"));
@@ -250,10 +253,14 @@ fn the_policy_of_the_organization_gets_no_weaker_for_a_subdomain() {
 
 #[test]
 fn without_a_record_one_begins_with_reports() {
-    assert_eq!(words(&judge("dmarc", "")), ["dmarc-missing"]);
-    let other = "_dmarc.example.org. TXT \"something else\"";
-    assert_eq!(words(&judge("dmarc", other)), ["dmarc-missing"]);
-    assert_eq!(words(&mended("dmarc", "")), ["dmarc-policy-none"]);
+    assert_eq!(words(&judge("dmarc", HOST)), ["dmarc-missing"]);
+    let other = zone("something else");
+    assert_eq!(words(&judge("dmarc", &other)), ["dmarc-missing"]);
+    assert_eq!(words(&mended("dmarc", HOST)), ["dmarc-policy-none"]);
+    // No report would arrive.
+    let report = judge("dmarc", "");
+    assert_eq!(words(&report), ["dmarc-missing"]);
+    assert_eq!(report.findings[0].publish, []);
 }
 
 #[test]
@@ -319,8 +326,8 @@ fn the_facts_tell_what_is_aligned() {
 #[test]
 fn the_record_belongs_at_the_end_of_an_alias() {
     // RFC 1034 §3.6.2.
-    let zone = "_dmarc.example.org. CNAME policy.example.org.";
-    let report = judge("dmarc", zone);
+    let zone = format!("{HOST}\n_dmarc.example.org. CNAME policy.example.org.");
+    let report = judge("dmarc", &zone);
     assert_eq!(words(&report), ["dmarc-missing"]);
     let record = &report.findings[0].publish[0];
     assert_eq!(record.name, "policy.example.org.");
@@ -412,4 +419,71 @@ fn a_share_of_the_mail_is_told_in_words() {
         assert_eq!(told.len(), 1, "{record}");
         assert_eq!(told[0].publish, [], "{record}");
     }
+}
+
+#[test]
+fn a_broken_record_of_a_subdomain_weakens_nothing_of_the_policy_above() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+    for (own, word, after) in [
+        // Milder, or without reports: what is above is in force, and stays so.
+        (
+            &["v=DMARC1; p=none", "v=DMARC1; p=quarantine; sp=none"][..],
+            "dmarc-several",
+            None,
+        ),
+        (&["v=DMARC1 p=none"], "dmarc-syntax", None),
+        (&["v=DMARC1 p=reject"], "dmarc-syntax", None),
+        (
+            &["v=DMARC1 p=reject; t=y; rua=mailto:b@example.org"],
+            "dmarc-syntax",
+            None,
+        ),
+        (
+            &["v=DMARC1 p=reject; rua=mailto:b@example.org"],
+            "dmarc-syntax",
+            Some("v=DMARC1; p=reject; rua=mailto:b@example.org"),
+        ),
+    ] {
+        let texts = own
+            .iter()
+            .map(|own| format!("_dmarc.news.example.org. TXT \"{own}\"\n"));
+        let texts: String = texts.collect();
+        let zone = format!("{texts}{}", zone(&format!("v=DMARC1; p=reject; {RUA}")));
+        let report = judge(&zone);
+        assert_eq!(words(&report), [word], "{zone}");
+        let finding = &report.findings[0];
+        assert!(
+            finding.sentence.contains("with the policy reject"),
+            "{finding:?}"
+        );
+        assert_eq!(finding.remove.len(), own.len(), "{zone}");
+        let published = finding.publish.first().map(|one| one.value.as_str());
+        assert_eq!(published, after, "{zone}");
+        let after = judge(&apply(&zone, &report));
+        assert_eq!(words(&after), [""; 0], "{zone}");
+        assert_eq!(after.facts["policy"]["effective"], "reject", "{zone}");
+    }
+}
+
+#[test]
+fn a_name_of_one_label_vouches_for_none_below_it() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("example").unwrap();
+    let report = judge_with("dmarc", "example. A 192.88.1.1", &options, |_| None);
+    assert_eq!(
+        report.findings[0].publish[0].value,
+        "v=DMARC1; p=none; psd=y; rua=mailto:postmaster@example"
+    );
+}
+
+#[test]
+fn t_is_not_advised_where_it_stands() {
+    let report = judge(
+        "dmarc",
+        &zone("v=DMARC1; p=reject; pct=50; t=y; rua=mailto:a@example.org"),
+    );
+    assert_eq!(words(&report), ["dmarc-obsolete-tag", "dmarc-testing"]);
+    assert!(!report.findings[0].mend.contains("in its place"));
 }

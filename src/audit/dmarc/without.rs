@@ -4,13 +4,75 @@ use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{self, Texts};
 use super::draft::{self, Draft};
-use super::{is_parked, takes_no_mail, texts_of};
+use super::{Policies, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::Reading;
 use crate::dmarc::walk::{AtName, Walk};
 use crate::dns::lookup::Pending;
+use crate::name::Domain;
+
+/// The policy of a domain above, which is in force as long as there is none of its own.
+pub(super) struct Above<'a> {
+    domain: &'a Domain,
+    holder: &'a Domain,
+    policies: Policies,
+    /// Whether somebody hears.
+    reports: bool,
+}
+
+impl<'a> Above<'a> {
+    pub(super) fn new(domain: &'a Domain, holder: &'a Domain, reading: &Reading) -> Above<'a> {
+        Above {
+            domain,
+            holder,
+            policies: Policies::new(domain, holder, reading),
+            reports: !reading.record.rua.is_empty(),
+        }
+    }
+
+    /// Whether nothing of what is in force is lost with such a record.
+    fn is_kept_by(&self, draft: &Draft) -> bool {
+        let text = draft.to_string();
+        let Ok(reading) = Reading::parse(text.as_bytes()) else {
+            return false;
+        };
+        let (now, then) = (
+            &self.policies,
+            Policies::new(self.domain, self.domain, &reading),
+        );
+        let pairs = [
+            (now.applied, then.applied),
+            (now.subdomains, then.subdomains),
+            (now.missing, then.missing),
+        ];
+        let as_strict = pairs
+            .into_iter()
+            .all(|(before, after)| now.in_effect(before) <= then.in_effect(after));
+        as_strict && then.share == 100 && !(self.reports && reading.record.rua.is_empty())
+    }
+
+    fn sentence(&self) -> String {
+        let holder = self.holder;
+        let policy = self.policies.applied.as_str();
+        format!(
+            "that of {holder} holds instead, with the policy {policy} for {}",
+            self.domain
+        )
+    }
+
+    fn mend(&self) -> String {
+        format!(
+            "take away what does not count: then that of {} holds as it does now; or publish one record that says what is to hold for {} alone, and names who gets its reports",
+            self.holder, self.domain
+        )
+    }
+}
 
 /// No record of its own that counts: there is none, there are several, or one that cannot be read.
-pub(super) fn without(facts: &Facts<'_>, walk: &Walk) -> Result<Finding, Pending> {
+pub(super) fn without(
+    facts: &Facts<'_>,
+    walk: &Walk,
+    above: Option<&Above<'_>>,
+) -> Result<Finding, Pending> {
     let domain = &facts.options.domain;
     let Some(texts) = texts_of(facts, domain)? else {
         return missing(facts, None);
@@ -23,13 +85,25 @@ pub(super) fn without(facts: &Facts<'_>, walk: &Walk) -> Result<Finding, Pending
             .into_iter()
             .filter(|text| Reading::parse(text).is_ok())
             .collect();
-        let finding = Finding::new(
-            "dmarc-several",
-            &texts.name,
-            format!("{count} DMARC records stand at _dmarc.{domain}, and so none counts"),
-            "publish one record alone; the one below asks for no more than the mildest of all, since nothing is asked for now, and sends reports to all",
-        );
-        return Ok(texts.replace(finding, &old, Draft::merged(&right).to_string()));
+        let what = format!("{count} DMARC records stand at _dmarc.{domain}, and so none counts");
+        let merged = Draft::merged(&right);
+        let finding = |sentence: String, mend: &str| {
+            Finding::new("dmarc-several", &texts.name, sentence, mend)
+        };
+        let one = "publish one record alone; the one below asks for no more than the mildest of all, and sends reports to all";
+        return Ok(match above {
+            None => {
+                let finding = finding(what, &format!("{one}, since nothing is asked for now"));
+                texts.replace(finding, &old, merged.to_string())
+            }
+            Some(above) => {
+                let sentence = format!("{what}: {}", above.sentence());
+                match above.is_kept_by(&merged) {
+                    true => texts.replace(finding(sentence, one), &old, merged.to_string()),
+                    false => texts.replace(finding(sentence, &above.mend()), &old, None),
+                }
+            }
+        });
     }
     let meant = texts.list.iter().find_map(|text| {
         let error = Reading::parse(text).err()?;
@@ -38,22 +112,26 @@ pub(super) fn without(facts: &Facts<'_>, walk: &Walk) -> Result<Finding, Pending
     let Some((text, error)) = meant else {
         return missing(facts, Some(&texts));
     };
+    let what = format!("the DMARC record is passed over by all receivers: {error}");
+    let finding =
+        |sentence: String, mend: &str| Finding::new("dmarc-syntax", &texts.name, sentence, mend);
+    let as_below = "publish the record as it stands below";
+    let in_words = "let the record begin with v=DMARC1; and write the tags as tag=value with semicolons between";
     let repaired = draft::with_version(text);
-    let mend = match repaired {
-        Some(_) => "publish the record as it stands below",
-        None => {
-            "let the record begin with v=DMARC1; and write the tags as tag=value with semicolons between"
+    Ok(match (above, repaired) {
+        (None, Some(repaired)) => {
+            texts.replace(finding(what, as_below), &[text], repaired.to_string())
         }
-    };
-    let finding = Finding::new(
-        "dmarc-syntax",
-        &texts.name,
-        format!("the DMARC record is passed over by all receivers: {error}"),
-        mend,
-    );
-    Ok(match repaired {
-        Some(repaired) => texts.replace(finding, &[text], repaired.to_string()),
-        None => finding,
+        (None, None) => finding(what, in_words),
+        (Some(above), repaired) => {
+            let sentence = format!("{what}; {}", above.sentence());
+            match repaired.filter(|repaired| above.is_kept_by(repaired)) {
+                Some(repaired) => {
+                    texts.replace(finding(sentence, as_below), &[text], repaired.to_string())
+                }
+                None => texts.replace(finding(sentence, &above.mend()), &[text], None),
+            }
+        }
     })
 }
 
@@ -61,14 +139,19 @@ pub(super) fn without(facts: &Facts<'_>, walk: &Walk) -> Result<Finding, Pending
 fn missing(facts: &Facts<'_>, texts: Option<&Texts>) -> Result<Finding, Pending> {
     let domain = &facts.options.domain;
     let ascii = domain.as_ascii();
+    // A name of one label is no organization, and vouches for none below it (RFC 9989 §4.7, psd).
+    let suffix = match domain.labels().count() {
+        1 => "; psd=y",
+        _ => "",
+    };
     let (record, mend) = if is_parked(facts)? {
         (
-            Some("v=DMARC1; p=reject".to_owned()),
+            Some(format!("v=DMARC1; p=reject{suffix}")),
             "publish a record that has all mail refused, since the domain sends none; it is for the subdomains too, so give each that sends a record of its own first",
         )
     } else {
         let deaf = takes_no_mail(facts, domain)?;
-        let record = format!("v=DMARC1; p=none; rua=mailto:postmaster@{ascii}");
+        let record = format!("v=DMARC1; p=none{suffix}; rua=mailto:postmaster@{ascii}");
         (
             (!deaf).then_some(record),
             "publish a record that asks for reports first, at an address that somebody reads; make the policy quarantine and then reject when they show that all own mail passes",

@@ -172,6 +172,10 @@ fn the_policy_is_read_as_the_rfc_has_it() {
             vec!["mta-sts-mode-testing"],
         ),
         (
+            "version: STSv1\nmode: testing\nmx: old.example.org\nmax_age: 604800",
+            vec!["mta-sts-mx-left-out", "mta-sts-mode-testing"],
+        ),
+        (
             "version: STSv1\nmode: none\nmax_age: 604800",
             vec!["mta-sts-mode-none"],
         ),
