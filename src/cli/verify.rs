@@ -7,7 +7,8 @@ use dkimkit::authres::{self, AuthservId};
 use dkimkit::domainkeys::{DomainKeysVerdict, DomainKeysVerifier};
 use dkimkit::message::{Header, SplitError};
 use dkimkit::name::Domain;
-use dkimkit::report::{Failure, MessageReport, ResultWord, Verdict, overall};
+use dkimkit::report::{Failure, KeyFacts, MessageReport, ResultWord, Verdict, overall};
+use dkimkit::signature::Claims;
 use dkimkit::verify::{Appetite, Verifier};
 
 use super::Exit;
@@ -252,9 +253,8 @@ fn domainkeys_line(verdict: &DomainKeysVerdict, color: bool) -> String {
     format!("  DomainKeys {number}. {result}{}\n", escape(&facts))
 }
 
-/// What is said of a signature behind its result.
-pub(super) fn facts(verdict: &Verdict) -> String {
-    let claims = &verdict.claims;
+/// Who signed, how, and with how long a key.
+pub(super) fn claimed(claims: &Claims, key: Option<KeyFacts>) -> String {
     let mut line = String::new();
     if let Some(domain) = &claims.domain {
         line.push_str(&format!(" d={domain}"));
@@ -265,9 +265,15 @@ pub(super) fn facts(verdict: &Verdict) -> String {
     if let Some(algorithm) = claims.algorithm {
         line.push_str(&format!(" {}", algorithm.as_str()));
     }
-    if let Some(bits) = verdict.key.and_then(|k| k.bits) {
+    if let Some(bits) = key.and_then(|key| key.bits) {
         line.push_str(&format!(" {bits} bits"));
     }
+    line
+}
+
+/// What is said of a signature behind its result.
+pub(super) fn facts(verdict: &Verdict) -> String {
+    let mut line = claimed(&verdict.claims, verdict.key);
     if verdict.key.is_some_and(|k| k.testing) {
         line.push_str(" (testing)");
     }

@@ -1,6 +1,7 @@
 //! Which servers can be asked, and how.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::{Finding, describe, find};
 use crate::dns::client::Failure;
@@ -23,14 +24,7 @@ pub(super) fn reachable(link: &Link, findings: &mut Vec<Finding>) {
             // That is a limit of ours, and no fault of the zone.
             Some(why @ Trouble::TooMany) => {
                 if answered {
-                    let message = format!("the name server {name} was not asked: {why}");
-                    find(
-                        findings,
-                        Severity::Note,
-                        "server-unreachable",
-                        message,
-                        String::new(),
-                    );
+                    not_asked(name, &why, findings);
                 }
                 continue;
             }
@@ -71,14 +65,7 @@ pub(super) fn reachable(link: &Link, findings: &mut Vec<Finding>) {
         let name = describe(server);
         match server.answer() {
             Err(Trouble::Silent(failure @ Failure::NoIpv6)) if answered => {
-                let message = format!("the name server {name} was not asked: {failure}");
-                find(
-                    findings,
-                    Severity::Note,
-                    "server-unreachable",
-                    message,
-                    String::new(),
-                );
+                not_asked(&name, failure, findings);
             }
             // It would answer over TCP.
             Err(Trouble::Silent(_)) if server.needs_tcp => over_tcp(server, &name, findings),
@@ -116,6 +103,13 @@ pub(super) fn reachable(link: &Link, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// A server that was not asked for a reason on this side.
+fn not_asked(name: &str, why: &impl fmt::Display, findings: &mut Vec<Finding>) {
+    let message = format!("the name server {name} was not asked: {why}");
+    let (severity, word) = (Severity::Note, "server-unreachable");
+    find(findings, severity, word, message, String::new());
 }
 
 /// Where nobody answers, and some were not asked because there were too many, nobody knows what those would say.

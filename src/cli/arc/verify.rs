@@ -14,7 +14,7 @@ use crate::cli::args::ColorChoice;
 use crate::cli::examine::{self, ExamineArgs, Examiner, Scene, Seen};
 use crate::cli::input::Message;
 use crate::cli::speech::{Trouble, escape};
-use crate::cli::verify::paint;
+use crate::cli::verify::{claimed, paint};
 
 /// Verify the ARC chains of messages
 #[derive(Debug, clap::Args)]
@@ -123,20 +123,7 @@ fn set_text(set: &SetReport, color: bool) -> String {
 }
 
 fn facts(field: &FieldReport, more: Option<String>) -> String {
-    let claims = &field.claims;
-    let mut line = String::new();
-    if let Some(domain) = &claims.domain {
-        line.push_str(&format!(" d={domain}"));
-    }
-    if let Some(selector) = &claims.selector {
-        line.push_str(&format!(" s={selector}"));
-    }
-    if let Some(algorithm) = claims.algorithm {
-        line.push_str(&format!(" {}", algorithm.as_str()));
-    }
-    if let Some(bits) = field.key.and_then(|k| k.bits) {
-        line.push_str(&format!(" {bits} bits"));
-    }
+    let mut line = claimed(&field.claims, field.key);
     line.push_str(&more.unwrap_or_default());
     if let Some(failure) = &field.failure {
         line.push_str(&match failure {
