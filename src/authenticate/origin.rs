@@ -87,7 +87,8 @@ impl Origin {
     /// Takes the topmost Received field in which a client with an address of the Internet hands the message over:
     /// those above it are of handovers within the receiver's own network. A field above it that does not tell its
     /// client ends the search: the client may be there, and what stands below it was then written by the sender. So
-    /// does one of a user of the server, or of an address that is neither one of the own network nor of the Internet.
+    /// does one of a user of the server, also of one who logged in from the own network, or of an address that is neither
+    /// one of the own network nor of the Internet.
     ///
     /// ```
     /// use dkimkit::authenticate::Origin;
@@ -138,7 +139,7 @@ impl Origin {
         for (at, &position) in looked_at.skip(given.below_received) {
             let number = at + 1;
             let field = Received::parse(header.field(position).value());
-            match step(field.client, wanted) {
+            match step(&field, wanted) {
                 Step::Take(ip) => {
                     self.take_field(field, ip, number, given, above);
                     return Some(position);
@@ -150,7 +151,7 @@ impl Origin {
                 }
             }
             above.fields += 1;
-            if let Client::Address(ip) = field.client {
+            if let Client::Address(ip) | Client::Delivery(ip) = field.client {
                 above.clients.push(ip);
             }
         }
@@ -215,10 +216,17 @@ enum Step {
     End(String),
 }
 
-fn step(client: Client, wanted: Option<IpAddr>) -> Step {
+fn step(field: &Received, wanted: Option<IpAddr>) -> Step {
     let below = "may be the sender's own";
-    match client {
+    let handed_in = || {
+        Step::End(format!(
+            "is of a message that a user or a program handed in, whether its own or one that came from outside: the fields below {below}"
+        ))
+    };
+    match field.client {
         Client::Address(ip) if wanted == Some(ip) => Step::Take(ip),
+        // A web mailer on the machine itself is handed whatever its user likes.
+        Client::Address(ip) if field.is_users && is_of_own_network(ip) => handed_in(),
         Client::Address(ip) => match (wanted, unreachable(ip)) {
             (None, None) => Step::Take(ip),
             (Some(_), None) => Step::Over(format!("is of a handover from {ip}")),
@@ -228,9 +236,8 @@ fn step(client: Client, wanted: Option<IpAddr>) -> Step {
             (_, Some(why)) => Step::Over(format!("is of a handover from {ip}, which is {why}")),
         },
         Client::Inside => Step::Over("is of no handover from outside".to_owned()),
-        Client::Submission => Step::End(format!(
-            "is of a message that a user or a program handed in, whether its own or one that came from outside: the fields below {below}"
-        )),
+        Client::Delivery(ip) => Step::Over(format!("is of a delivery over LMTP from {ip}")),
+        Client::Submission => handed_in(),
         Client::Unknown(why) => Step::End(format!(
             "{why}: who handed the message over there is not known, and the fields below {below}"
         )),
@@ -373,6 +380,50 @@ mod tests {
             assert_eq!(below(2).ip, None);
             assert_eq!(below(usize::MAX).ip, None);
         }
+    }
+
+    #[test]
+    fn a_login_from_the_own_network_ends_the_search() {
+        for top in [
+            "from w (localhost [127.0.0.1]) (Authenticated sender: m) by mx.example.org (Postfix) with ESMTPSA id 1; x",
+            "from [127.0.0.1] (helo=w) by mx.example.org with esmtpsa (TLS1.3) tls X (Exim 4.96) id 1; x",
+            "from w (w [10.0.0.9]) (authenticated bits=0) by mx.example.org (8.17/8.17) with ESMTP id 1; x",
+            "from [fd00::1] (account m HELO w) by mx.example.org (CommuniGate Pro SMTP 6) with ESMTPSA id 1; x",
+        ] {
+            let found = origin(&format!("Received: {top}\r\n{FORGED}"));
+            assert_eq!((found.ip, found.received), (None, None), "{top}");
+            let told = &found.trust[0];
+            assert!(told.contains("a user or a program handed in"), "{told}");
+        }
+        let top =
+            "from w (w [8.8.8.66]) (Authenticated sender: m) by mx.example.org with ESMTPSA; x";
+        let found = origin(&format!("Received: {top}\r\n{FORGED}"));
+        assert_eq!(found.ip, "8.8.8.66".parse().ok());
+        let own = "Received: from w (w [10.0.0.9]) by mx.example.org with ESMTPSA; x\r\n";
+        let header = Header::parse(own.as_bytes(), HeaderLimits::default()).unwrap();
+        let given = Given {
+            ip: "10.0.0.9".parse().ok(),
+            ..Given::default()
+        };
+        assert_eq!(Origin::beside(&header, given).received, Some(1));
+    }
+
+    #[test]
+    fn who_delivers_over_lmtp_is_told() {
+        let top = "Received: from x (LHLO x) (8.8.8.66) by mx.example.org with LMTP; x\r\n";
+        let found = origin(&format!("{top}{FORGED}"));
+        assert_eq!(found.ip, "9.9.9.9".parse().ok());
+        assert_eq!(
+            found.trust[0],
+            "Received field 1 from the top is of a delivery over LMTP from 8.8.8.66"
+        );
+        let told = &found.trust[1];
+        assert!(
+            told.ends_with("from a machine of yours: 8.8.8.66"),
+            "{told}"
+        );
+        let hidden = top.replace("(LHLO x) (8.8.8.66)", "(lhlo [8.8.8.66])");
+        assert_eq!(origin(&format!("{hidden}{FORGED}")).ip, None);
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct Received {
     pub name: Option<String>,
     /// Who handed the message over.
     pub client: Client,
+    /// Whether it says that this was a user, who logged in (RFC 3848) or came over HTTP.
+    pub is_users: bool,
     /// The server that wrote the field.
     pub by: Option<String>,
 }
@@ -40,8 +42,10 @@ pub struct Received {
 pub enum Client {
     /// The client with this address; one of IPv4 is never written as one of IPv6.
     Address(IpAddr),
-    /// Nobody from outside: the server took it from itself, or over LMTP, which is for delivery within a network
-    /// (RFC 2033 §5).
+    /// A machine with this address, over LMTP, which is for delivery within a network (RFC 2033 §5): whether it is one of
+    /// the own ones, the field does not say.
+    Delivery(IpAddr),
+    /// Nobody from outside: the server took it from itself, or over LMTP from a machine without an address.
     Inside,
     /// A user or a program of the server itself, or one who logged in, whose address is not told.
     Submission,
@@ -80,6 +84,7 @@ impl Received {
             helo: None,
             name: None,
             client: Client::Unknown(Obscurity::TooLong),
+            is_users: false,
             by: None,
         };
         if value.len() <= MAX_FIELD {
@@ -110,8 +115,10 @@ impl Received {
         self.by = of_server.get(1).and_then(Token::word).map(str::to_owned);
         let client = self.read_from(said, of_client, of_server);
         let protocol = protocol(of_server).unwrap_or_default();
+        self.is_users |= is_for_users(protocol);
         match client {
-            Ok(_) | Err(Obscurity::NoAddress) if is_lmtp(protocol) => Ok(Client::Inside),
+            Ok(Client::Address(address)) if is_lmtp(protocol) => Ok(Client::Delivery(address)),
+            Err(Obscurity::NoAddress) if is_lmtp(protocol) => Ok(Client::Inside),
             Ok(_) if protocol.eq_ignore_ascii_case("local") => Ok(Client::Submission),
             client => client,
         }
@@ -128,6 +135,7 @@ impl Received {
         if self.by.is_none() {
             return Err(Obscurity::NoForm);
         }
+        self.is_users = is_for_users(protocol(of_server).unwrap_or_default());
         match before {
             [] => Ok(by_itself(of_server)),
             [Token::Comment(comment)] => self.read_sendmail(comment),
@@ -169,6 +177,10 @@ impl Received {
         if comments.iter().skip(1).any(Comment::says_an_address) {
             return Err(Obscurity::Ambiguous);
         }
+        self.is_users = comments.iter().any(Comment::says_a_login);
+        if poses_as_another(&comments) {
+            return Err(Obscurity::Ambiguous);
+        }
         let literal = said.and_then(literal);
         if is_of(of_server, "chasquid") {
             // The client stands behind `from`, and what it said is the only comment.
@@ -197,8 +209,28 @@ impl Received {
             None => (said.map(str::to_owned), named),
         };
         self.name = self.name.take().filter(|name| is_name(name));
-        seen.client()
+        let says_one = comments.first().is_some_and(Comment::says_an_address);
+        match seen.client() {
+            Err(Obscurity::NoAddress) if says_one => Err(Obscurity::Ambiguous),
+            client => client,
+        }
     }
+}
+
+/// Whether `(helo [192.0.2.1])`, the first comment, may be what the server wrote of a client that is called so, while an
+/// address stands where a client has a say. A server that writes there what the client said has the address right
+/// behind it, alone in its comment, or before `helo=` (Exim).
+fn poses_as_another(comments: &[Comment<'_>]) -> bool {
+    let Some((first, rest)) = comments.split_first() else {
+        return false;
+    };
+    let behind = match rest {
+        [next, behind @ ..] if next.is_an_address() => behind,
+        all => all,
+    };
+    let before = (!first.says_in_pairs()).then_some(first.of_server);
+    let mut others = behind.iter().map(|comment| comment.of_server).chain(before);
+    first.says_an_address() && others.any(holds_an_address)
 }
 
 /// `unknown` is what servers write where an address has no name.
@@ -226,9 +258,8 @@ fn by_itself(of_server: &[Token<'_>]) -> Client {
     let comment = of_server.get(2).and_then(Token::comment);
     let user = comment.is_some_and(|comment| comment.contains("from userid"));
     let protocol = protocol(of_server).unwrap_or_default();
-    let login = ["SMTPA", "ESMTPA", "ESMTPSA", "UTF8SMTPA", "UTF8SMTPSA"];
-    let asked = ["HTTP", "HTTPS", "local"].into_iter().chain(login);
-    match user || { asked }.any(|word| word.eq_ignore_ascii_case(protocol)) {
+    let local = protocol.eq_ignore_ascii_case("local");
+    match user || local || is_for_users(protocol) {
         true => Client::Submission,
         false => Client::Inside,
     }
@@ -240,6 +271,13 @@ fn protocol<'t>(of_server: &[Token<'t>]) -> Option<&'t str> {
     let mut words = of_server.iter().skip(1).filter_map(Token::word).skip(1);
     let with = words.next()?;
     with.eq_ignore_ascii_case("with").then(|| words.next())?
+}
+
+/// HTTP, or a protocol with a login (RFC 3848, RFC 6531 §4.3). That of LMTP is a server's, which delivers.
+fn is_for_users(protocol: &str) -> bool {
+    let login = ["SMTPA", "ESMTPA", "ESMTPSA", "UTF8SMTPA", "UTF8SMTPSA"];
+    let mut known = ["HTTP", "HTTPS"].into_iter().chain(login);
+    known.any(|word| word.eq_ignore_ascii_case(protocol))
 }
 
 /// LMTP or one of its kin (RFC 3848, RFC 6531 §4.3).
@@ -355,6 +393,12 @@ impl Seen {
             _ => Err(Obscurity::Several),
         }
     }
+}
+
+fn holds_an_address(comment: &str) -> bool {
+    let mut seen = Seen::default();
+    seen.look_into(comment);
+    !seen.addresses.is_empty()
 }
 
 /// The name before a bracketed address: `host.example.com [192.0.2.1]`.

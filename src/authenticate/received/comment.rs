@@ -52,6 +52,35 @@ impl<'t> Comment<'t> {
         words.any(|word| word.contains('[') || address(word).is_some())
     }
 
+    /// Whether what the client said begins with a key, `helo=name`.
+    pub(super) fn says_in_pairs(&self) -> bool {
+        let first = self.said().split_ascii_whitespace().next();
+        first.is_some_and(|word| word.contains('='))
+    }
+
+    /// `192.0.2.1`, `user@192.0.2.1` or `[192.0.2.1]`, and nothing else (qmail and its kin).
+    pub(super) fn is_an_address(&self) -> bool {
+        let alone = |word: &str| {
+            let last = word.rsplit('@').next().unwrap_or(word);
+            let inner = last.strip_prefix('[').and_then(|own| own.strip_suffix(']'));
+            address(inner.unwrap_or(last)).is_some()
+        };
+        self.word().is_some_and(alone)
+    }
+
+    /// What servers write of a user who logged in, where it begins the comment: there no client has a say.
+    pub(super) fn says_a_login(&self) -> bool {
+        let words: Vec<&str> = self.text.split_ascii_whitespace().take(3).collect();
+        match words[..] {
+            // CommuniGate Pro.
+            ["account", _, "HELO"] => true,
+            // Postfix and Sendmail, where the client's address has no such name; Courier.
+            [first, _, ..] if is_any(first, &["authenticated"]) => !self.names_an_address(),
+            [first, _, ..] => is_any(first, &["auth:"]),
+            _ => false,
+        }
+    }
+
     /// The only word of a comment that says nothing else.
     pub(super) fn word(&self) -> Option<&'t str> {
         let word = self.text.trim_ascii();

@@ -112,13 +112,13 @@ fn the_forms_of_the_servers_in_use_are_read() {
             "from b.example (LHLO a.example) (192.0.2.1) by mx.example with LMTP",
             "a.example",
             "b.example",
-            "",
+            "192.0.2.1",
         ),
         (
             "from a.example (b.example [192.0.2.1]) by mx.example (Dovecot) with LMTP id 1",
             "a.example",
             "b.example",
-            "",
+            "192.0.2.1",
         ),
         (
             "FROM a.example (b.example [192.0.2.1])\r\n\tBY mx.example",
@@ -130,10 +130,16 @@ fn the_forms_of_the_servers_in_use_are_read() {
     for (field, helo, name, address) in cases {
         let found = Received::parse(field.as_bytes());
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let client = match address.parse() {
+            Ok(address) if field.contains("LMTP") => Client::Delivery(address),
+            Ok(address) => Client::Address(address),
+            Err(_) => Client::Inside,
+        };
         let expected = Received {
             helo: some(helo),
             name: some(name),
-            client: address.parse().map_or(Client::Inside, Client::Address),
+            client,
+            is_users: field.contains("ESMTPA") || field.contains("account"),
             by: some("mx.example"),
         };
         assert_eq!(found, expected, "{field}");
@@ -147,7 +153,7 @@ fn client(field: &str) -> Client {
 fn address(field: &str) -> Option<String> {
     match client(field) {
         Client::Address(address) => Some(address.to_string()),
-        Client::Inside | Client::Submission | Client::Unknown(_) => None,
+        Client::Delivery(_) | Client::Inside | Client::Submission | Client::Unknown(_) => None,
     }
 }
 
@@ -290,6 +296,21 @@ const ASKED: [&str; 4] = [
     "from h.example ([8.8.8.66] ident={}) by mx.example.org with esmtp (Exim 4.96); date",
 ];
 
+/// How they write a client with a reverse name of its choice, `NAME`, and its HELO beside its certificate or login.
+const NAMED: [&str; 6] = [
+    "from {} (NAME [8.8.8.66]) (using TLSv1.3 with cipher X (256/256 bits)) (Client CN \"{}\", Issuer \"x\" (not verified)) by mx.example.org (Postfix) with ESMTPS id 1; date",
+    "from {} (NAME [8.8.8.66]) (Authenticated sender: {}) by mx.example.org (Postfix) with ESMTPSA id 1; date",
+    "from {} (NAME [8.8.8.66]) (authenticated bits=0 user={}) by mx.example.org (8.17/8.17) with ESMTPA id 1; date",
+    "from {} (NAME [::ffff:8.8.8.66]) (AUTH: LOGIN {}) by mx.example.org with ESMTPSA; date",
+    "from {} (NAME [8.8.8.66]) (envelope-sender <\"{}\"@c>) by mx.example.org with SMTP; date",
+    "from NAME (HELO {}) ({}@8.8.8.66) by mx.example.org with SMTP; date",
+];
+
+/// Names that mean something else.
+const NAMES: [&str; 8] = [
+    "helo", "ehlo", "lhlo", "HELO", "by", "ident", "account", "unknown",
+];
+
 /// What such a client may say.
 const SAID: [&str; 24] = [
     "[9.9.9.9]",
@@ -390,7 +411,15 @@ fn whatever_a_client_says_its_address_is_the_servers() {
         "(using ",
         "LHLO x",
     ];
+    let named = NAMES
+        .iter()
+        .flat_map(|name| NAMED.map(|form| form.replace("NAME", name)));
+    let named: Vec<String> = named.collect();
     let forms = [FORMS.as_slice(), &ASKED, &TWICE, &TWICE].concat();
+    let forms: Vec<&str> = forms
+        .into_iter()
+        .chain(named.iter().map(String::as_str))
+        .collect();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut below = |limit: usize| {
         state ^= state << 13;
@@ -398,7 +427,7 @@ fn whatever_a_client_says_its_address_is_the_servers() {
         state ^= state << 17;
         (state % limit as u64) as usize
     };
-    for _ in 0..150_000 {
+    for _ in 0..250_000 {
         let mut said = || -> String {
             let count = 1 + below(8);
             (0..count).map(|_| PARTS[below(PARTS.len())]).collect()
@@ -412,6 +441,54 @@ fn whatever_a_client_says_its_address_is_the_servers() {
             right || matches!(found, Client::Unknown(_)),
             "{field}: {found:?}"
         );
+    }
+}
+
+#[test]
+fn a_client_that_is_called_as_a_greeting_is_not_taken_for_what_it_said() {
+    for field in [
+        "from a (helo [8.8.8.66]) (using TLSv1.3 (256/256 bits)) (Client CN \"[9.9.9.9]\", Issuer \"x\" (not verified)) by mx.example.org (Postfix) with ESMTPS id 1; date",
+        "from helo=x (lhlo [8.8.8.66]) (authenticated bits=0 user=from [9.9.9.9]local) by mx.example.org (8.17/8.17) with ESMTPA; date",
+        "from x (lhlo [::ffff:8.8.8.66]) (AUTH: LOGIN [IPv6:2620:fe::9]) by mx.example.org with ESMTPA; date",
+        "from x (EHLO [8.8.8.66]) (AUTH: LOGIN x@9.9.9.9) ([9.9.9.9]) by mx.example.org with ESMTPA; date",
+        "from [9.9.9.9] (helo [8.8.8.66]) by mx.example.org with LMTP; date",
+    ] {
+        let found = client(field);
+        assert_eq!(found, Client::Unknown(Obscurity::Ambiguous), "{field}");
+    }
+    for name in ["helo", "h.example"] {
+        for address_of in ["8.8.8.66", "x@8.8.8.66", "[8.8.8.66]", "[::ffff:8.8.8.66]"] {
+            let field = format!(
+                "from {name} (HELO [9.9.9.9]) ({address_of}) by mx.example.org with SMTP; date"
+            );
+            assert_eq!(address(&field).as_deref(), Some("8.8.8.66"), "{field}");
+        }
+    }
+}
+
+#[test]
+fn a_login_is_what_the_server_says_of_it() {
+    for field in [
+        "from w (localhost [127.0.0.1]) by mx.example (Postfix) with ESMTPSA id 1; date",
+        "from [127.0.0.1] (helo=w) by mx.example with esmtpsa (Exim 4.96); date",
+        "from w (localhost [127.0.0.1]) (Authenticated sender: m) by mx.example (Postfix) with ESMTPS; date",
+        "from w (localhost [127.0.0.1]) (authenticated bits=0) by mx.example (8.17/8.17) with ESMTP; date",
+        "from w (localhost [::ffff:127.0.0.1]) (AUTH: LOGIN m) by mx.example with ESMTP; date",
+        "from [127.0.0.1] (account m HELO w) by mx.example (CommuniGate Pro SMTP 6) with ESMTP; date",
+        "from localhost ([127.0.0.1]) by mx.example with HTTP; date",
+    ] {
+        let found = Received::parse(field.as_bytes());
+        let is_users = (found.client, found.is_users);
+        let expected = Client::Address(IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(is_users, (expected, true), "{field}");
+    }
+    for field in [
+        "from authenticated (authenticated [10.0.0.1]) by mx.example (Postfix) with ESMTPS; date",
+        "from x (h [10.0.0.1]) by mx.example with ESMTP (envelope-from <ESMTPSA@x>); date",
+        "from x (h [10.0.0.1]) (Client CN \"auth: x\", Issuer \"x\" (verified OK)) by mx.example with ESMTPS; date",
+        "from mx (localhost [127.0.0.1]) by box (Cyrus v2.3) with LMTPA; date",
+    ] {
+        assert!(!Received::parse(field.as_bytes()).is_users, "{field}");
     }
 }
 
