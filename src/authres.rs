@@ -15,7 +15,7 @@ use crate::report::{Failure, Verdict, is_harmful};
 pub(crate) use self::forged::value_hides_forged;
 pub use self::forged::{hides_forged, is_forged};
 pub use self::own::{OwnResults, ResultsError, own_results};
-pub(crate) use self::own::{results, skip_cfws};
+pub(crate) use self::own::{is_fold, results, skip_cfws};
 
 /// The name of the field.
 pub const FIELD_NAME: &str = "Authentication-Results";

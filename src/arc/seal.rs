@@ -13,7 +13,6 @@ use crate::key::KeyError;
 use crate::message::Header;
 use crate::name::{KeyName, NameError};
 use crate::policy::Policy;
-use crate::report::is_harmful;
 use crate::sign::{
     Covered, NEVER_SIGNED, SignError, SignOptions, SigningIdentity, check_options, sign_field,
 };
@@ -273,15 +272,11 @@ fn canonical_sets(chain: &Chain, header: &Header) -> Vec<u8> {
 fn results_field(instance: u8, id: &AuthservId, results: &str) -> Result<String, SealError> {
     // A reader must find the results that are meant, and no other number of a set before them.
     let results = authres::results(results)?.join("; ");
-    let is_fold = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
-    let words = || results.split(is_fold).filter(|word| !word.is_empty());
-    // RFC 5322 §2.1.1: a line has 998 characters at most.
-    if words().any(|word| word.len() > 990 || word.chars().any(is_harmful)) {
-        return Err(ResultsError::Unprintable.into());
-    }
+    let words = results.split(authres::is_fold);
+    let words = words.filter(|word| !word.is_empty());
     let name = ArcField::AuthenticationResults.name();
     let first = [format!("i={instance};"), format!("{};", id.as_str())];
-    let words = first.iter().map(String::as_str).chain(words());
+    let words = first.iter().map(String::as_str).chain(words);
     Ok(authres::wrapped(format!("{name}:"), words))
 }
 

@@ -3,6 +3,7 @@
 
 use super::{AuthservId, FIELD_NAME, is_token_byte};
 use crate::message::{Field, Header, is_wsp};
+use crate::report::is_harmful;
 
 /// What the Authentication-Results fields of an authserv-id say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +11,8 @@ pub struct OwnResults {
     /// The results of all of them, from the top down, on one line with semicolons between; `None` where there is no
     /// such field, or none that can be read.
     pub text: Option<String>,
-    /// What does not follow the grammar, and is not in the text: results, and whole fields in which one result cannot be
-    /// told from the next.
+    /// What is not in the text: results against the grammar, or with what no field may hold, and whole fields in which one
+    /// result cannot be told from the next.
     pub unreadable: usize,
     /// Fields of this name that stand too low, and may have come from outside: nothing of them is in the text.
     pub below: usize,
@@ -59,7 +60,7 @@ pub fn own_results(id: &AuthservId, header: &Header, received: usize) -> OwnResu
             for item in items {
                 if is_none(item) {
                     says_none = true;
-                } else if method(item.as_bytes()).is_some_and(|name| !is_instance(name)) {
+                } else if is_result(item) {
                     texts.push(item.to_owned());
                 } else {
                     own.unreadable += 1;
@@ -73,6 +74,13 @@ pub fn own_results(id: &AuthservId, header: &Header, received: usize) -> OwnResu
         _ => Some(texts.join("; ")),
     };
     own
+}
+
+/// Whether others may read it as we do. What it names is the sender's, who must not keep the other results from being told
+/// on: it is left out by itself.
+fn is_result(item: &str) -> bool {
+    let named = method(item.as_bytes());
+    named.is_some_and(|name| !is_instance(name)) && is_printable(item)
 }
 
 /// What a field of this authserv-id says behind it, on one line without the semicolons at both ends; `None` for any
@@ -158,13 +166,30 @@ pub enum ResultsError {
     Unprintable,
 }
 
+/// RFC 5322 §2.1.1: a line has 998 characters at most. A blank stands before a word, and a semicolon may behind it.
+const MAX_WORD: usize = 990;
+
+/// Whether a result can be folded into a field, and holds no character that nobody sees.
+fn is_printable(item: &str) -> bool {
+    let harmful = |c: char| is_harmful(c) && !is_fold(c);
+    item.split(is_fold).all(|word| word.len() <= MAX_WORD) && !item.chars().any(harmful)
+}
+
+/// What may stand where a field is folded.
+pub(crate) fn is_fold(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
 /// Reads `no-result / 1*resinfo` as far as one result is told from the next: what a method says beside its result is not
 /// looked at, and where nothing stands between two semicolons nothing is missed.
 pub(crate) fn results(text: &str) -> Result<Vec<&str>, ResultsError> {
     let items = items(text).ok_or(ResultsError::Unbalanced)?;
     match items[..] {
         [] => return Ok(vec!["none"]),
-        [item] if is_none(item) => return Ok(items),
+        [item] if is_none(item) => {
+            let fits = is_printable(item);
+            return fits.then_some(items).ok_or(ResultsError::Unprintable);
+        }
         _ => {}
     }
     for item in &items {
@@ -177,6 +202,9 @@ pub(crate) fn results(text: &str) -> Result<Vec<&str>, ResultsError> {
         })?;
         if is_instance(method) {
             return Err(ResultsError::Instance);
+        }
+        if !is_printable(item) {
+            return Err(ResultsError::Unprintable);
         }
     }
     Ok(items)

@@ -366,6 +366,16 @@ fn each_of_our_fields_is_read_by_itself() {
             2,
         ),
         (["", "none"], Some("none"), 0),
+        // A local part of RFC 6531 may hold what nobody sees.
+        (
+            [
+                "dmarc=pass; spf=pass smtp.mailfrom=\"a\u{200d}b\"@evil.example",
+                "dkim=pass (\u{7f}); arc=none",
+            ],
+            Some("dmarc=pass; arc=none"),
+            2,
+        ),
+        (["spf=pass x=\"a\u{b}b\"", "none"], Some("none"), 1),
     ] {
         let own = own(&fields.map(field).concat(), 0);
         assert_eq!(
@@ -374,6 +384,22 @@ fn each_of_our_fields_is_read_by_itself() {
             "{fields:?}"
         );
     }
+}
+
+#[test]
+fn a_word_longer_than_a_line_is_left_out_by_itself() {
+    for (length, unreadable) in [(990, 0), (991, 1)] {
+        let word = format!("i={}", "a".repeat(length - 2));
+        let header = format!("Authentication-Results: mx.example.org; a=pass {word}; b=pass\r\n");
+        let own = own(&header, 0);
+        assert_eq!(own.unreadable, unreadable, "{length}");
+        let text = own.text.unwrap();
+        assert!(results(&text).is_ok() && text.ends_with("b=pass"), "{text}");
+        let given = format!("a=pass {word}; b=pass");
+        assert_eq!(results(&given).is_err(), unreadable == 1);
+    }
+    let long = format!("none ({})", "a".repeat(1000));
+    assert!(results(&long).is_err());
 }
 
 #[test]

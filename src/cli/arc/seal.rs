@@ -202,11 +202,14 @@ impl Job<'_> {
         }
         if own.unreadable > 0 {
             speech::warning(format!(
-                "what {FIELD_NAME} of {id} say against the grammar (RFC 8601) is left out ({})",
+                "what {FIELD_NAME} of {id} say is left out where it is against the grammar (RFC 8601), or holds an invisible character or a word longer than a line ({})",
                 own.unreadable
             ));
         }
-        if own.text.is_some() && !header.fields().any(|field| field.is("Received")) {
+        // Who sends a message must not keep it from being sealed: nothing is told of it then.
+        let none = (own.unreadable > 0).then(|| "none".to_owned());
+        let text = own.text.or(none);
+        if text.is_some() && !header.fields().any(|field| field.is("Received")) {
             speech::warning(format!(
                 "the message has no Received field, so {FIELD_NAME} of {id} may have come with it"
             ));
@@ -214,7 +217,7 @@ impl Job<'_> {
                 "seal what your own server has received, or give --authentication-results",
             );
         }
-        own.text.ok_or_else(|| {
+        text.ok_or_else(|| {
             Trouble::usage(format!("the message has no {FIELD_NAME} field of {id}"))
                 .hint("--authentication-results TEXT says what was found of it; none says that nobody looked")
         })
