@@ -136,7 +136,7 @@ impl Sealer {
     /// ```
     ///
     /// # Errors
-    /// [`SealError`]: the newest seal says cv=fail already, there are 50 sets, or a field that is never covered is
+    /// [`SealError`]: the newest seal says cv=fail already, i= of a field is 50 or more, or a field that is never covered is
     /// to be.
     pub fn new(
         header: &Header,
@@ -247,11 +247,13 @@ fn next_instance(chain: &Chain) -> Result<u8, SealError> {
     if chain.newest_status == Some(ChainStatus::Fail) {
         return Err(SealError::AlreadyFailed);
     }
-    let beyond = matches!(chain.failure, Some(ArcFailure::TooManySets { .. }));
-    if beyond || chain.len() == MAX_SETS {
-        return Err(SealError::TooManySets);
+    match &chain.failure {
+        Some(failure @ ArcFailure::TooManySets { .. }) => {
+            Err(SealError::BeyondLimit(failure.clone()))
+        }
+        _ if chain.len() == MAX_SETS => Err(SealError::TooManySets),
+        _ => Ok(chain.len() + 1),
     }
-    Ok(chain.len() + 1)
 }
 
 /// The fields of all sets of a chain whose structure is right, as a seal covers them.
@@ -286,9 +288,12 @@ pub enum SealError {
     /// The newest seal says cv=fail, and nothing more is to be said of such a chain (RFC 8617 §5.1, step 2).
     #[error("the newest ARC-Seal says cv=fail, and a chain that failed is not sealed again")]
     AlreadyFailed,
-    /// There are 50 sets.
-    #[error("the chain has 50 sets already, and may have no more")]
+    /// There is a set of i=50, if only a part of one.
+    #[error("the message has an ARC field of i=50 already, and no set may follow")]
     TooManySets,
+    /// i= of a field is greater than 50, however many sets there are.
+    #[error("{0}")]
+    BeyondLimit(ArcFailure),
     /// The status is not that of this header.
     #[error("cv={status} cannot be the status of this message")]
     Status {

@@ -252,7 +252,7 @@ impl From<SealError> for Trouble {
         }
         let trouble = Trouble::usage(&error);
         match error {
-            SealError::AlreadyFailed | SealError::TooManySets => {
+            SealError::AlreadyFailed | SealError::TooManySets | SealError::BeyondLimit(_) => {
                 trouble.hint("pass the message on as it is (RFC 8617, section 5.1)")
             }
             SealError::Status { .. } | SealError::Broken(_) => {

@@ -260,10 +260,13 @@ fn a_status_that_cannot_be_is_refused() {
         Some(SealError::Broken(_))
     ));
     assert_eq!(seal(half, ChainStatus::Fail), None);
+    let last = b"ARC-Seal: i=50; cv=none\r\nFrom: a@b.example\r\n\r\n";
+    assert_eq!(seal(last, ChainStatus::Fail), Some(SealError::TooManySets));
     let beyond = b"ARC-Seal: i=51; cv=none\r\nFrom: a@b.example\r\n\r\n";
-    assert_eq!(
-        seal(beyond, ChainStatus::Fail),
-        Some(SealError::TooManySets)
+    let refused = seal(beyond, ChainStatus::Fail).unwrap().to_string();
+    assert!(
+        refused.starts_with("ARC-Seal: i=51 is more than 50"),
+        "{refused}"
     );
 }
 
