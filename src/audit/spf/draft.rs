@@ -5,6 +5,9 @@ use std::net::IpAddr;
 
 use crate::spf::record::{BadTerm, Record, RecordError, TermFault};
 
+/// What some write at the end of a term.
+const AT_END: [char; 3] = [',', ';', '.'];
+
 /// The words of a record behind v=spf1, in their order.
 #[derive(Clone)]
 pub(super) struct Draft {
@@ -129,8 +132,9 @@ impl Draft {
     /// What is meant by a modifier with the name of a mechanism.
     pub(super) fn colon(term: &str) -> Option<String> {
         let right = term.replacen('=', ":", 1);
-        let record = format!("v=spf1 {right}");
-        Record::parse(record.as_bytes()).is_ok().then_some(right)
+        let bare = right.trim_end_matches(AT_END).to_owned();
+        let is_right = |right: &String| Record::parse(format!("v=spf1 {right}").as_bytes()).is_ok();
+        [right, bare].into_iter().find(is_right)
     }
 
     /// Ends the record so, in the place of how it ends.
@@ -225,7 +229,7 @@ fn repaired(bad: &BadTerm) -> Option<String> {
     let signs = text.len() - text.trim_start_matches(['+', '-', '~', '?']).len();
     let (sign, name) = text.split_at(signs);
     // A comma or a semicolon at the end, or a sign too many.
-    let bare = text.trim_end_matches([',', ';', '.']);
+    let bare = text.trim_end_matches(AT_END);
     let sign_once = sign.get(..1).unwrap_or_default();
     let mut meant = vec![bare.to_owned(), format!("{sign_once}{name}")];
     match &bad.fault {

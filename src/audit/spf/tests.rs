@@ -115,6 +115,16 @@ fn each_fault_is_told_and_its_mend_keeps_the_rest() {
             "v=spf1 mx include:_spf.example.net -all",
         ),
         (
+            "v=spf1 mx include=_spf.example.net; -all",
+            "spf-unknown-modifier",
+            "v=spf1 mx include:_spf.example.net -all",
+        ),
+        (
+            "v=spf1 mx ip4=192.88.2.1, -all",
+            "spf-unknown-modifier",
+            "v=spf1 mx ip4:192.88.2.1 -all",
+        ),
+        (
             "v=spf1 mx v=spf1 -all",
             "spf-unknown-modifier",
             "v=spf1 mx -all",
