@@ -117,7 +117,7 @@ fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
         return Ok(match health.worse_than(&Health::default()) {
             None => texts.replace(finding, &[text], repaired),
             Some(why) => {
-                finding.mend.push_str(&format!("; before that, mend {why}"));
+                finding.mend.push_str(&why.first());
                 finding
             }
         });
@@ -223,11 +223,11 @@ fn of_several(facts: &Facts<'_>, texts: &Texts, records: &[&[u8]]) -> Result<Fin
         return Ok(finding);
     }
     if let Some(why) = Health::of(&grown).worse_than(&Health::default()) {
-        finding.mend.push_str(&format!("; before that, mend {why}"));
+        finding.mend.push_str(&why.first());
         return Ok(finding);
     }
     let before: usize = records.iter().map(|text| text.len()).sum();
-    if let Some(long) = size::outgrown(texts, before, merged.len()) {
+    if let Some(long) = size::outgrown(texts, Some(before), merged.len()) {
         finding.mend.push_str(&long);
     }
     Ok(texts.replace(finding, records, merged))

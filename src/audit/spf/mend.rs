@@ -6,7 +6,7 @@ use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{Change, Texts};
 use super::draft::Draft;
-use super::health::Health;
+use super::health::{Health, Worse};
 use super::size;
 use super::{Sender, grown_with};
 use crate::dns::lookup::{DnsName, Pending};
@@ -26,7 +26,16 @@ pub(super) struct Mends<'a> {
     /// What ails the record as it is so far.
     health: Health,
     checked: usize,
-    findings: Vec<(Finding, Vec<Edit>)>,
+    findings: Vec<Mend>,
+}
+
+/// A finding, and what mends it.
+struct Mend {
+    finding: Finding,
+    /// Changes of the record, the best first.
+    edits: Vec<Edit>,
+    /// What is said where the record is published.
+    with_record: String,
 }
 
 /// So many changed records are looked at: each leads to all to which the record leads.
@@ -34,6 +43,41 @@ const MAX_CHECKED: usize = 32;
 
 /// What a mend changes in the record.
 type Edit = Box<dyn FnOnce(&mut Draft)>;
+
+/// Why a mend is not followed.
+#[derive(Debug)]
+enum Against {
+    /// By the record nobody may send any more.
+    Nobody,
+    /// Enough changed records were looked at.
+    Enough,
+    /// The record gets worse by it.
+    Worse(Worse),
+}
+
+impl Against {
+    /// What is said where the record is published without it.
+    fn without_it(&self) -> String {
+        let why = match self {
+            Against::Nobody => "otherwise nobody may send".to_owned(),
+            Against::Enough => "one audit tries no more changes".to_owned(),
+            Against::Worse(worse) => format!("otherwise {worse}"),
+        };
+        format!("; the record below is without it, because {why}")
+    }
+
+    /// What is said where no record is published: what is to be done first.
+    fn first(&self) -> String {
+        match self {
+            Against::Nobody => {
+                "; first name those who send: nothing else in the record lets anybody send"
+                    .to_owned()
+            }
+            Against::Enough => "; follow the other mends first, and run the audit again".to_owned(),
+            Against::Worse(worse) => worse.first(),
+        }
+    }
+}
 
 impl<'a> Mends<'a> {
     pub(super) fn new(
@@ -60,15 +104,19 @@ impl<'a> Mends<'a> {
     /// The findings in the order in which they are told, each with the record as its mend leaves it.
     pub(super) fn finish(mut self) -> Result<Vec<Finding>, Pending> {
         let mut findings = std::mem::take(&mut self.findings);
-        findings.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.result));
+        findings.sort_by_key(|mend| std::cmp::Reverse(mend.finding.result));
         let told = findings.into_iter();
-        told.map(|(finding, edits)| self.told(finding, edits))
-            .collect()
+        told.map(|mend| self.told(mend)).collect()
     }
 
     /// A finding with the record as the first of its mends leaves it by which the record gets no worse.
-    fn told(&mut self, mut finding: Finding, edits: Vec<Edit>) -> Result<Finding, Pending> {
-        let mut against: Option<String> = None;
+    fn told(&mut self, mend: Mend) -> Result<Finding, Pending> {
+        let Mend {
+            mut finding,
+            edits,
+            with_record,
+        } = mend;
+        let mut against: Option<Against> = None;
         for edit in edits {
             let next = match self.tried(edit)? {
                 Ok(next) => next,
@@ -78,25 +126,25 @@ impl<'a> Mends<'a> {
                 }
             };
             if let Some(why) = against {
-                let told = format!("; the record below is without it, because of {why}");
-                finding.mend.push_str(&told);
+                finding.mend.push_str(&why.without_it());
             }
+            finding.mend.push_str(&with_record);
             let (before, text) = (self.draft.to_string(), next.to_string());
-            if let Some(long) = size::outgrown(self.texts, before.len(), text.len()) {
+            if let Some(long) = size::outgrown(self.texts, Some(before.len()), text.len()) {
                 finding.mend.push_str(&long);
             }
             self.draft = next;
             return Ok(self.change.to(finding, text));
         }
         if let Some(why) = against {
-            finding.mend.push_str(&format!("; before that, {why}"));
+            finding.mend.push_str(&why.first());
         }
         Ok(finding)
     }
 
     /// The record as a mend leaves it, or what is to be done first. A record by which nobody may send any more is none:
     /// who sends takes the place of what goes, and where that is not known it is said in words alone.
-    fn tried(&mut self, edit: Edit) -> Result<Result<Draft, String>, Pending> {
+    fn tried(&mut self, edit: Edit) -> Result<Result<Draft, Against>, Pending> {
         let mut next = self.draft.clone();
         edit(&mut next);
         if self.draft.is_stopped_by(&next) {
@@ -104,28 +152,35 @@ impl<'a> Mends<'a> {
             known.for_each(|address| next.allow(address));
         }
         if self.draft.is_stopped_by(&next) {
-            let why = "first name those who send: nothing else in the record lets anybody";
-            return Ok(Err(why.to_owned()));
+            return Ok(Err(Against::Nobody));
         }
         self.checked += 1;
         if self.checked > MAX_CHECKED {
-            return Ok(Err("mend what stands above".to_owned()));
+            return Ok(Err(Against::Enough));
         }
         let health = Health::of(&grown_with(self.facts, &next.to_string())?);
         if let Some(why) = health.worse_than(&self.health) {
-            return Ok(Err(format!("mend {why}")));
+            return Ok(Err(Against::Worse(why)));
         }
         self.health = health;
         Ok(Ok(next))
     }
 
+    fn push(&mut self, finding: Finding, edits: Vec<Edit>) {
+        self.findings.push(Mend {
+            finding,
+            edits,
+            with_record: String::new(),
+        });
+    }
+
     pub(super) fn find(&mut self, finding: Finding) {
-        self.findings.push((finding, Vec::new()));
+        self.push(finding, Vec::new());
     }
 
     /// A finding that a change of our record mends.
     pub(super) fn mended(&mut self, finding: Finding, edit: impl FnOnce(&mut Draft) + 'static) {
-        self.findings.push((finding, vec![Box::new(edit)]));
+        self.push(finding, vec![Box::new(edit)]);
     }
 
     /// A finding that either of two changes mends: the second where the record gets worse by the first.
@@ -136,7 +191,7 @@ impl<'a> Mends<'a> {
         other: fn(&mut Draft),
     ) {
         let edits: Vec<Edit> = vec![Box::new(first), Box::new(other)];
-        self.findings.push((finding, edits));
+        self.push(finding, edits);
     }
 
     /// A finding about a term of the record of `domain`; where that is ours, the mend takes the term out, and lets those
@@ -153,6 +208,20 @@ impl<'a> Mends<'a> {
         }
     }
 
+    /// The same, with a sentence for where the record is published.
+    pub(super) fn without_term_but(
+        &mut self,
+        finding: Finding,
+        domain: &str,
+        term: &str,
+        with_record: String,
+    ) {
+        self.without_term(finding, domain, term);
+        if let Some(mend) = self.findings.last_mut() {
+            mend.with_record = with_record;
+        }
+    }
+
     /// The known senders that pass by a term of our record.
     pub(super) fn passing_by(&self, term: &str) -> Vec<IpAddr> {
         let passing = self.senders.iter();
@@ -161,6 +230,60 @@ impl<'a> Mends<'a> {
     }
 
     pub(super) fn found(&self, word: &str) -> bool {
-        self.findings.iter().any(|(found, _)| found.finding == word)
+        self.findings
+            .iter()
+            .any(|mend| mend.finding.finding == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_against_a_mend_is_told_in_a_sentence() {
+        let of = "include:a.example.net in the record of example.org";
+        let fault = format!("{of} leads back to where it came from");
+        for (against, without_it, first) in [
+            (
+                Against::Nobody,
+                "otherwise nobody may send",
+                "first name those who send: nothing else in the record lets anybody send",
+            ),
+            (
+                Against::Enough,
+                "one audit tries no more changes",
+                "follow the other mends first, and run the audit again",
+            ),
+            (
+                Against::Worse(Worse::Fault(fault.clone())),
+                &format!("otherwise {fault}"),
+                &format!("mend this first, which the change brings with it: {fault}"),
+            ),
+            (
+                Against::Worse(Worse::Lookups(12)),
+                "otherwise the record needs 12 lookups, and receivers end after 10",
+                "mend this first, which the change brings with it: the record needs 12 lookups, and receivers end after 10",
+            ),
+            (
+                Against::Worse(Worse::Voids(3)),
+                "otherwise 3 lookups of the record find nothing, and receivers end after 2",
+                "mend this first, which the change brings with it: 3 lookups of the record find nothing, and receivers end after 2",
+            ),
+            (
+                Against::Worse(Worse::Open),
+                "otherwise the record lets everybody send, or nearly so",
+                "mend this first, which the change brings with it: the record lets everybody send, or nearly so",
+            ),
+            (
+                Against::Worse(Worse::Cut),
+                "otherwise the record leads to more than can be looked at",
+                "mend this first, which the change brings with it: the record leads to more than can be looked at",
+            ),
+        ] {
+            let told = format!("; the record below is without it, because {without_it}");
+            assert_eq!(against.without_it(), told);
+            assert_eq!(against.first(), format!("; {first}"));
+        }
     }
 }

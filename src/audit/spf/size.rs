@@ -42,12 +42,17 @@ pub(super) fn too_long(texts: &Texts) -> Option<Finding> {
     })
 }
 
-/// What is to be said of a mend that makes a record of `before` octets one of `after`, where the answer outgrows a datagram by it.
-pub(super) fn outgrown(texts: &Texts, before: usize, after: usize) -> Option<String> {
+/// The octets of the answer once a record of `before` octets, where there is one, is one of `after`.
+pub(super) fn then(texts: &Texts, before: Option<usize>, after: usize) -> usize {
+    octets(texts)
+        .saturating_sub(before.map_or(0, of_record))
+        .saturating_add(of_record(after))
+}
+
+/// What is to be said of such a mend where the answer outgrows a datagram by it.
+pub(super) fn outgrown(texts: &Texts, before: Option<usize>, after: usize) -> Option<String> {
     let now = octets(texts);
-    let then = now
-        .saturating_sub(of_record(before))
-        .saturating_add(of_record(after));
+    let then = then(texts, before, after);
     let outgrows = |limit: usize| now <= limit && then > limit;
     (outgrows(PLAIN) || outgrows(EDNS)).then(|| {
         format!("; the answer with the record then has {then} octets (RFC 7208 section 3.4 advises no more than {PLAIN}): name networks in the place of single addresses where you can")

@@ -204,6 +204,133 @@ fn what_is_wrong_in_records_that_are_included_is_told() {
 }
 
 #[test]
+fn a_redirect_to_a_record_without_an_end_is_told() {
+    for (target, expected) in [
+        ("v=spf1 ip4:192.88.2.1", "spf-no-end"),
+        ("v=spf1 ip4:192.88.2.1 ?all", "spf-no-end"),
+        ("v=spf1 redirect=end.example.net", "spf-no-end"),
+        ("v=spf1 ip4:192.88.2.1 ~all", ""),
+        ("v=spf1 redirect=_spf.example.net", ""),
+        ("v=spf1 redirect=%{i}.example.net", ""),
+        ("v=spf1 ip4:1.2.3", "spf-syntax"),
+    ] {
+        // What is met twice is told once in the tree.
+        for before in ["", "include:to.example.net "] {
+            let zone = format!(
+                "{}\nto.example.net. TXT \"{target}\"\nend.example.net. TXT \"v=spf1 ip4:192.88.2.1\"",
+                zone(&format!("v=spf1 mx {before}redirect=to.example.net"))
+            );
+            let report = judge("spf", &zone);
+            let mut found = words(&report);
+            found.dedup();
+            let expected: Vec<&str> = expected.split_terminator(' ').collect();
+            assert_eq!(found, expected, "{before}{target}");
+            if expected != ["spf-no-end"] {
+                continue;
+            }
+            let mend = &report.findings[0].mend;
+            assert!(mend.contains("include:to.example.net ~all"), "{mend}");
+            let ended = zone.replace("redirect=to.example.net\"", "include:to.example.net ~all\"");
+            assert_eq!(words(&judge("spf", &ended)), [""; 0], "{target}");
+        }
+    }
+}
+
+#[test]
+fn without_ptr_who_passes_by_it_alone_is_named_first() {
+    let report = judge("spf", &zone("v=spf1 mx ptr:example.net -all"));
+    assert_eq!(words(&report), ["spf-ptr"]);
+    let finding = &report.findings[0];
+    assert_eq!(finding.publish[0].value, "v=spf1 mx -all");
+    let order =
+        "before you publish it, add the hosts or networks that pass by ptr:example.net alone";
+    assert!(finding.mend.contains(order), "{}", finding.mend);
+    // Nobody passes by one that refuses.
+    let report = judge("spf", &zone("v=spf1 -ptr:example.net mx -all"));
+    assert!(!report.findings[0].mend.contains("before you publish"));
+}
+
+#[test]
+fn why_a_record_is_not_changed_so_is_a_sentence() {
+    let left_out = "; the record below is without it, because otherwise";
+    let first = "; mend this first, which the change brings with it:";
+    for (record, expected) in [
+        (
+            "v=spf1 mx -all include:none.example.net",
+            format!(
+                "{left_out} include:none.example.net in the record of example.org does not work: none.example.net does not exist"
+            ),
+        ),
+        (
+            "v=spf1 mx -all ptr",
+            format!(
+                "{left_out} ptr in the record of example.org is slow, and many receivers pass over it"
+            ),
+        ),
+        (
+            "v=spf1 mx -all include:example.org",
+            format!(
+                "{left_out} include:example.org in the record of example.org leads back to where it came from"
+            ),
+        ),
+        (
+            "v=spf1 mx -all ip4:0.0.0.0/0",
+            format!("{left_out} the record lets everybody send, or nearly so"),
+        ),
+        (
+            "v=spf1; mx include:none.example.net -all",
+            format!(
+                "{first} include:none.example.net in the record of example.org does not work: none.example.net does not exist"
+            ),
+        ),
+        (
+            "v=spf1 mx, include:c10.example.net -all",
+            format!("{first} the record needs 11 lookups, and receivers end after 10"),
+        ),
+        (
+            "v=spf1 mx, +all",
+            format!("{first} the record lets everybody send, or nearly so"),
+        ),
+    ] {
+        let report = judge("spf", &format!("{}\n{}", zone(record), chain(10)));
+        let mend = &report.findings[0].mend;
+        assert!(mend.ends_with(&expected), "{mend}");
+    }
+}
+
+#[test]
+fn an_include_that_lets_everybody_send_is_to_go() {
+    let others = "all.example.net. TXT \"v=spf1 +all\"\nto.example.net. TXT \"v=spf1 include:all.example.net -all\"";
+    for (record, expected) in [
+        (
+            "v=spf1 mx include:all.example.net -all",
+            "take include:all.example.net out",
+        ),
+        (
+            "v=spf1 mx include:to.example.net -all",
+            "take include:to.example.net out",
+        ),
+        (
+            "v=spf1 mx redirect=all.example.net",
+            "take redirect=all.example.net out",
+        ),
+        (
+            "v=spf1 mx ip4:0.0.0.0/0 -all",
+            "in the place of ip4:0.0.0.0/0",
+        ),
+        ("v=spf1 mx +all", "end the record with ~all"),
+    ] {
+        let report = judge("spf", &format!("{}\n{others}", zone(record)));
+        assert_eq!(words(&report), ["spf-allows-all"], "{record}");
+        let mend = &report.findings[0].mend;
+        assert!(mend.contains(expected), "{mend}");
+        let ends = record.ends_with("+all");
+        assert_eq!(mend.contains("end the record with"), ends, "{mend}");
+        assert_eq!(report.findings[0].publish.len(), usize::from(ends));
+    }
+}
+
+#[test]
 fn lookups_are_counted_and_told_by_term() {
     for (length, expected) in [
         (7, ""),

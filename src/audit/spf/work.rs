@@ -257,7 +257,15 @@ impl Mends<'_> {
                     ),
                     "name the hosts or networks that send instead",
                 );
-                self.without_term(finding, domain, &branch.term);
+                let term = &branch.term;
+                // Who passes by it the record does not say, and mail of theirs is to pass as before.
+                let with_record = match term.starts_with(['-', '~']) {
+                    true => String::new(),
+                    false => format!(
+                        "; the record below is without {term}: before you publish it, add the hosts or networks that pass by {term} alone, since it refuses them otherwise"
+                    ),
+                };
+                self.without_term_but(finding, domain, term, with_record);
             }
         }
         let behind: Vec<&str> = root
@@ -299,35 +307,35 @@ impl Mends<'_> {
             let domain = self.domain.clone();
             self.without_term(finding, &domain, &redirect.term);
         }
-        match end(root) {
-            Some(term) if term.starts_with(['-', '~']) => {}
-            Some(term) if !term.starts_with('?') => {}
-            // What is wrong with where it leads is told.
-            None if redirect.is_some() && !all => {}
-            found => {
-                let what = match found {
-                    Some(_) => "ends with ?all",
-                    None => "has neither all nor redirect= at its end",
-                };
-                let finding = Finding::new(
-                    "spf-no-end",
-                    &self.about,
-                    format!(
-                        "the SPF record {what}: of all other addresses it says nothing, and so they may send as well as not"
-                    ),
-                    "end it with ~all, and with -all when you are sure that all who send are named",
-                );
-                match root
-                    .terms
-                    .iter()
-                    .any(|branch| branch.reached && Some(branch.term.as_str()) == found)
-                    || found.is_none()
-                {
-                    true => self.mended(finding, |draft| draft.end("~all")),
-                    false => self.find(finding),
-                }
-            }
-        }
+        // What is wrong with where it leads is told.
+        let Some(last) = last(root, places) else {
+            return;
+        };
+        let what = match last.terms.iter().find(|branch| is_all(&branch.term)) {
+            Some(all) if all.term.starts_with('?') => "ends with ?all",
+            Some(_) => return,
+            None => "has neither all nor redirect= at its end",
+        };
+        let nothing = "of all other addresses it says nothing, and so they may send as well as not";
+        let Some(redirect) = redirect.filter(|_| !all) else {
+            let finding = Finding::new(
+                "spf-no-end",
+                &self.about,
+                format!("the SPF record {what}: {nothing}"),
+                "end it with ~all, and with -all when you are sure that all who send are named",
+            );
+            return self.mended(finding, |draft| draft.end("~all"));
+        };
+        let (term, at) = (&redirect.term, &last.domain);
+        let target = term.split_once('=').map_or("", |(_, target)| target);
+        self.find(Finding::new(
+            "spf-no-end",
+            &self.about,
+            format!("the SPF record leads to that of {at}, which {what}: {nothing}"),
+            format!(
+                "end the record of {at} with ~all, and with -all when you are sure that all who send are named; where it is not yours, write include:{target} ~all in the place of {term}"
+            ),
+        ));
     }
 
     /// RFC 7208 §6: who does not know a modifier passes over it, though its author may have meant a mechanism.
@@ -360,6 +368,7 @@ impl Mends<'_> {
 
     /// Who may send: everybody, or very many.
     fn networks(&mut self, grown: &Tree) {
+        let root = &grown.root;
         let every: Vec<&Authorised> = grown.networks.iter().collect();
         if covers_most(&every) {
             let mut terms: Vec<&Authorised> = grown.wide(8, 16).collect();
@@ -368,6 +377,13 @@ impl Mends<'_> {
                 .iter()
                 .map(|one| format!("{} in the record of {}", one.term, one.domain))
                 .collect();
+            let own = terms
+                .iter()
+                .find(|one| one.domain == self.domain && is_all(&one.term));
+            let mend = match own {
+                Some(_) => "name those who send alone, and end the record with ~all, or with -all when you are sure that all are named".to_owned(),
+                None => self.narrowed(root, &terms),
+            };
             let finding = Finding::new(
                 "spf-allows-all",
                 &self.about,
@@ -375,11 +391,8 @@ impl Mends<'_> {
                     "the SPF record lets everybody send, or nearly so: {}",
                     told.join(", ")
                 ),
-                "name those who send alone, and end the record with ~all, or with -all when you are sure that all are named",
+                mend,
             );
-            let own = terms
-                .iter()
-                .find(|one| one.domain == self.domain && is_all(&one.term));
             match own {
                 Some(own) => {
                     let by_it = self.passing_by(&own.term);
@@ -410,6 +423,34 @@ impl Mends<'_> {
                 format!("{term} in the SPF record of {domain} lets {network} send, which is more than one sender has: everybody in there may send in the name of the domain"),
                 "name the smaller networks that really send",
             ));
+        }
+    }
+
+    /// What is to be done where these terms let everybody send, and none of them is `all` of our record: what leads to
+    /// the record of somebody else is to go.
+    fn narrowed(&self, root: &Node, terms: &[&Authorised]) -> String {
+        let mut mends: Vec<String> = Vec::new();
+        for Authorised { term, domain, .. } in terms {
+            let leads = |branch: &&Branch| leads_to(branch, domain);
+            let mend = match root.terms.iter().find(leads) {
+                Some(leading) if !self.is_ours(domain) => format!(
+                    "take {} out of the record and name in its place the hosts or networks that send for you, or let the owner of {domain} name those alone who send",
+                    leading.term
+                ),
+                _ if is_all(term) => format!(
+                    "name those who send alone in the record of {domain}, and end it with ~all, or with -all when you are sure that all are named"
+                ),
+                _ => format!(
+                    "name the smaller networks that really send in the place of {term} in the record of {domain}"
+                ),
+            };
+            if !mends.contains(&mend) {
+                mends.push(mend);
+            }
+        }
+        match mends.is_empty() {
+            true => "name the smaller networks that really send".to_owned(),
+            false => mends.join("; "),
         }
     }
 
@@ -444,12 +485,38 @@ impl Mends<'_> {
     }
 }
 
-/// The term `all` at which the record ends, or the one to which it redirects.
-fn end(node: &Node) -> Option<&str> {
-    let own = node.terms.iter().find(|branch| is_all(&branch.term));
-    if let Some(own) = own {
-        return Some(&own.term);
+/// Whether a term leads to the record of a domain, by other records or by itself.
+fn leads_to(branch: &Branch, domain: &str) -> bool {
+    branch.node.as_deref().is_some_and(|node| {
+        node.domain.eq_ignore_ascii_case(domain)
+            || node.terms.iter().any(|branch| leads_to(branch, domain))
+    })
+}
+
+/// The record that decides where nothing matches (RFC 7208 §6.1): this one, or the one to which it redirects in the end.
+/// There is none where that cannot be evaluated, or depends on the message.
+fn last<'t>(node: &'t Node, places: &[At<'t>]) -> Option<&'t Node> {
+    let node = match node.place {
+        Place::Here => node,
+        // Its terms stand where the record was met first.
+        Place::Repeated => {
+            let mut known = places
+                .iter()
+                .filter_map(|(_, branch)| branch.node.as_deref());
+            known.find(|known| {
+                known.place == Place::Here && known.domain.eq_ignore_ascii_case(&node.domain)
+            })?
+        }
+        Place::Loop | Place::TooMany => return None,
+    };
+    if node.trouble.is_some() {
+        return None;
     }
-    let redirect = node.terms.iter().find(|branch| is_redirect(&branch.term))?;
-    end(redirect.node.as_ref()?)
+    if node.terms.iter().any(|branch| is_all(&branch.term)) {
+        return Some(node);
+    }
+    match node.terms.iter().find(|branch| is_redirect(&branch.term)) {
+        Some(redirect) => last(redirect.node.as_deref()?, places),
+        None => Some(node),
+    }
 }
