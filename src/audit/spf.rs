@@ -2,6 +2,7 @@
 
 mod cover;
 mod draft;
+mod first;
 mod health;
 mod lets;
 mod mend;
@@ -17,6 +18,7 @@ use self::health::Health;
 pub(super) use self::lets::{Lets, lets, nobody_sends, only_exchanges};
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::place::{self, Place};
 use super::text::{self, Texts};
 use crate::dns::lookup::{Ask, DnsName, Found, Pending, Question, RecordType, Said};
 use crate::spf::record::Record;
@@ -34,9 +36,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         Ok(texts) => texts,
         Err(finding) => return Ok(CheckReport::new(NAME, "", vec![*finding])),
     };
+    let old_place = place::of(facts, &domain, RecordType::Spf, &old_type.aliases)?;
     let mut findings: Vec<Finding> = old_type
         .texts()
-        .filter_map(|text| of_old_type(&domain, text))
+        .filter_map(|text| of_old_type(&old_place, text))
         .collect();
     let records: Vec<&[u8]> = texts.list.iter().map(Vec::as_slice).collect();
     let records: Vec<&[u8]> = records
@@ -78,15 +81,19 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
 }
 
 /// RFC 7208 §3.1: the type was taken back.
-fn of_old_type(domain: &DnsName, text: &[u8]) -> Option<Finding> {
+fn of_old_type(place: &Place, text: &[u8]) -> Option<Finding> {
+    let name = place.name();
     let value = std::str::from_utf8(text).ok()?;
     let finding = Finding::new(
         "spf-type99",
-        domain,
+        name,
         "there is a record of the type SPF (99), which nobody asks for any more",
         "take it away; the TXT record alone counts",
     );
-    Some(finding.remove([ResourceRecord::new(domain, "SPF", value)]))
+    // What a wildcard leads to stands at another name, for others too.
+    let there = !matches!(place, Place::Instead(_));
+    let old = there.then(|| ResourceRecord::new(name, "SPF", value));
+    Some(place.mend(finding, old, None))
 }
 
 /// No record that counts: there is none, or what is meant as one is not taken for one.
@@ -130,62 +137,18 @@ fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
         ),
         "publish a record that names all who send mail of the domain; end it with -all when you are sure that it does",
     );
-    let record = first_record(facts)?;
-    if let Some(host) = foreign_exchange(facts)? {
-        let record = record.unwrap_or_else(|| "v=spf1 ~all".to_owned());
-        finding.mend.push_str(&format!(
-            "; {host} takes the mail, and whoever runs it tells with which include: its servers may send: put that into {record} before you publish it"
-        ));
-        return Ok(finding);
-    }
-    Ok(texts.publish(finding, record.map(|record| record.to_string())))
-}
-
-/// A record that lets the servers and the addresses that are known send. There is none where none is known: with it
-/// nobody might send.
-fn first_record(facts: &Facts<'_>) -> Result<Option<String>, Pending> {
-    let exchanges = facts.exchanges()?;
-    let sending = facts.senders()?.list;
-    let signs = !facts.options.keys.is_empty() || !facts.options.selectors.is_empty();
-    if exchanges.null && sending.is_empty() && !signs {
-        return Ok(Some("v=spf1 -all".to_owned()));
-    }
-    let mut known: Vec<IpAddr> = Vec::new();
-    for server in facts.servers()? {
-        // The servers that somebody else has for many only take mail, and their owner tells which term lets theirs send.
-        let takes = exchanges.hosts.iter().any(|(_, host)| *host == server.name);
-        if takes && facts.is_own(&server)? {
-            known.push(server.address.ip());
+    let first = first::record(facts, texts)?;
+    let Some(record) = first.record.filter(|_| first.lacks.is_empty()) else {
+        for lack in first.lacks {
+            finding.mend.push_str("; ");
+            finding.mend.push_str(&lack);
         }
-    }
-    let start = if known.is_empty() {
-        "v=spf1"
-    } else {
-        "v=spf1 mx"
+        return Ok(texts.tell(finding));
     };
-    let mut draft = Draft::of(start);
-    for address in sending {
-        if !known.contains(&address) {
-            draft.allow(address);
-        }
+    if let Some(long) = size::outgrown(texts, None, record.len()) {
+        finding.mend.push_str(&long);
     }
-    draft.end("~all");
-    Ok((!draft.refuses_all()).then(|| draft.to_string()))
-}
-
-/// The server of somebody else that takes the mail: it is likely that others of theirs send it.
-fn foreign_exchange(facts: &Facts<'_>) -> Result<Option<DnsName>, Pending> {
-    let servers = facts.servers()?;
-    for (_, host) in facts.exchanges()?.hosts {
-        let mut own = host.is_root() || host.is_within(&facts.domain());
-        for server in servers.iter().filter(|server| server.name == host) {
-            own |= facts.is_own(server)?;
-        }
-        if !own {
-            return Ok(Some(host));
-        }
-    }
-    Ok(None)
+    Ok(texts.publish(finding, record))
 }
 
 /// RFC 7208 §4.5.

@@ -49,6 +49,11 @@ pub(super) fn then(texts: &Texts, before: Option<usize>, after: usize) -> usize 
         .saturating_add(of_record(after))
 }
 
+/// Whether a new record makes the answer come by TCP alone.
+pub(super) fn is_too_long_with(texts: &Texts, record: usize) -> bool {
+    octets(texts) <= EDNS && then(texts, None, record) > EDNS
+}
+
 /// What is to be said of such a mend where the answer outgrows a datagram by it.
 pub(super) fn outgrown(texts: &Texts, before: Option<usize>, after: usize) -> Option<String> {
     let now = octets(texts);
