@@ -273,8 +273,8 @@ impl<'a> Facts<'a> {
             .collect();
         hosts.sort();
         Ok(Exchanges {
-            // RFC 7505 §3: a null MX is the only one.
-            null: hosts.len() == 1 && hosts[0].1.is_root(),
+            // RFC 7505 §3: a null MX is the only one; another one says the same.
+            null: !hosts.is_empty() && hosts.iter().all(|(_, host)| host.is_root()),
             failure: found.failure(),
             at: found.aliases.last().cloned().unwrap_or(self.domain()),
             hosts,
@@ -463,6 +463,13 @@ pub(super) struct Exchanges {
     /// Where the records stand, or would: at the end of the CNAMEs.
     pub(super) at: DnsName,
     pub(super) failure: Option<Cause>,
+}
+
+impl Exchanges {
+    /// Whether a null MX is among them.
+    pub(super) fn has_null(&self) -> bool {
+        self.hosts.iter().any(|(_, host)| host.is_root())
+    }
 }
 
 impl Ask for Facts<'_> {

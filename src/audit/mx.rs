@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::facts::{Addresses, Facts};
+use super::facts::{Addresses, Exchanges, Facts};
 use super::finding::{CheckReport, Finding, ResourceRecord};
-use super::spf;
-use crate::dns::lookup::{DnsName, Pending, Question, RecordType};
+use super::place::{self, Place, dotted};
+use super::{mta_sts, spf};
+use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, RecordType};
 use crate::special::unreachable;
 
 const NAME: &str = "mx";
@@ -22,16 +23,19 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         let finding = Finding::no_answer(&question, cause);
         return Ok(CheckReport::new(NAME, "", vec![finding]));
     }
+    let aliases = facts.look(&domain, RecordType::Mx)?.aliases;
+    let place = place::of(facts, &domain, RecordType::Mx, &aliases);
     if exchanges.null {
         // RFC 7505 §3.
         let sentence = "the domain says with a null MX that it takes no mail";
         let senders = facts.senders()?;
         let sends = (!senders.list.is_empty()).then(|| null_sends(&exchanges.at));
-        return Ok(CheckReport::new(NAME, sentence, Vec::from_iter(sends)).fact("null", true));
+        let twice = null_twice(&domain, &exchanges, &place?);
+        let findings = sends.into_iter().chain(twice).collect();
+        return Ok(CheckReport::new(NAME, sentence, findings).fact("null", true));
     }
     if exchanges.hosts.is_empty() {
-        let nobody = facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?;
-        let finding = without(&domain, &exchanges.at, &own.list, nobody);
+        let finding = without(&domain, &place?, &own.list, parked(facts)?);
         return Ok(CheckReport::new(NAME, "", vec![finding]));
     }
     let found: Vec<_> = exchanges
@@ -39,39 +43,32 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .iter()
         .map(|(_, host)| facts.addresses(host))
         .collect();
+    let place = place?;
+    let others = others(&exchanges, &found);
+    let stays_null = exchanges.has_null() && others != Others::Usable && parked(facts)?;
     // A host that is of no use is removed only where another is left: else it is to be mended.
-    let usable = |addresses: &Result<Addresses, Pending>| {
-        let list = addresses.as_ref().map_or(&[][..], |found| &found.list);
-        list.iter().any(|address| unreachable(*address).is_none())
-    };
-    let another = found.iter().any(usable);
+    let another = others == Others::Usable || stays_null && others == Others::Useless;
     let at = &exchanges.at;
     let mut findings = Vec::new();
     let mut shown = Vec::new();
+    if exchanges.has_null() {
+        findings.push(null_beside(
+            &domain, &exchanges, &place, stays_null, another,
+        ));
+    }
     for ((preference, host), addresses) in exchanges.hosts.iter().zip(found) {
-        let record = ResourceRecord::new(at, "MX", format!("{preference} {host}."));
+        let record = mx(at, *preference, host);
         if host.is_root() {
-            findings.push(
-                Finding::new(
-                    "mx-null-not-alone",
-                    &domain,
-                    "a null MX says that the domain takes no mail, and stands beside other MX records",
-                    "remove the null MX, or all others",
-                )
-                .remove([ResourceRecord::new(at, "MX", format!("{preference} ."))]),
-            );
             continue;
         }
         if is_address(host) {
-            findings.push(
-                Finding::new(
-                    "mx-address",
-                    host,
-                    format!("the MX record holds the address {host}, where a name must stand"),
-                    "give the server a name with an A or AAAA record, and let the MX record hold that name",
-                )
-                .remove(another.then_some(record)),
+            let finding = Finding::new(
+                "mx-address",
+                host,
+                format!("the MX record holds the address {host}, where a name must stand"),
+                "give the server a name with an A or AAAA record, and let the MX record hold that name",
             );
+            findings.push(place.mend(finding, another.then_some(record), []));
             continue;
         }
         let addresses = addresses?;
@@ -83,11 +80,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             continue;
         }
         if let Some(target) = addresses.aliases.last() {
-            let finding = alias(at, *preference, host, target);
-            let reached = addresses.reachable().next().is_some();
-            findings.push(match reached {
-                true => finding,
-                false => finding.in_words("first give that an address at which it is reached"),
+            let finding = alias(host, target);
+            let new = mx(at, *preference, target);
+            let is_there = exchanges.hosts.contains(&(*preference, target.clone()));
+            findings.push(match first(facts, host, target, &addresses)? {
+                Some(first) => place.tell(finding.in_words(&first)),
+                None => place.mend(finding, [record.clone()], (!is_there).then_some(new)),
             });
         }
         if addresses.list.is_empty() {
@@ -95,22 +93,25 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
                 true => "has no address",
                 false => "does not exist",
             };
-            findings.push(
-                Finding::new(
-                    "mx-unresolvable",
-                    host,
-                    format!("the MX host {host} {why}"),
-                    format!("publish an A or AAAA record at {host}, or remove this MX record"),
-                )
-                .remove(another.then_some(record)),
+            let finding = Finding::new(
+                "mx-unresolvable",
+                host,
+                format!("the MX host {host} {why}"),
+                format!("publish an A or AAAA record at {host}, or remove this MX record"),
             );
+            findings.push(place.mend(finding, another.then_some(record), []));
         }
-        let reached = addresses.list.iter().any(|one| unreachable(*one).is_none());
+        let reached = addresses.reachable().next().is_some();
         for address in &addresses.list {
             if let Some(why) = unreachable(*address) {
-                // Where the host is an alias, its addresses stand at the end of it.
-                let end = addresses.aliases.last().unwrap_or(host);
-                findings.push(private(host, end, *address, why, reached));
+                findings.push(private(
+                    facts,
+                    host,
+                    &addresses.aliases,
+                    *address,
+                    why,
+                    reached,
+                )?);
             }
         }
     }
@@ -136,68 +137,264 @@ fn null_sends(at: &DnsName) -> Finding {
     )
 }
 
+/// Whether nobody sends mail of the domain, which says so.
+fn parked(facts: &Facts<'_>) -> Result<bool, Pending> {
+    Ok(facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?)
+}
+
+fn mx(at: &DnsName, preference: u16, host: &DnsName) -> ResourceRecord {
+    ResourceRecord::new(at, "MX", format!("{preference} {}", dotted(host)))
+}
+
+/// What the hosts beside a null MX are good for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// One has an address that can be reached.
+    Usable,
+    /// None has.
+    Useless,
+    /// Of one it is not known.
+    Unknown,
+}
+
+fn others(exchanges: &Exchanges, found: &[Result<Addresses, Pending>]) -> Others {
+    let found = exchanges.hosts.iter().zip(found);
+    let found = found.filter(|((_, host), _)| !host.is_root() && !is_address(host));
+    let mut others = Others::Useless;
+    for (_, addresses) in found {
+        match addresses {
+            Ok(one) if one.reachable().next().is_some() => return Others::Usable,
+            Ok(one) if one.failure.is_none() => {}
+            _ => others = Others::Unknown,
+        }
+    }
+    others
+}
+
+/// The same is said several times, and one is to stay.
+fn null_twice(domain: &DnsName, exchanges: &Exchanges, place: &Place) -> Option<Finding> {
+    let (_, others) = exchanges
+        .hosts
+        .split_first()
+        .filter(|(_, rest)| !rest.is_empty())?;
+    let finding = Finding::new(
+        "mx-null-not-alone",
+        domain,
+        "a null MX says that the domain takes no mail, and must be the only MX record: there are several",
+        "leave one of them",
+    );
+    let others = others
+        .iter()
+        .map(|(preference, host)| mx(&exchanges.at, *preference, host));
+    Some(place.mend(finding, others, []))
+}
+
+/// `stays`: nobody sends mail of the domain, and no other host is known to take any.
+fn null_beside(
+    domain: &DnsName,
+    exchanges: &Exchanges,
+    place: &Place,
+    stays: bool,
+    known: bool,
+) -> Finding {
+    let mend = match stays {
+        true => {
+            "remove all others, since nobody sends mail of the domain and no other host is known to take any; or the null MX, where one is to take mail"
+        }
+        false => "remove the null MX, or all others",
+    };
+    let finding = Finding::new(
+        "mx-null-not-alone",
+        domain,
+        "a null MX says that the domain takes no mail, and stands beside other MX records",
+        mend,
+    );
+    if stays && !known {
+        return place.tell(finding);
+    }
+    let mut nulls = exchanges.hosts.iter().filter(|(_, host)| host.is_root());
+    let kept = nulls.next().filter(|_| stays);
+    let gone = exchanges.hosts.iter().filter(|one| match stays {
+        true => Some(*one) != kept,
+        false => one.1.is_root(),
+    });
+    let gone = gone.map(|(preference, host)| mx(&exchanges.at, *preference, host));
+    place.mend(finding, gone, [])
+}
+
 /// RFC 5321 §5.1: without an MX record mail goes to the address of the domain itself. `nobody`: nobody sends mail of the
 /// domain. Beside a CNAME no other record may stand (RFC 1034 §3.6.2), and at its end is another host.
-fn without(domain: &DnsName, at: &DnsName, own: &[IpAddr], nobody: bool) -> Finding {
-    let here = at == domain;
-    match own.is_empty() {
-        false if nobody => Finding::new(
-            "mx-missing",
-            domain,
-            format!("{domain} has no MX record, and sends no mail: what is sent to it goes to its own address all the same"),
-            "publish the null MX, which says that the domain takes no mail (RFC 7505), since it sends none; only where mail is taken at that address, an MX record of the domain itself",
-        )
-        .publish(here.then(|| ResourceRecord::new(domain, "MX", "0 ."))),
-        false => Finding::new(
-            "mx-missing",
-            domain,
-            format!("{domain} has no MX record: mail goes to its own address, which some senders refuse"),
-            "publish an MX record, also where the host is the domain itself",
-        )
-        .publish(here.then(|| ResourceRecord::new(domain, "MX", format!("10 {domain}.")))),
-        true => Finding::new(
-            "mx-none",
-            domain,
-            format!("{domain} has neither an MX record nor an address: no answer to its mail arrives, and many receivers refuse a sender that cannot be answered"),
-            match nobody {
-                true => "publish the null MX, which says that the domain takes no mail (RFC 7505), since it sends none",
-                false => "publish an MX record of a server that takes the answers; only where no mail is sent in the name of the domain, the null MX (RFC 7505)",
-            },
-        )
-        .publish((nobody && here).then(|| ResourceRecord::new(domain, "MX", "0 ."))),
+fn without(domain: &DnsName, place: &Place, own: &[IpAddr], nobody: bool) -> Finding {
+    let null = || ResourceRecord::new(domain, "MX", "0 .");
+    let (finding, record) = match own.is_empty() {
+        false if nobody => (
+            Finding::new(
+                "mx-missing",
+                domain,
+                format!(
+                    "{domain} has no MX record, and sends no mail: what is sent to it goes to its own address all the same"
+                ),
+                "publish the null MX, which says that the domain takes no mail (RFC 7505), since it sends none; only where mail is taken at that address, an MX record of the domain itself",
+            ),
+            Some(null()),
+        ),
+        false => (
+            Finding::new(
+                "mx-missing",
+                domain,
+                format!(
+                    "{domain} has no MX record: mail goes to its own address, which some senders refuse"
+                ),
+                "publish an MX record, also where the host is the domain itself",
+            ),
+            Some(mx(domain, 10, domain)),
+        ),
+        true => (
+            Finding::new(
+                "mx-none",
+                domain,
+                format!(
+                    "{domain} has neither an MX record nor an address: no answer to its mail arrives, and many receivers refuse a sender that cannot be answered"
+                ),
+                match nobody {
+                    true => {
+                        "publish the null MX, which says that the domain takes no mail (RFC 7505), since it sends none"
+                    }
+                    false => {
+                        "publish an MX record of a server that takes the answers; only where no mail is sent in the name of the domain, the null MX (RFC 7505)"
+                    }
+                },
+            ),
+            nobody.then(null),
+        ),
+    };
+    match place.name() == domain && record.is_some() {
+        true => place.mend(finding, [], record),
+        false => place.tell(finding),
     }
 }
 
 /// RFC 2181 §10.3, RFC 5321 §5.1.
-fn alias(at: &DnsName, preference: u16, host: &DnsName, target: &DnsName) -> Finding {
+fn alias(host: &DnsName, target: &DnsName) -> Finding {
     Finding::new(
         "mx-cname",
         host,
         format!("the MX host {host} is a CNAME to {target}, which must not be"),
         format!("let the MX record name {target}"),
     )
-    .remove([ResourceRecord::new(
-        at,
-        "MX",
-        format!("{preference} {host}."),
-    )])
-    .publish([ResourceRecord::new(
-        at,
-        "MX",
-        format!("{preference} {target}."),
-    )])
 }
 
-/// The address stands at `end`. `reached`: the host has another, so that this one can go.
-fn private(host: &DnsName, end: &DnsName, address: IpAddr, why: &str, reached: bool) -> Finding {
-    let kind = if address.is_ipv4() { "A" } else { "AAAA" };
-    Finding::new(
+/// What is to be done before the MX record may name the end of the alias, if anything.
+fn first(
+    facts: &Facts<'_>,
+    host: &DnsName,
+    target: &DnsName,
+    addresses: &Addresses,
+) -> Result<Option<String>, Pending> {
+    let tlsa = |host: &DnsName| match host.below("_25._tcp") {
+        Ok(name) => Ok(!facts.look(&name, RecordType::Tlsa)?.records().is_empty()),
+        Err(_) => Ok(false),
+    };
+    let policy = mta_sts::judge(facts);
+    let (pinned, still) = (tlsa(host), tlsa(target));
+    let (policy, pinned, still) = (policy?, pinned?, still?);
+    if addresses.reachable().next().is_none() {
+        return Ok(Some(
+            "first give that an address at which it is reached".to_owned(),
+        ));
+    }
+    let mut first = Vec::new();
+    if policy.facts.contains_key("records") {
+        let body = policy.facts.get("policy").and_then(|body| body.as_str());
+        first.extend(in_policy(body.unwrap_or_default(), host, target));
+    }
+    if pinned && !still {
+        // RFC 7672 §2.2.2: at the name in the MX record alone they are looked for then.
+        first.push(format!(
+            "publish TLSA records at _25._tcp.{target}, as there are some at _25._tcp.{host}, and wait until all servers of the zone have them: DANE protects nothing there without"
+        ));
+    }
+    Ok(match first.is_empty() {
+        true => None,
+        false => Some(format!(
+            "but first {}; only then change the MX record",
+            first.join("; and ")
+        )),
+    })
+}
+
+/// What is to be done with the policy of MTA-STS: who holds one that does not name the host delivers nothing there (RFC
+/// 8461 §4.1, §5), and learns of another one only when it asks again.
+fn in_policy(policy: &str, host: &DnsName, target: &DnsName) -> Option<String> {
+    let fields = policy.lines().filter_map(|line| line.split_once(':'));
+    let fields: Vec<(&str, &str)> = fields.map(|(key, value)| (key, value.trim())).collect();
+    let field = |wanted: &str| {
+        let mut fields = fields.iter();
+        fields
+            .find(|(key, _)| *key == wanted)
+            .map(|(_, value)| *value)
+    };
+    let text = target.to_string();
+    let covers = |pattern: &str| {
+        let pattern = pattern.to_ascii_lowercase();
+        match pattern.strip_prefix("*.") {
+            Some(rest) => text
+                .split_once('.')
+                .is_some_and(|(_, behind)| behind == rest),
+            None => pattern == text,
+        }
+    };
+    let covered = fields
+        .iter()
+        .any(|(key, value)| *key == "mx" && covers(value));
+    if covered || field("mode") == Some("none") {
+        return None;
+    }
+    let add = format!(
+        "add the line `mx: {target}` to the policy of MTA-STS, leave {host} in it, and change the id of its record"
+    );
+    if field("mode") == Some("testing") {
+        return Some(add);
+    }
+    let age = match field("max_age").and_then(|age| age.parse::<u64>().ok()) {
+        Some(age) => format!("{age} seconds, its max_age"),
+        None => "its max_age".to_owned(),
+    };
+    Some(format!(
+        "{add}, and wait for {age}, until nobody holds the old one, with which nothing is delivered at {target} (RFC 8461 section 5)"
+    ))
+}
+
+/// The address stands at the end of aliases. `reached`: the host has another, so that this one can go.
+fn private(
+    facts: &Facts<'_>,
+    host: &DnsName,
+    aliases: &[DnsName],
+    address: IpAddr,
+    why: &str,
+    reached: bool,
+) -> Result<Finding, Pending> {
+    let (kind, name) = match address.is_ipv4() {
+        true => (RecordType::A, "A"),
+        false => (RecordType::Aaaa, "AAAA"),
+    };
+    let place = place::of_host(facts, host, kind, aliases)?;
+    let end = place.name();
+    let finding = Finding::new(
         "mx-private",
         host,
-        format!("the MX host {host} has the address {address}, which is {why}: nobody outside can reach it"),
-        format!("publish the address at {end} under which the server is reached from outside, and remove {address}"),
-    )
-    .remove(reached.then(|| ResourceRecord::new(end, kind, address)))
+        format!(
+            "the MX host {host} has the address {address}, which is {why}: nobody outside can reach it"
+        ),
+        format!(
+            "publish the address at {end} under which the server is reached from outside, and remove {address}"
+        ),
+    );
+    let record = reached.then(|| ResourceRecord::new(end, name, address));
+    Ok(match record {
+        Some(record) => place.mend(finding, [record], []),
+        None => place.tell(finding),
+    })
 }
 
 /// Whether a name is an address in text.
@@ -206,135 +403,4 @@ fn is_address(host: &DnsName) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::{apply, judge, judge_with, options, words};
-
-    #[test]
-    fn hosts_are_names_with_addresses_that_can_be_reached() {
-        let right = "example.org. MX 10 mx.example.org.\nmx.example.org. A 192.88.1.1\nmx.example.org. AAAA 2a01::1";
-        let report = judge("mx", right);
-        assert_eq!(words(&report), Vec::<&str>::new());
-        assert_eq!(report.sentence, "1 host takes the mail of example.org");
-        for (zone, expected) in [
-            ("example.org. MX 0 .", vec![]),
-            ("example.org. A 192.88.1.1", vec!["mx-missing"]),
-            ("example.org. TXT x", vec!["mx-none"]),
-            (
-                "example.org. MX 10 mx.example.org.",
-                vec!["mx-unresolvable"],
-            ),
-            ("example.org. MX 10 192.88.1.1.", vec!["mx-address"]),
-            (
-                "example.org. MX 10 a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. A 192.88.1.1",
-                vec!["mx-cname"],
-            ),
-            (
-                "example.org. MX 10 a.example.org.\nexample.org. MX 0 .\na.example.org. A 192.88.1.1",
-                vec!["mx-null-not-alone"],
-            ),
-            (
-                "example.org. MX 10 a.example.org.\na.example.org. A 10.0.0.1\na.example.org. A 192.88.1.1",
-                vec!["mx-private"],
-            ),
-            (
-                r#"{"example.org.": {"MX": ["10 a.example.org."]}, "a.example.org.": {"status": "TIMEOUT"}}"#,
-                vec!["no-answer"],
-            ),
-            (
-                r#"{"example.org.": {"status": "SERVFAIL"}}"#,
-                vec!["no-answer"],
-            ),
-        ] {
-            assert_eq!(words(&judge("mx", zone)), expected, "{zone}");
-        }
-    }
-
-    #[test]
-    fn the_last_host_and_its_last_address_are_not_removed() {
-        let good = "mx.example.org. A 192.88.1.1\nexample.org. MX 20 mx.example.org.\n";
-        for fault in [
-            "example.org. MX 10 gone.example.org.",
-            "example.org. MX 10 192.88.1.1.",
-        ] {
-            let alone = judge("mx", fault).findings.remove(0);
-            assert_eq!(alone.remove.len(), 0, "{fault}");
-            let beside = judge("mx", &format!("{good}{fault}")).findings.remove(0);
-            assert_eq!(beside.remove.len(), 1, "{fault}");
-        }
-        let alone = "example.org. MX 10 a.example.org.\na.example.org. A 10.0.0.1";
-        assert_eq!(judge("mx", alone).findings[0].remove.len(), 0);
-        let beside = format!("{alone}\na.example.org. A 192.88.1.1");
-        assert_eq!(judge("mx", &beside).findings[0].remove.len(), 1);
-    }
-
-    #[test]
-    fn a_null_mx_is_for_who_sends_nothing() {
-        // Nobody sends: it is published; else it would have all mail refused.
-        let parked = "example.org. TXT \"v=spf1 -all\"";
-        let report = judge("mx", parked);
-        assert_eq!(report.findings[0].publish[0].value, "0 .");
-        assert_eq!(words(&judge("mx", &apply(parked, &report))), [""; 0]);
-        for sends in [
-            "example.org. TXT \"v=spf1 ip4:192.88.1.1 -all\"",
-            "example.org. TXT x",
-        ] {
-            assert_eq!(judge("mx", sends).findings[0].publish, [], "{sends}");
-        }
-        let mut options = options();
-        options.addresses = vec!["192.88.1.1".parse().unwrap()];
-        let report = judge_with("mx", parked, &options, |_| None);
-        assert_eq!(report.findings[0].publish, []);
-        let null = format!("example.org. MX 0 .\n{parked}");
-        let report = judge_with("mx", &null, &options, |_| None);
-        assert_eq!(words(&report), ["mx-null-sends"]);
-        assert_eq!(words(&judge("mx", &null)), [""; 0]);
-    }
-
-    #[test]
-    fn a_parked_domain_takes_no_mail_at_its_web_server() {
-        let parked = "example.org. A 192.88.1.1\nexample.org. TXT \"v=spf1 -all\"";
-        let report = judge("mx", parked);
-        assert_eq!(words(&report), ["mx-missing"]);
-        assert_eq!(report.findings[0].publish[0].value, "0 .");
-        assert_eq!(words(&judge("mx", &apply(parked, &report))), [""; 0]);
-        let sends = parked.replace("-all", "a -all");
-        let report = judge("mx", &sends);
-        assert_eq!(report.findings[0].publish[0].value, "10 example.org.");
-    }
-
-    #[test]
-    fn nothing_is_published_beside_a_cname() {
-        for zone in [
-            "example.org. CNAME www.example.net.\nwww.example.net. A 192.88.1.1",
-            "example.org. CNAME www.example.net.\nwww.example.net. TXT \"v=spf1 -all\"",
-        ] {
-            assert_eq!(judge("mx", zone).findings[0].publish, [], "{zone}");
-        }
-        let zone = "example.org. MX 10 a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. A 10.0.0.1\nb.example.org. A 192.88.1.1";
-        let report = judge("mx", zone);
-        assert_eq!(words(&report), ["mx-cname", "mx-private"]);
-        assert_eq!(report.findings[1].remove[0].name, "b.example.org.");
-    }
-
-    #[test]
-    fn the_mend_of_a_cname_is_the_name_that_it_leads_to() {
-        let zone = "example.org. MX 10 a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. A 192.88.1.1";
-        let finding = judge("mx", zone).findings.remove(0);
-        assert_eq!(finding.remove[0].value, "10 a.example.org.");
-        assert_eq!(finding.publish[0].value, "10 b.example.org.");
-        // A name at which nobody answers is no better.
-        let other = "\nexample.org. MX 20 c.example.org.\nc.example.org. A 192.88.1.2";
-        for (gone, word) in [
-            (
-                zone.replace("b.example.org. A", "d.example.org. A"),
-                "mx-unresolvable",
-            ),
-            (zone.replace("192.88.1.1", "10.0.0.1"), "mx-private"),
-        ] {
-            let report = judge("mx", &format!("{gone}{other}"));
-            assert_eq!(words(&report), ["mx-cname", word]);
-            assert_eq!(report.findings[0].publish, []);
-            assert_eq!(report.findings[0].remove, []);
-        }
-    }
-}
+mod tests;

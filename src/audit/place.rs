@@ -1,8 +1,13 @@
 //! Where the records of a name are changed: beside a CNAME no other record may stand (RFC 1034 §3.6.2), and what stands
 //! at its end may be somebody else's.
 
+mod wildcard;
+
+pub(super) use self::wildcard::dotted;
+use self::wildcard::{Lost, Why};
 use super::facts::Facts;
 use super::finding::{Finding, ResourceRecord};
+use super::spf;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
 use crate::dns::survey::NO_SELECTOR;
 
@@ -14,6 +19,8 @@ pub(super) enum Place {
     /// At the name that was asked for, to which a wildcard alone gives a CNAME: with a record of its own the name is
     /// there, and then the wildcard does not stand for it (RFC 4592 §2.2.1).
     Instead(DnsName),
+    /// At a name that is not there, as a wildcard stands for it or for one above it.
+    Covered(Box<Covered>),
     /// Not by those who keep the domain, as far as can be seen.
     Elsewhere {
         /// The name that was asked for.
@@ -21,6 +28,16 @@ pub(super) enum Place {
         /// Where CNAMEs lead to, or the same name.
         end: DnsName,
     },
+}
+
+/// A name for which a wildcard stands, or for one above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Covered {
+    name: DnsName,
+    /// What the wildcard says in the place of the name: nothing of it can be taken away there.
+    here: Vec<ResourceRecord>,
+    /// What the domain loses with a record at this name.
+    lost: Option<Lost>,
 }
 
 /// Where the records of this type at a name are changed, from which these CNAMEs lead on.
@@ -31,22 +48,75 @@ pub(super) fn of(
     aliases: &[DnsName],
 ) -> Result<Place, Pending> {
     let Some(end) = aliases.last() else {
-        return Ok(Place::At(name.clone()));
+        return at(facts, name, kind);
     };
     let base = base(name);
     // A host needs its address, too, and loses it with the wildcard.
     if base != *name && is_by_wildcard(facts, name, kind, aliases)? {
-        return Ok(Place::Instead(name.clone()));
+        let place = at(facts, name, kind)?;
+        return Ok(match &place {
+            Place::Covered(covered) if covered.lost.is_some() => place,
+            _ => Place::Instead(name.clone()),
+        });
     }
     // What stands at the domain itself is for other things.
     let below = |domain: &DnsName| end.is_within(domain) && end != domain;
-    Ok(match below(&base) || below(&facts.domain()) {
-        true => Place::At(end.clone()),
-        false => Place::Elsewhere {
+    match below(&base) || below(&facts.domain()) {
+        true => at(facts, end, kind),
+        false => Ok(Place::Elsewhere {
             name: name.clone(),
             end: end.clone(),
-        },
-    })
+        }),
+    }
+}
+
+/// The same for a host, which may be somebody else's: then all that is known is whom to ask.
+pub(super) fn of_host(
+    facts: &Facts<'_>,
+    host: &DnsName,
+    kind: RecordType,
+    aliases: &[DnsName],
+) -> Result<Place, Pending> {
+    match host.is_within(&facts.domain()) {
+        true => of(facts, host, kind, aliases),
+        false => Ok(Place::Elsewhere {
+            name: host.clone(),
+            end: aliases.last().unwrap_or(host).clone(),
+        }),
+    }
+}
+
+/// At this name, where no CNAME stands but that of a wildcard.
+fn at(facts: &Facts<'_>, name: &DnsName, kind: RecordType) -> Result<Place, Pending> {
+    let base = base(name);
+    let lost = wildcard::lost(facts, &base);
+    let found = facts.look(name, kind);
+    let (mut lost, found) = (lost?, found?);
+    // With what SPF asks for, the domain is there; two that each keep the records of the wildcard would keep them twice,
+    // the SPF record that is to go among them.
+    let domain = facts.domain();
+    let is_spf = *name == domain && kind == RecordType::Txt;
+    if let Some(lost) = &mut lost
+        && !is_spf
+        && lost.stood_for(&domain)
+        && !spf::judge(facts)?.together.publish.is_empty()
+    {
+        lost.kept = Err(Why::SpfFirst);
+    }
+    // What is below a name that is not there is not there.
+    let given = match lost {
+        Some(_) => true,
+        None => *name != base && wildcard::gives(facts, name, kind)?,
+    };
+    let here = match given {
+        true => wildcard::records(name, &found).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    if lost.is_none() && here.is_empty() {
+        return Ok(Place::At(name.clone()));
+    }
+    let name = name.clone();
+    Ok(Place::Covered(Box::new(Covered { name, here, lost })))
 }
 
 /// Whether a name beside this one that nobody chooses leads the same way.
@@ -79,6 +149,7 @@ impl Place {
     pub(super) fn name(&self) -> &DnsName {
         match self {
             Place::At(name) | Place::Instead(name) | Place::Elsewhere { end: name, .. } => name,
+            Place::Covered(covered) => &covered.name,
         }
     }
 
@@ -91,21 +162,76 @@ impl Place {
     ) -> Finding {
         match self {
             Place::At(_) | Place::Instead(_) => finding.remove(remove).publish(publish),
+            Place::Covered(covered) => {
+                covered.mend(finding, Vec::from_iter(remove), Vec::from_iter(publish))
+            }
             Place::Elsewhere { .. } => self.tell(finding),
         }
     }
 
     /// The finding, whose mend names no records, with who has to follow it.
     pub(super) fn tell(&self, mut finding: Finding) -> Finding {
-        let Place::Elsewhere { name, end } = self else {
-            return finding;
+        let (name, end) = match self {
+            Place::At(_) | Place::Instead(_) => return finding,
+            Place::Covered(covered) => return covered.tell(finding),
+            Place::Elsewhere { name, end } => (name, end),
         };
-        finding.mend.push_str(&match name == end {
+        let who = match name == end {
             true => format!("; {end} is outside of the domain, so whoever keeps that zone does it"),
             false => format!(
                 "; {name} is a CNAME to {end}: let whoever keeps {end} do it there, or put a record in the place of the CNAME"
             ),
-        });
+        };
+        add(&mut finding.mend, &who);
+        finding
+    }
+}
+
+/// Adds to what is said; the lines of a file may stand behind that.
+fn add(mend: &mut String, words: &str) {
+    let end = mend.find('\n').unwrap_or(mend.len());
+    mend.insert_str(end, words);
+}
+
+impl Covered {
+    /// What the wildcard says cannot be taken away at this name: a record of its own stands in the place of it, and with
+    /// it what else is to stay.
+    fn mend(
+        &self,
+        mut finding: Finding,
+        remove: Vec<ResourceRecord>,
+        publish: Vec<ResourceRecord>,
+    ) -> Finding {
+        let hides = |record: &ResourceRecord| self.here.contains(record);
+        let (hidden, remove): (Vec<_>, Vec<_>) = remove.into_iter().partition(hides);
+        if publish.is_empty() && hidden.is_empty() && remove.is_empty() {
+            return self.tell(finding);
+        }
+        if publish.is_empty() {
+            return match hidden.is_empty() {
+                true => finding.remove(remove),
+                false => finding.in_words(&format!(
+                    "a wildcard gives {} this, so it is to be changed there, for all names for which that stands",
+                    self.name
+                )),
+            };
+        }
+        let Some(lost) = &self.lost else {
+            return finding.remove(remove).publish(publish);
+        };
+        let kept = match &lost.kept {
+            Ok(kept) => kept.iter(),
+            Err(_) => return finding.in_words(&lost.told()),
+        };
+        let kept = kept.filter(|record| !hidden.contains(record) && !publish.contains(record));
+        finding.publish.extend(kept.cloned());
+        self.tell(finding).remove(remove).publish(publish)
+    }
+
+    fn tell(&self, mut finding: Finding) -> Finding {
+        if let Some(lost) = &self.lost {
+            add(&mut finding.mend, &format!("; {}", lost.told()));
+        }
         finding
     }
 }
