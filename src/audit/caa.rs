@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::place::{self, Place};
 use super::text;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
 
@@ -37,9 +38,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     hosts.dedup();
     let seen: Vec<_> = hosts.iter().map(|host| relevant(facts, host)).collect();
     let pinned: Vec<_> = hosts.iter().map(|host| is_pinned(facts, host)).collect();
+    let places: Vec<_> = hosts.iter().map(|host| place_of(facts, host)).collect();
     let mut shown = Vec::new();
     let mut sets = BTreeMap::new();
-    for ((host, seen), pinned) in hosts.iter().zip(seen).zip(pinned) {
+    let seen = seen.into_iter().zip(pinned).zip(places);
+    for (host, ((seen, pinned), place)) in hosts.iter().zip(seen) {
         let set = match seen? {
             Ok(set) => set,
             Err(finding) => {
@@ -52,7 +55,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         shown.push(json!({"host": host.to_string(), "at": at, "issuers": issuers}));
         let Some(set) = set else { continue };
         if issuers.is_some_and(|issuers| issuers.is_empty()) && !pinned? {
-            findings.push(forbidden(host, &set));
+            findings.push(forbidden(host, &set, &place?));
         }
         sets.insert(set.name.clone(), set);
     }
@@ -87,6 +90,7 @@ fn is_pinned(facts: &Facts<'_>, host: &DnsName) -> Result<bool, Pending> {
 /// CAA records, and where they stand.
 struct Set {
     name: DnsName,
+    place: Place,
     records: Vec<(bool, String, Vec<u8>)>,
 }
 
@@ -118,8 +122,14 @@ fn relevant(
         });
         let records: Vec<_> = records.collect();
         if !records.is_empty() {
-            let name = found.aliases.last().unwrap_or(name).clone();
-            return Ok(Ok(Some(Set { name, records })));
+            let place = place::of_host(facts, name, RecordType::Caa, &found.aliases)?;
+            let name = place.name().clone();
+            let set = Set {
+                name,
+                place,
+                records,
+            };
+            return Ok(Ok(Some(set)));
         }
     }
     Ok(Ok(None))
@@ -152,31 +162,40 @@ impl Set {
             let record = |flags: u8| {
                 ResourceRecord::new(&self.name, "CAA", format!("{flags} {tag} \"{value}\""))
             };
-            Finding::new(
+            let finding = Finding::new(
                 "caa-critical",
                 &self.name,
-                format!("CAA at {} has the property {tag} with the flag critical: an issuer that does not know it must not issue at all", self.name),
+                format!(
+                    "CAA at {} has the property {tag} with the flag critical: an issuer that does not know it must not issue at all",
+                    self.name
+                ),
                 "take the flag away, or the record",
-            )
-            .remove([record(128)])
-            .publish([record(0)])
+            );
+            self.place.mend(finding, [record(128)], [record(0)])
         };
         unknown.map(finding).collect()
     }
 }
 
-fn forbidden(host: &DnsName, set: &Set) -> Finding {
+/// Where a record of the host itself would stand.
+fn place_of(facts: &Facts<'_>, host: &DnsName) -> Result<Place, Pending> {
+    let found = facts.look(host, RecordType::Caa)?;
+    place::of_host(facts, host, RecordType::Caa, &found.aliases)
+}
+
+fn forbidden(host: &DnsName, set: &Set, place: &Place) -> Finding {
     let at = &set.name;
-    Finding::new(
+    let own = place.name();
+    place.tell(Finding::new(
         "caa-forbids",
         host,
         format!(
             "CAA at {at} lets nobody issue certificates, and {host} needs one for others to trust it"
         ),
         format!(
-            "publish at {host} a CAA record that names the issuer of its certificate, such as 0 issue \"letsencrypt.org\"; it then holds for {host} alone"
+            "publish at {own} a CAA record that names the issuer of its certificate, such as 0 issue \"letsencrypt.org\"; it then holds for {own} alone"
         ),
-    )
+    ))
 }
 
 #[cfg(test)]
@@ -234,5 +253,40 @@ mod tests {
         assert_eq!(hosts[1]["host"], "mx.example.org");
         assert_eq!(hosts[1]["at"], "example.org");
         assert_eq!(hosts[1]["issuers"][0], "ca.example");
+    }
+
+    #[test]
+    fn records_of_others_are_told_and_not_changed() {
+        let critical = "example.org. MX 10 mx.example.net.\nexample.net. CAA 128 tbs \"x\"";
+        let closed = "example.org. MX 10 mx.example.net.\nmx.example.net. CAA 0 issue \";\"";
+        let alias = "_mta-sts.example.org. TXT \"v=STSv1; id=1\"\nmta-sts.example.org. CNAME web.example.net.\nexample.org. CAA 0 issue \";\"\nweb.example.net. A 192.88.1.1";
+        for (zone, word, whose) in [
+            (
+                critical,
+                "caa-critical",
+                "example.net is outside of the domain",
+            ),
+            (
+                closed,
+                "caa-forbids",
+                "mx.example.net is outside of the domain",
+            ),
+            (alias, "caa-forbids", "is a CNAME to web.example.net"),
+        ] {
+            let report = judge("caa", zone);
+            assert_eq!(words(&report), [word], "{zone}");
+            let finding = &report.findings[0];
+            assert_eq!((finding.remove.len(), finding.publish.len()), (0, 0));
+            assert!(finding.mend.contains(whose), "{}", finding.mend);
+        }
+    }
+
+    #[test]
+    fn what_a_wildcard_gives_a_host_does_not_stand_there() {
+        let zone = format!("{RIGHT}*.example.org. CAA 128 tbs \"x\"\n*.example.org. A 192.88.1.1");
+        let report = judge("caa", &zone);
+        assert!(words(&report).iter().all(|word| *word == "caa-critical"));
+        assert!(report.findings.iter().all(|one| one.remove.is_empty()));
+        assert_eq!(words(&mended("caa", &zone)), [""; 0]);
     }
 }
