@@ -51,7 +51,7 @@ def examine(auditor, case):
     if outcome.answer is None:
         return
     yield from result_problems(outcome)
-    yield from together_problems(outcome)
+    yield from together_problems(auditor.lab, outcome)
     if outcome.words != case.findings:
         yield f"{spoken(outcome.words)} instead of {spoken(case.findings)}{told(outcome, outcome.words - case.findings)}"
         return
@@ -92,19 +92,20 @@ def result_problems(outcome):
             yield f"{finding['finding']} is {finding['result']}"
 
 
-def together_problems(outcome):
+def together_problems(lab, outcome):
     """What is to be done at once names what stands there, and what does not."""
     for together in [check["together"] for check in outcome.answer["checks"]]:
         for part, there in (("remove", True), ("publish", False)):
             for record in map(record_of, together[part]):
-                if stands(record) != there:
+                if stands(lab, record) != there:
                     yield f"{part} of together: {record} is {'not there' if there else 'there already'}"
 
 
-def stands(record):
-    """Whether the primary has this record."""
-    found = bind.dig(PRIMARY, record.name, record.type, "+tcp", "+norecurse").data(record.type)
-    return same_data(records.rdata(record.type, record.value)) in map(same_data, found)
+def stands(lab, record):
+    """Whether the primary has this record, at this name, and not through a wildcard."""
+    zone = bind.transfer(PRIMARY, lab.zones.zone_of(record.name, record.type) or ".")
+    wanted = (record.name.lower(), record.type, same_data(records.rdata(record.type, record.value)))
+    return any((name.lower(), kind, same_data(data)) == wanted for name, _, kind, data in zone)
 
 
 def same_data(text):
@@ -184,18 +185,13 @@ def record_of(change):
 
 def changed(lab, verb, record):
     """Deletes or adds a record that is there, or is not; what was wrong, or None."""
-    before = count(record)
+    before = stands(lab, record)
     done, problem = lab.update([(verb, record)])
     if not done:
         return f"{verb} {record}: {problem}"
-    if count(record) != before + (1 if verb == "add" else -1):
+    if (before, stands(lab, record)) != (verb != "add", verb == "add"):
         return f"{verb} {record} changes nothing"
     return None
-
-
-def count(record):
-    answer = bind.dig(PRIMARY, record.name, record.type, "+tcp", "+norecurse")
-    return len(answer.data(record.type))
 
 
 def mend_by_hand(lab, case):

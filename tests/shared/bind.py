@@ -98,13 +98,24 @@ def dig(address, name, kind, *options):
     status = re.search(r"status: (\w+)", text)
     flags = re.search(r";; flags: ([a-z ]*);", text)
     section = re.search(r";; ANSWER SECTION:\n(.*?)\n\n", text, re.DOTALL)
-    records = [line.split(None, 4) for line in section[1].splitlines()] if section else []
     return Answer(
         status[1] if status else None,
         set(flags[1].split()) if flags else set(),
-        [(name, int(ttl), kind, data) for name, ttl, _, kind, data in records],
+        records_of(section[1]) if section else [],
         text,
     )
+
+
+def records_of(text):
+    """(name, ttl, type, data) of each line that is a record."""
+    lines = [line.split(None, 4) for line in text.splitlines() if line and not line.startswith(";")]
+    return [(name, int(ttl), kind, data) for name, ttl, _, kind, data in lines]
+
+
+def transfer(address, zone):
+    """All records of a zone, as they stand in it."""
+    argv = ["dig", "-r", f"@{address}", "+tries=1", "+time=3", zone, "AXFR"]
+    return records_of(subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stdout)
 
 
 def joined(answer):
