@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::contact::contacts;
 use super::facts::{Facts, Server};
-use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::finding::{CheckReport, Finding};
 use super::net::{Greeting, Reply};
 use super::refusal;
-use super::reverse::may_lead;
+use super::reverse::{lead, may_lead};
 use crate::dns::lookup::{DnsName, Pending};
 
 pub(super) const NAME: &str = "greeting";
@@ -164,7 +164,10 @@ fn judge_names(
             ),
         ),
     };
-    findings.push(finding.publish(may.then(|| ResourceRecord::new(end, kind, here))));
+    findings.push(match may {
+        true => lead(facts, finding, &host, &addresses, here)?,
+        false => finding,
+    });
     Ok(findings)
 }
 

@@ -95,7 +95,7 @@ fn at(facts: &Facts<'_>, name: &DnsName, kind: RecordType) -> Result<Place, Pend
     // With what SPF asks for, the domain is there; two that each keep the records of the wildcard would keep them twice,
     // the SPF record that is to go among them.
     let domain = facts.domain();
-    let is_spf = *name == domain && kind == RecordType::Txt;
+    let is_spf = *name == domain && [RecordType::Txt, RecordType::Spf].contains(&kind);
     if let Some(lost) = &mut lost
         && !is_spf
         && lost.stood_for(&domain)

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::facts::{Addresses, Facts, Server};
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::greeting::{name_of, same};
+use super::place;
 use super::spf::Lets;
 use crate::dns::lookup::{Ask as _, DnsName, Found, Pending, Question, RecordType};
 
@@ -68,14 +69,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             Some(server) => facts.is_own(server)?,
             None => false,
         };
-        findings.extend(judge_address(
+        let judged = judge_address(
             facts,
             *address,
             &reversed,
             // What the server of somebody else is called, and how it calls itself, is for them to set.
             server.map(|server| &server.name).filter(|_| own),
             greeted.as_deref().filter(|_| own),
-        ));
+        );
+        findings.extend(judged?);
     }
     let sentence = match shown.len() {
         1 => "the sending address has a name that leads back to it".to_owned(),
@@ -134,16 +136,16 @@ fn judge_address(
     reversed: &Reverse,
     own: Option<&DnsName>,
     greeted: Option<&str>,
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>, Pending> {
     if let Some(cause) = reversed.found.failure() {
-        return vec![Finding::no_answer(&reversed.question, cause)];
+        return Ok(vec![Finding::no_answer(&reversed.question, cause)]);
     }
     // The network may have given the name away (RFC 2317).
     let at = reversed.found.aliases.last();
     let at = at.unwrap_or(&reversed.question.name);
     let pointer = own.map(|name| ResourceRecord::new(at, "PTR", format!("{name}.")));
     let Some((first, led)) = reversed.names.first() else {
-        return vec![
+        return Ok(vec![
             Finding::new(
                 "ptr-missing",
                 address,
@@ -151,7 +153,7 @@ fn judge_address(
                 format!("have whoever provides the address publish the name of the server at {at}"),
             )
             .publish(pointer),
-        ];
+        ]);
     };
     let Some(name) = reversed.confirmed(address).next() else {
         let failures = reversed
@@ -159,7 +161,7 @@ fn judge_address(
             .iter()
             .filter_map(|(_, led)| led.failure.as_ref());
         if let Some((question, cause)) = failures.into_iter().next() {
-            return vec![Finding::no_answer(question, *cause)];
+            return Ok(vec![Finding::no_answer(question, *cause)]);
         }
         let kind = if address.is_ipv4() { "A" } else { "AAAA" };
         let end = led.aliases.last().unwrap_or(first);
@@ -182,11 +184,11 @@ fn judge_address(
         );
         let names = reversed.names.iter();
         let old = names.map(|(name, _)| ResourceRecord::new(at, "PTR", format!("{name}.")));
-        return vec![match pointer {
-            _ if may => finding.publish([ResourceRecord::new(end, kind, address)]),
+        return Ok(vec![match pointer {
+            _ if may => lead(facts, finding, first, led, address)?,
             Some(pointer) => finding.remove(old).publish([pointer]),
             None => finding,
-        }];
+        }]);
     };
     let mut findings = Vec::new();
     if reversed
@@ -213,7 +215,24 @@ fn judge_address(
             format!("set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname), or have the PTR record changed to {greeted}"),
         ));
     }
-    findings
+    Ok(findings)
+}
+
+/// The finding, with a record that leads a host to this address, and what the host would lose by it.
+pub(super) fn lead(
+    facts: &Facts<'_>,
+    finding: Finding,
+    host: &DnsName,
+    known: &Addresses,
+    address: IpAddr,
+) -> Result<Finding, Pending> {
+    let (kind, word) = match address.is_ipv4() {
+        true => (RecordType::A, "A"),
+        false => (RecordType::Aaaa, "AAAA"),
+    };
+    let place = place::of_host(facts, host, kind, &known.aliases)?;
+    let record = ResourceRecord::new(place.name(), word, address);
+    Ok(place.mend(finding, [], [record]))
 }
 
 /// Whether a name may be given this address, at the end of its aliases: it is one of the domain, and no other host, such

@@ -276,3 +276,20 @@ fn names_made_from_the_address_are_generic() {
     let domain = DnsName::new(b"dsl.example").unwrap();
     assert!(!is_generic(&own, "192.88.1.25".parse().unwrap(), &domain));
 }
+
+#[test]
+fn a_host_that_a_wildcard_gives_its_mail_keeps_it() {
+    // With an address of its own the host is there, and the wildcard no longer stands for it (RFC 4592 §2.2.1).
+    let zone = "25.1.88.192.in-addr.arpa. PTR out.example.org.\nexample.org. A 192.88.1.1\n*.example.org. MX 10 example.org.";
+    let report = judge_with("reverse-dns", zone, &sending(), |_| None);
+    assert_eq!(words(&report), ["ptr-not-confirmed"]);
+    let published = report.findings[0].publish.iter();
+    let published: Vec<String> = published
+        .map(|one| format!("{} {} {}", one.name, one.kind, one.value))
+        .collect();
+    assert!(published.contains(&"out.example.org. A 192.88.1.25".to_owned()));
+    assert!(
+        published.contains(&"out.example.org. MX 10 example.org.".to_owned()),
+        "{published:?}"
+    );
+}
