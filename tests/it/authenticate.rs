@@ -19,9 +19,31 @@ const ZONE: &str = r#"{
 
 const SIGNED: &str = "v=1; a=rsa-sha256; d=slow.evil.example; s=x; h=from; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; b=AAAA";
 
+/// So many domains sign, each below names that nobody answers for.
+const SIGNERS: usize = 12;
+
+fn signer(number: usize) -> String {
+    format!("a.b.c.d.e.f.s{number}.slow.evil.example")
+}
+
+fn zone() -> String {
+    let silent = (0..SIGNERS).flat_map(|number| {
+        let domain = signer(number);
+        let above = domain.match_indices('.').map(|(at, _)| at + 1);
+        let names: Vec<String> = std::iter::once(0)
+            .chain(above)
+            .map(|start| format!("_dmarc.{}.", &domain[start..]))
+            .filter(|name| name.contains(&format!("s{number}.")))
+            .collect();
+        names
+    });
+    let silent = silent.map(|name| format!("\n    \"{name}\": {{\"status\": \"TIMEOUT\"}},"));
+    ZONE.replacen('{', &format!("{{{}", silent.collect::<String>()), 1)
+}
+
 /// The exit code, what is said in JSON, and how long it took.
 fn authenticate(envelope: [&str; 2], header: &str) -> (Option<i32>, Value, Duration) {
-    let server = NameServer::start(Script::zone(ZONE));
+    let server = NameServer::start(Script::zone(&zone()));
     let dir = tempfile::tempdir().unwrap();
     let message = dir.path().join("message.eml");
     std::fs::write(&message, format!("{header}Subject: x\r\n\r\nhello\r\n")).unwrap();
@@ -52,8 +74,14 @@ fn a_name_that_the_sender_keeps_silent_takes_nothing_from_the_rest() {
          ARC-Authentication-Results: i=1; mx.example.org; none\r\n{from}",
         SIGNED.trim_start_matches("v=1; "),
     );
+    let many = (0..SIGNERS).map(|number| {
+        let signed = SIGNED.replace("slow.evil.example", &signer(number));
+        format!("DKIM-Signature: {signed}\r\n")
+    });
+    let many = format!("{}{from}", many.collect::<String>());
     for (what, helo, header) in [
         ("nothing", "mx.evil.example", from),
+        ("many", "slow.evil.example", many.as_str()),
         ("DKIM", "mx.evil.example", signature.as_str()),
         ("ARC", "mx.evil.example", chain.as_str()),
         ("HELO", "slow.evil.example", from),
