@@ -69,7 +69,7 @@ pub fn judge(
         let passing = input.dkim.iter();
         let passing = passing.filter(|passing| passing.result == ResultWord::Pass);
         // Who waits for these answers asks again.
-        let _ = announce(dns, author, passing.map(|passing| &passing.domain));
+        let _ = announce(dns, author, client, passing.map(|passing| &passing.domain));
     }
     let spf = client.map(|query| spf::evaluate_both(dns, query));
     let spf = spf.transpose()?;
@@ -104,7 +104,7 @@ pub fn foresee(
     signers: &[Domain],
 ) -> Result<(), Pending> {
     let announced = match author {
-        Author::One(author) => announce(dns, author, signers.iter()),
+        Author::One(author) => announce(dns, author, client, signers.iter()),
         _ => Ok(()),
     };
     if let Some(query) = client {
@@ -119,25 +119,37 @@ pub fn foresee(
 fn announce<'a>(
     dns: &dyn Ask,
     author: &Domain,
+    client: Option<&spf::Query>,
     signers: impl Iterator<Item = &'a Domain>,
 ) -> Result<(), Pending> {
+    let sender = client.and_then(sender_of);
     let walk = dmarc::walk::walk(dns, author);
     let mut done = dmarc::walk::existence(dns, author).map(drop);
     let Ok((organization, _)) = walk?.organization() else {
         return done;
     };
     let is_of = |domain: &Domain| *domain == organization || domain.is_below(&organization);
-    let mut walked: Vec<&Domain> = vec![author];
-    for domain in signers.filter(|domain| is_of(domain)) {
+    let mut walked: Vec<Domain> = vec![author.clone()];
+    let own = sender.into_iter().chain(signers.cloned());
+    for domain in own.filter(is_of) {
         if walked.len() == dmarc::MAX_WALKS {
             break;
         }
         if !walked.contains(&domain) {
-            done = done.and(dmarc::walk::walk(dns, domain).map(drop));
+            done = done.and(dmarc::walk::walk(dns, &domain).map(drop));
             walked.push(domain);
         }
     }
     done
+}
+
+/// The domain that SPF may vouch for (RFC 9989 §4.4.2, RFC 7208 §2.4).
+fn sender_of(query: &spf::Query) -> Option<Domain> {
+    let domain = match query.mail_from.rsplit(|byte| *byte == b'@').next()? {
+        [] => &query.helo,
+        domain => domain,
+    };
+    Domain::new(std::str::from_utf8(domain).ok()?).ok()
 }
 
 /// Adds what SPF vouches for: the domain of MAIL FROM, which HELO stands for where it is empty (RFC 7208 §2.4).
@@ -209,7 +221,8 @@ mod tests {
         let zone = Zone::parse("_dmarc.bank.example. TXT \"v=DMARC1; p=reject\"").unwrap();
         let mut known = Known::new(MAX_QUESTIONS);
         let mut rounds = Vec::new();
-        while foresee(&known, None, &author, &signers) == Err(Pending) {
+        let client = Query::new("8.8.8.66".parse().unwrap(), "", "a@out.bank.example");
+        while foresee(&known, Some(&client), &author, &signers) == Err(Pending) {
             let wanted = known.wanted();
             for question in &wanted {
                 known.tell(question.clone(), zone.answer(question));
@@ -219,7 +232,9 @@ mod tests {
         let own = ["new.bank.example", "bank.example", "example"];
         let mut first: Vec<String> = own.map(|own| format!("_dmarc.{own} TXT")).into();
         first.push("new.bank.example A".to_owned());
-        let second = vec!["_dmarc.mail.bank.example TXT".to_owned()];
+        first.push("out.bank.example TXT".to_owned());
+        let second = ["out", "mail"].map(|own| format!("_dmarc.{own}.bank.example TXT"));
+        let second = second.to_vec();
         assert_eq!(rounds, [first, second]);
     }
 

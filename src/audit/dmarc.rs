@@ -9,7 +9,7 @@ use self::draft::Draft;
 use self::without::{Above, without};
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
-use super::spf;
+use super::mx;
 use super::text::{self, Change, Texts};
 use crate::dmarc::record::{Fault, Force, Mode, Policy, Reading, Request};
 use crate::dmarc::walk::{AtName, NoAnswer, Walk, walk};
@@ -144,10 +144,11 @@ struct Silent {
     deaf: bool,
 }
 
-/// Whether the domain says that it takes no mail and that nobody sends mail of it.
+/// Whether the domain says that nobody sends mail of it, and names no server that takes any.
 fn is_parked(facts: &Facts<'_>) -> Result<bool, Pending> {
     let exchanges = facts.exchanges()?;
-    Ok(exchanges.null && facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?)
+    let names_none = exchanges.hosts.is_empty() && exchanges.failure.is_none();
+    Ok((exchanges.null || names_none) && mx::parked(facts)?)
 }
 
 /// Whether no report arrives at a domain: it says so with a null MX (RFC 7505 §3),

@@ -1,6 +1,6 @@
 //! What is known of the network so far, and what is asked of it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -120,6 +120,8 @@ pub(super) struct Store {
     asked: HashSet<Probe>,
     /// No time is left: what has no answer gets none.
     closed: bool,
+    /// See [`Facts::spf_publishes`]; worked out once between two answers.
+    spf_publishes: Cell<Option<Result<bool, Pending>>>,
 }
 
 /// So many things are asked of the network at most: the names may be an enemy's.
@@ -134,11 +136,13 @@ impl Store {
     /// Takes an answer.
     pub(super) fn tell(&mut self, probe: Probe, answered: Answered) {
         self.answers.insert(probe, answered);
+        self.spf_publishes.take();
     }
 
     /// Has no time left.
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.spf_publishes.take();
     }
 }
 
@@ -184,6 +188,19 @@ impl<'a> Facts<'a> {
             wanted.push(probe);
         }
         Err(Pending)
+    }
+
+    /// Whether the check of SPF has records to publish. Within that check itself there are none: what it publishes does
+    /// not wait for it.
+    pub(super) fn spf_publishes(&self) -> Result<bool, Pending> {
+        let known = &self.store.spf_publishes;
+        if let Some(known) = known.get() {
+            return known;
+        }
+        known.set(Some(Ok(false)));
+        let judged = super::spf::judge(self).map(|report| !report.together.publish.is_empty());
+        known.set(Some(judged));
+        judged
     }
 
     /// The domain.

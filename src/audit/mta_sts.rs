@@ -8,6 +8,7 @@ use super::contact::{no_roots, nobody};
 use super::dane;
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding};
+use super::mx;
 use super::net::{Download, NoConnection, Trust};
 use super::text::{self, Texts};
 use crate::dns::lookup::{DnsName, Pending};
@@ -49,11 +50,16 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .collect();
     if texts.is_empty() {
         let covered = dane::protects(facts)?;
+        // It is to say so with a null MX.
+        let parked = facts.exchanges()?.hosts.is_empty() && mx::parked(facts)?;
         let sentence = match covered {
+            _ if parked => {
+                "there is no MTA-STS, nor a server that the domain, which sends no mail, names for what comes"
+            }
             true => "there is no MTA-STS, and DANE protects mail on its way in",
             false => "",
         };
-        let finding = (!covered).then(|| missing(&domain, &records, &hosts, &id(facts)));
+        let finding = (!covered && !parked).then(|| missing(&domain, &records, &hosts, &id(facts)));
         let report = CheckReport::new(NAME, sentence, finding.into_iter().collect());
         return Ok(report.fact("used", false));
     }

@@ -138,7 +138,7 @@ fn null_sends(at: &DnsName) -> Finding {
 }
 
 /// Whether nobody sends mail of the domain, which says so.
-fn parked(facts: &Facts<'_>) -> Result<bool, Pending> {
+pub(super) fn parked(facts: &Facts<'_>) -> Result<bool, Pending> {
     Ok(facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?)
 }
 

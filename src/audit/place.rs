@@ -7,7 +7,6 @@ pub(super) use self::wildcard::dotted;
 use self::wildcard::{Lost, Why};
 use super::facts::Facts;
 use super::finding::{Finding, ResourceRecord};
-use super::spf;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
 use crate::dns::survey::NO_SELECTOR;
 
@@ -99,7 +98,7 @@ fn at(facts: &Facts<'_>, name: &DnsName, kind: RecordType) -> Result<Place, Pend
     if let Some(lost) = &mut lost
         && !is_spf
         && lost.stood_for(&domain)
-        && !spf::judge(facts)?.together.publish.is_empty()
+        && facts.spf_publishes()?
     {
         lost.kept = Err(Why::SpfFirst);
     }
@@ -229,8 +228,17 @@ impl Covered {
     }
 
     fn tell(&self, mut finding: Finding) -> Finding {
-        if let Some(lost) = &self.lost {
-            add(&mut finding.mend, &format!("; {}", lost.told()));
+        let Some(lost) = &self.lost else {
+            return finding;
+        };
+        add(&mut finding.mend, &format!("; {}", lost.told()));
+        // Where no records are named, these are told.
+        if let Ok(kept) = lost.kept.as_ref()
+            && finding.publish.is_empty()
+        {
+            for ResourceRecord { name, kind, value } in kept {
+                add(&mut finding.mend, &format!("; {name} {kind} {value}"));
+            }
         }
         finding
     }
@@ -238,7 +246,7 @@ impl Covered {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{apply, judge, words};
+    use super::super::testing::{apply, judge, judge_with, options, words};
 
     fn told(zone: &str) -> (Vec<String>, String) {
         let report = judge("dmarc", zone);
@@ -290,5 +298,23 @@ mod tests {
         let report = judge("spf", zone);
         assert_eq!(words(&report), ["spf-missing"]);
         assert_eq!(report.findings[0].publish, []);
+    }
+
+    #[test]
+    fn a_domain_that_leads_below_itself_is_judged_to_an_end() {
+        // Whether a wildcard stands for it is not known.
+        let zone = r#"{
+            "news.example.org.": {"CNAME": ["a.news.example.org."]},
+            "a.news.example.org.": {"TXT": ["v=spf1 ip4:192.88.1.1 ptr ~all"]},
+            "dkimkit-no-such-selector.example.org.": {"status": "TIMEOUT"},
+            "dkimkit-no-such-selector.news.example.org.": {"status": "TIMEOUT"},
+            "dkimkit-no-such-selector.a.news.example.org.": {"status": "TIMEOUT"}
+        }"#;
+        let mut options = options();
+        options.domain = crate::name::Domain::new("news.example.org").unwrap();
+        for (check, word) in [("spf", "spf-ptr"), ("dmarc", "dmarc-missing")] {
+            let report = judge_with(check, zone, &options, |_| None);
+            assert!(words(&report).contains(&word), "{report:?}");
+        }
     }
 }

@@ -81,7 +81,13 @@ pub async fn run(options: &Options, probing: &Probing, mut watch: impl FnMut(&Pr
         // What servers have shown by then is still told.
         deadline: deadline - options.budget / GRACE,
     });
+    let mut open = true;
     loop {
+        // Answers that come one after the other never let it wait.
+        if open && Instant::now() >= deadline {
+            open = false;
+            end(&mut running, &mut store, &mut began, &mut watch);
+        }
         for (check, report) in CHECKS.iter().zip(&mut reports) {
             if report.is_some() {
                 continue;
@@ -123,21 +129,32 @@ pub async fn run(options: &Options, probing: &Probing, mut watch: impl FnMut(&Pr
                 }
             }
             Ok(None) | Err(_) => {
-                running.abort_all();
-                store.close();
-                for (probe, began) in began.drain() {
-                    watch(&Probed {
-                        probe,
-                        answered: None,
-                        took: began.elapsed(),
-                    });
-                }
+                open = false;
+                end(&mut running, &mut store, &mut began, &mut watch);
             }
         }
     }
     let mut reports: Vec<CheckReport> = reports.into_iter().flatten().collect();
     reports.push(providers::judge(&reports));
     Audit::new(&options.domain, reports)
+}
+
+/// Waits for nothing more: what is under way has no answer.
+fn end(
+    running: &mut JoinSet<(Probe, Answered, Duration)>,
+    store: &mut Store,
+    began: &mut HashMap<Probe, Instant>,
+    watch: &mut impl FnMut(&Probed),
+) {
+    running.abort_all();
+    store.close();
+    for (probe, began) in began.drain() {
+        watch(&Probed {
+            probe,
+            answered: None,
+            took: began.elapsed(),
+        });
+    }
 }
 
 impl Probing {

@@ -28,6 +28,11 @@ const NAME: &str = "spf";
 
 pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let domain = facts.domain();
+    if domain.labels().count() == 1 {
+        let sentence =
+            "a domain of one label has no SPF, whatever it publishes (RFC 7208 section 4.3)";
+        return Ok(CheckReport::new(NAME, sentence, Vec::new()));
+    }
     let texts = text::at(facts, &domain);
     let old_type = facts.look(&domain, RecordType::Spf);
     let grown = tree(facts, &facts.options.domain);

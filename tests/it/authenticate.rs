@@ -12,6 +12,8 @@ const ZONE: &str = r#"{
     "spf.bank.example.": {"TXT": ["v=spf1 ip4:192.0.2.9 -all"]},
     "_dmarc.bank.example.": {"TXT": ["v=DMARC1; p=reject; adkim=s; aspf=s"]},
     "near.bank.example.": {"TXT": ["v=spf1 ip4:198.51.100.66 -all"]},
+    "_dmarc.shop.example.": {"TXT": ["v=DMARC1; p=reject"]},
+    "bounce.shop.example.": {"TXT": ["v=spf1 ip4:198.51.100.66 -all"]},
     "slow.evil.example.": {"status": "TIMEOUT"},
     "x._domainkey.slow.evil.example.": {"status": "TIMEOUT"},
     "_dmarc.slow.evil.example.": {"status": "TIMEOUT"}
@@ -93,6 +95,15 @@ fn a_name_that_the_sender_keeps_silent_takes_nothing_from_the_rest() {
         let waited = took > Duration::from_secs(2);
         assert_eq!(waited, what != "nothing", "{what}: {took:?}");
     }
+}
+
+#[test]
+fn a_signature_that_nobody_can_look_up_spoils_no_pass() {
+    let header = format!("DKIM-Signature: {SIGNED}\r\nFrom: anna@shop.example\r\n");
+    let envelope = ["mx.shop.example", "x@bounce.shop.example"];
+    let (exit, json, _) = authenticate(envelope, &header);
+    assert_eq!(json["dmarc"]["result"], "pass", "{json}");
+    assert_eq!(exit, Some(0));
 }
 
 #[test]

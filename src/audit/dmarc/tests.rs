@@ -465,6 +465,14 @@ fn a_broken_record_of_a_subdomain_weakens_nothing_of_the_policy_above() {
         assert_eq!(words(&after), [""; 0], "{zone}");
         assert_eq!(after.facts["policy"]["effective"], "reject", "{zone}");
     }
+    // Others could vouch for it.
+    let strict = zone(&format!("v=DMARC1; p=reject; adkim=s; {RUA}"));
+    let own = format!("_dmarc.news.example.org. TXT \"v=DMARC1 p=reject; {RUA}\"");
+    let report = judge(&format!("{strict}\n{own}"));
+    assert_eq!(report.findings[0].publish, []);
+    let own = own.replace("p=reject", "p=reject; adkim=s");
+    let report = judge(&format!("{strict}\n{own}"));
+    assert_eq!(report.findings[0].publish.len(), 1);
 }
 
 #[test]

@@ -5,16 +5,24 @@ use super::super::finding::Finding;
 use super::super::text::{self, Texts};
 use super::draft::{self, Draft};
 use super::{Policies, is_parked, takes_no_mail, texts_of};
-use crate::dmarc::record::Reading;
+use crate::dmarc::record::{Mode, Reading};
 use crate::dmarc::walk::{AtName, Walk};
 use crate::dns::lookup::Pending;
 use crate::name::Domain;
+
+/// Whether a record asks for strict alignment of DKIM, and of SPF.
+fn strict(reading: &Reading) -> (bool, bool) {
+    let record = &reading.record;
+    (record.adkim == Mode::Strict, record.aspf == Mode::Strict)
+}
 
 /// The policy of a domain above, which is in force as long as there is none of its own.
 pub(super) struct Above<'a> {
     domain: &'a Domain,
     holder: &'a Domain,
     policies: Policies,
+    /// Whether DKIM, and whether SPF, must be of the very domain.
+    strict: (bool, bool),
     /// Whether somebody hears.
     reports: bool,
 }
@@ -25,6 +33,7 @@ impl<'a> Above<'a> {
             domain,
             holder,
             policies: Policies::new(domain, holder, reading),
+            strict: strict(reading),
             reports: !reading.record.rua.is_empty(),
         }
     }
@@ -47,6 +56,8 @@ impl<'a> Above<'a> {
         let as_strict = pairs
             .into_iter()
             .all(|(before, after)| now.in_effect(before) <= then.in_effect(after));
+        let (dkim, spf) = strict(&reading);
+        let as_strict = as_strict && self.strict.0 <= dkim && self.strict.1 <= spf;
         as_strict && then.share == 100 && !(self.reports && reading.record.rua.is_empty())
     }
 

@@ -231,6 +231,10 @@ fn repaired(bad: &BadTerm) -> Option<String> {
     // A comma or a semicolon at the end, or a sign too many.
     let bare = text.trim_end_matches(AT_END);
     let sign_once = sign.get(..1).unwrap_or_default();
+    // Of two that contradict each other nobody knows which is meant.
+    if sign.chars().any(|one| !sign.starts_with(one)) {
+        return name.eq_ignore_ascii_case("all").then(|| "~all".to_owned());
+    }
     let mut meant = vec![bare.to_owned(), format!("{sign_once}{name}")];
     match &bad.fault {
         TermFault::ModifierName => return Some(String::new()),
