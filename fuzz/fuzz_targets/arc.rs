@@ -149,7 +149,12 @@ fn sealed(message: &[u8], status: ChainStatus) -> Result<Vec<u8>, SealError> {
 fn seal(message: &[u8], report: &ArcReport, steering: &mut Steering) {
     let again = match sealed(message, report.status()) {
         Ok(again) => again,
-        Err(SealError::AlreadyFailed | SealError::TooManySets | SealError::Sign(_)) => return,
+        Err(
+            SealError::AlreadyFailed
+            | SealError::TooManySets
+            | SealError::BeyondLimit(_)
+            | SealError::Sign(_),
+        ) => return,
         Err(error) => panic!("{error}: {report:?}"),
     };
     let verify = |message: &[u8]| {
