@@ -92,8 +92,9 @@ fn a_name_that_the_sender_keeps_silent_takes_nothing_from_the_rest() {
         assert_eq!(json["spf"]["mail_from"]["result"], "fail", "{what}: {json}");
         assert_eq!(json["dmarc"]["result"], "fail", "{what}: {json}");
         assert_eq!(exit, Some(1), "{what}");
-        let waited = took > Duration::from_secs(2);
-        assert_eq!(waited, what != "nothing", "{what}: {took:?}");
+        // It did ask for what nobody answers.
+        let waited = took >= Duration::from_secs(2);
+        assert!(waited || what == "nothing", "{what}: {took:?}");
     }
 }
 
