@@ -67,8 +67,15 @@ def changes(lab, report):
     questions += [(lab.cases[0], name, kind) for name, kind in named]
     with ThreadPoolExecutor(max_workers=8) as pool:
         for (case, name, kind), got in zip(questions, pool.map(lambda question: got_from(*question[1:]), questions)):
-            want = sorted(plain(record) for record in lab.records.all() if (record.name, record.type) == (name, kind))
-            report.same(f"{case.name}: {name} {kind}", got, want)
+            report.same(f"{case.name}: {name} {kind}", got, written(lab, name, kind))
+
+
+def written(lab, name, kind):
+    """What the cases have at a name; where nothing is there, that of a wildcard beside it (RFC 4592)."""
+    known = lab.records.all()
+    is_there = any(f".{record.name}".endswith(f".{name}") for record in known)
+    at = name if is_there else f"*.{name.partition('.')[2]}"
+    return sorted(plain(record._replace(name=name)) for record in known if (record.name, record.type) == (at, kind))
 
 
 def got_from(name, kind):
