@@ -55,6 +55,10 @@ class Ledger:
                 return entry
         return None
 
+    def tells_of(self, peer, message):
+        """Whether it has a line on how this peer treats this very message, in whatever form."""
+        return any(entry.peer == peer and entry.pattern[-1] == message for entry in self.entries)
+
     def unused(self):
         """Entries that hold for the peers of this run and met no cell."""
         return [
