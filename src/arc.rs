@@ -73,8 +73,8 @@ pub fn verify(
 ) -> Result<ArcReport, SplitError> {
     let (header, body) = split(message, policy.limits.header)?;
     let mut verifier = ArcVerifier::new(header, Arc::new(*policy), now);
-    for at in 0..verifier.wanted.len() {
-        let name = verifier.wanted[at].clone();
+    for at in 0..verifier.wanted().len() {
+        let name = verifier.wanted()[at].clone();
         verifier.supply(&name, dns.lookup_txt(&name));
     }
     let mut verifier = verifier.start_body();
@@ -88,7 +88,6 @@ pub struct ArcVerifier {
     header: Header,
     index: FieldIndex,
     chain: Chain,
-    wanted: Vec<KeyName>,
     keyring: Keyring,
     facts: MessageFacts,
     now: UnixTime,
@@ -121,8 +120,7 @@ impl ArcVerifier {
             header,
             index,
             chain,
-            wanted,
-            keyring: Keyring::new(policy),
+            keyring: Keyring::new(policy, wanted),
             facts,
             now,
         }
@@ -130,22 +128,18 @@ impl ArcVerifier {
 
     /// The names of the keys that are wanted, each once, those that decide first.
     pub fn wanted(&self) -> &[KeyName] {
-        &self.wanted
+        self.keyring.wanted()
     }
 
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
-        if self.wanted.contains(name) {
-            self.keyring.supply_answer(name, answer);
-        }
+        self.keyring.supply_answer(name, answer);
     }
 
     /// [`supply`](ArcVerifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        if self.wanted.contains(name) {
-            self.keyring.supply(name, keys);
-        }
+        self.keyring.supply(name, keys);
     }
 
     /// Goes on to the body. No answer is needed for that.
@@ -160,7 +154,6 @@ impl ArcVerifier {
             header: self.header,
             index: self.index,
             chain: self.chain,
-            wanted: self.wanted,
             keyring: self.keyring,
             facts: self.facts,
             now: self.now,
@@ -175,7 +168,6 @@ pub struct ArcBodyVerifier {
     header: Header,
     index: FieldIndex,
     chain: Chain,
-    wanted: Vec<KeyName>,
     keyring: Keyring,
     facts: MessageFacts,
     now: UnixTime,
@@ -185,16 +177,12 @@ impl ArcBodyVerifier {
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
-        if self.wanted.contains(name) {
-            self.keyring.supply_answer(name, answer);
-        }
+        self.keyring.supply_answer(name, answer);
     }
 
     /// [`supply`](ArcBodyVerifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        if self.wanted.contains(name) {
-            self.keyring.supply(name, keys);
-        }
+        self.keyring.supply(name, keys);
     }
 
     /// Takes the next bytes of the body.

@@ -162,7 +162,6 @@ impl DomainKeysVerdict {
 pub struct DomainKeysVerifier {
     verdicts: Vec<DomainKeysVerdict>,
     open: Vec<Tried>,
-    wanted: Vec<KeyName>,
     body: BodyHashers,
     keyring: Keyring,
 }
@@ -186,9 +185,8 @@ impl DomainKeysVerifier {
         let mut verifier = DomainKeysVerifier {
             verdicts: Vec::new(),
             open: Vec::new(),
-            wanted: Vec::new(),
             body: BodyHashers::default(),
-            keyring: Keyring::new(policy),
+            keyring: Keyring::new(policy, Vec::new()),
         };
         for (nth, position) in index.positions(header, FIELD_NAME).enumerate() {
             let failure = match legacy && verifier.open.len() < MAX_TRIED {
@@ -225,9 +223,7 @@ impl DomainKeysVerifier {
             put_field(key.form, *field, &mut hasher);
         }
         self.body.add(key.form, hasher);
-        if !self.wanted.contains(&key_name) {
-            self.wanted.push(key_name.clone());
-        }
+        self.keyring.want(&key_name);
         self.open.push(Tried {
             index: nth,
             key,
@@ -239,22 +235,18 @@ impl DomainKeysVerifier {
 
     /// The names of the keys that are wanted, each once; none but under `legacy`.
     pub fn wanted(&self) -> &[KeyName] {
-        &self.wanted
+        self.keyring.wanted()
     }
 
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
-        if self.wanted.contains(name) {
-            self.keyring.supply_answer(name, answer);
-        }
+        self.keyring.supply_answer(name, answer);
     }
 
     /// [`supply`](DomainKeysVerifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        if self.wanted.contains(name) {
-            self.keyring.supply(name, keys);
-        }
+        self.keyring.supply(name, keys);
     }
 
     /// Takes the next bytes of the body.

@@ -85,8 +85,8 @@ pub fn verify_with(
 ) -> Result<Vec<Verdict>, SplitError> {
     let (header, body) = split(message, policy.limits.header)?;
     let mut verifier = Verifier::new(header, policy, now);
-    for at in 0..verifier.wanted.len() {
-        let name = verifier.wanted[at].clone();
+    for at in 0..verifier.wanted().len() {
+        let name = verifier.wanted()[at].clone();
         verifier.supply_keys(&name, keys(&name));
     }
     let mut verifier = verifier.start_body();
@@ -101,7 +101,6 @@ pub struct Verifier {
     index: FieldIndex,
     authors: Authors,
     items: Vec<Item>,
-    wanted: Vec<KeyName>,
     shared: Shared,
 }
 
@@ -154,9 +153,8 @@ impl Verifier {
             index,
             authors,
             items,
-            wanted,
             shared: Shared {
-                keyring: Keyring::new(policy),
+                keyring: Keyring::new(policy, wanted),
                 facts,
                 now,
             },
@@ -165,7 +163,7 @@ impl Verifier {
 
     /// The names of the keys that are wanted, each once.
     pub fn wanted(&self) -> &[KeyName] {
-        &self.wanted
+        self.shared.keyring.wanted()
     }
 
     /// The mailboxes of From.
@@ -176,16 +174,12 @@ impl Verifier {
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
-        if self.wanted.contains(name) {
-            self.shared.keyring.supply_answer(name, answer);
-        }
+        self.shared.keyring.supply_answer(name, answer);
     }
 
     /// [`supply`](Verifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        if self.wanted.contains(name) {
-            self.shared.keyring.supply(name, keys);
-        }
+        self.shared.keyring.supply(name, keys);
     }
 
     /// Goes on to the body. No answer is needed for that.
@@ -349,16 +343,12 @@ impl BodyVerifier {
     /// Takes the answer for one of the wanted names. An answer for another name is not kept, and a
     /// second one only where the first was [`Answer::Temporary`].
     pub fn supply(&mut self, name: &KeyName, answer: Answer) {
-        if self.open.iter().any(|t| t.key_name == *name) {
-            self.shared.keyring.supply_answer(name, answer);
-        }
+        self.shared.keyring.supply_answer(name, answer);
     }
 
     /// [`supply`](BodyVerifier::supply) with an answer that was read before, under the same policy.
     pub fn supply_keys(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
-        if self.open.iter().any(|t| t.key_name == *name) {
-            self.shared.keyring.supply(name, keys);
-        }
+        self.shared.keyring.supply(name, keys);
     }
 
     /// Takes the next bytes of the body.

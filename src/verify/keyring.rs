@@ -10,26 +10,50 @@ use crate::policy::Policy;
 use crate::record::RecordError;
 use crate::report::{Failure, KeyFacts};
 
-/// The keys that came so far, at most as many as may be looked up, and the policy that they were read under.
+/// The keys that are wanted, those that came so far, and the policy that they were read under.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     pub(crate) policy: Arc<Policy>,
+    wanted: Vec<KeyName>,
     keys: Vec<(KeyName, Arc<PublishedKeys>)>,
 }
 
 impl Keyring {
-    pub(crate) fn new(policy: Arc<Policy>) -> Keyring {
+    pub(crate) fn new(policy: Arc<Policy>, wanted: Vec<KeyName>) -> Keyring {
         let keys = Vec::new();
-        Keyring { policy, keys }
+        Keyring {
+            policy,
+            wanted,
+            keys,
+        }
     }
 
-    /// Reads an answer and takes it.
+    /// The names of the keys that are wanted, each once.
+    pub(crate) fn wanted(&self) -> &[KeyName] {
+        &self.wanted
+    }
+
+    /// Wants one more.
+    pub(crate) fn want(&mut self, name: &KeyName) {
+        if !self.wanted.contains(name) {
+            self.wanted.push(name.clone());
+        }
+    }
+
+    /// Reads an answer and takes it; one for a name that is not wanted costs nothing.
     pub(crate) fn supply_answer(&mut self, name: &KeyName, answer: Answer) {
+        if !self.wanted.contains(name) {
+            return;
+        }
         let keys = PublishedKeys::read(answer, &self.policy);
         self.supply(name, Arc::new(keys));
     }
 
+    /// Takes keys that were read before.
     pub(crate) fn supply(&mut self, name: &KeyName, keys: Arc<PublishedKeys>) {
+        if !self.wanted.contains(name) {
+            return;
+        }
         // The first answer stands, because the body may have been left unread for it; only a temporary
         // failure, for which nothing is left unread, gives way to a later answer.
         let known = self.keys.iter_mut().find(|(known, _)| known == name);
