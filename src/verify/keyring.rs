@@ -155,3 +155,54 @@ fn progress(failure: &Failure) -> u8 {
         _ => 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(selector: &str) -> KeyName {
+        KeyName::published(&format!("{selector}._domainkey.example.org")).unwrap()
+    }
+
+    fn keyring(wanted: &[&str]) -> Keyring {
+        let wanted = wanted.iter().map(|s| name(s)).collect();
+        Keyring::new(Arc::new(Policy::default()), wanted)
+    }
+
+    /// What is known of the keys at `selector`, for the eye.
+    fn known(keyring: &Keyring, selector: &str) -> String {
+        format!("{:?}", keyring.keys(&name(selector)))
+    }
+
+    #[test]
+    fn an_answer_for_a_name_that_is_not_wanted_is_not_kept() {
+        let mut keyring = keyring(&["a"]);
+        for other in 0..1000 {
+            keyring.supply_answer(&name(&format!("b{other}")), Answer::NoName);
+            let keys = PublishedKeys::read(Answer::NoName, &keyring.policy);
+            keyring.supply(&name(&format!("c{other}")), Arc::new(keys));
+        }
+        assert!(keyring.keys.is_empty());
+
+        keyring.supply_answer(&name("a"), Answer::NoName);
+        assert_eq!(keyring.keys.len(), 1);
+        keyring.want(&name("b1"));
+        keyring.want(&name("b1"));
+        assert_eq!(keyring.wanted(), [name("a"), name("b1")]);
+        keyring.supply_answer(&name("b1"), Answer::NoData);
+        assert_eq!(keyring.keys.len(), 2);
+    }
+
+    #[test]
+    fn the_first_answer_stands_unless_it_was_temporary() {
+        let mut keyring = keyring(&["a"]);
+        assert_eq!(known(&keyring, "a"), "None");
+        keyring.supply_answer(&name("a"), Answer::Temporary(Cause::Timeout));
+        keyring.supply_answer(&name("a"), Answer::NoName);
+        let settled = known(&keyring, "a");
+        keyring.supply_answer(&name("a"), Answer::NoData);
+        keyring.supply_answer(&name("a"), Answer::Temporary(Cause::Timeout));
+        assert_eq!(known(&keyring, "a"), settled);
+        assert!(!settled.contains("Temporary"), "{settled}");
+    }
+}
