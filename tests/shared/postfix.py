@@ -72,6 +72,14 @@ postlog    unix-dgram n  -       n       -       1       postlogd
 """
 
 
+def replace(file, text):
+    """Writes a file in one: a server that begins while half of its configuration is there ends at once, and Postfix then
+    waits for a minute before it starts another."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
 class Postfix:
     def __init__(self, place, name, settings, services):
         self.place = place / name
@@ -90,8 +98,8 @@ class Postfix:
 
     def write(self):
         main = "".join(f"{key} = {value}\n" for key, value in self.settings.items())
-        (self.conf / "main.cf").write_text(main)
-        (self.conf / "master.cf").write_text(MASTER + "\n".join(self.services) + "\n")
+        replace(self.conf / "main.cf", main)
+        replace(self.conf / "master.cf", MASTER + "\n".join(self.services) + "\n")
 
     def set(self, **settings):
         """Changes settings and lets the running Postfix take them, processes at work included."""
