@@ -18,6 +18,7 @@ mod domainkeys;
 mod facts;
 mod finding;
 mod greeting;
+mod host;
 mod lists;
 mod mta_sts;
 mod mx;
@@ -54,6 +55,7 @@ use crate::time::UnixTime;
 pub use self::facts::{Answered, Envelope, Facts, Probe, Server};
 pub use self::finding::{CheckReport, Finding, Grade, ResourceRecord, Together};
 pub use self::greeting::is_public_name;
+pub use self::host::Host;
 pub use self::lists::{Lists, ListsError};
 pub use self::probing::{Probed, Probing, run};
 pub use self::words::WORDS;
@@ -66,7 +68,7 @@ pub struct Options {
     /// The addresses that it sends from.
     pub addresses: Vec<IpAddr>,
     /// A server of its own to talk to, beside the MX hosts.
-    pub smtp: Option<(Domain, u16)>,
+    pub smtp: Option<(Host, u16)>,
     /// Whether relaying may be tried at that server.
     pub own_server: bool,
     /// The selectors that are known to be in use.

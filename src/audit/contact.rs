@@ -43,9 +43,13 @@ pub(super) fn contacts(
             false => others.push((server, greeting)),
         }
     }
+    let lost = match &facts.options.smtp {
+        Some((host, _)) => host.lost(facts)?,
+        None => None,
+    };
     let mut contacts = Contacts {
         reached,
-        missed: Vec::new(),
+        missed: lost.into_iter().collect(),
         skipped: Vec::new(),
     };
     for (server, greeting) in others {
@@ -86,6 +90,9 @@ pub(super) fn nobody(facts: &Facts<'_>, check: &'static str) -> Result<CheckRepo
         return Ok(CheckReport::new(check, "", vec![finding]));
     }
     let mut findings = Vec::new();
+    if let Some((host, _)) = &facts.options.smtp {
+        findings.extend(host.lost(facts)?);
+    }
     for (_, host) in exchanges.hosts.iter().filter(|(_, host)| !host.is_root()) {
         if let Some((question, cause)) = facts.addresses(host)?.failure {
             findings.push(Finding::no_answer(&question, cause));

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Options;
+use super::host::is_literal;
 use super::net::{Dialogue, Download, Greeting, NoConnection};
 use super::spf::{Lets, lets, only_exchanges};
 use crate::dns::Cause;
@@ -28,9 +29,13 @@ pub struct Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ip = self.address.ip();
+        write!(f, "{}", self.name)?;
+        if !is_literal(&self.name) {
+            write!(f, " [{ip}]")?;
+        }
         match self.address.port() {
-            25 => write!(f, "{} [{ip}]", self.name),
-            port => write!(f, "{} [{ip}] port {port}", self.name),
+            25 => Ok(()),
+            port => write!(f, " port {port}"),
         }
     }
 }
@@ -333,7 +338,7 @@ impl<'a> Facts<'a> {
             for address in own? {
                 if servers.iter().all(|server| server.address != address) {
                     servers.push(Server {
-                        name: DnsName::from(host),
+                        name: host.known_as(),
                         address,
                     });
                 }
@@ -347,7 +352,7 @@ impl<'a> Facts<'a> {
         let Some((host, port)) = &self.options.smtp else {
             return Ok(Vec::new());
         };
-        let addresses = self.addresses(&DnsName::from(host))?.list;
+        let addresses = host.addresses(self)?.list;
         let addresses = addresses.into_iter().take(MAX_ADDRESSES);
         Ok(addresses.map(|ip| SocketAddr::new(ip, *port)).collect())
     }
@@ -368,7 +373,7 @@ impl Facts<'_> {
             });
         }
         if let Some((host, _)) = &self.options.smtp {
-            let mut addresses = self.addresses(&DnsName::from(host))?;
+            let mut addresses = host.addresses(self)?;
             addresses.list.truncate(MAX_ADDRESSES);
             return Ok(Senders {
                 list: addresses.list,

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::contact::contacts;
 use super::facts::{Facts, Server};
 use super::finding::{CheckReport, Finding};
+use super::host::is_literal;
 use super::net::{Greeting, Reply};
 use super::refusal;
 use super::reverse::{lead, may_lead};
@@ -129,7 +130,7 @@ fn judge_names(
             "greeting-not-qualified",
             server,
             format!("{server} calls itself `{name}`, which is no fully qualified name"),
-            format!("set the name to that of the host, such as {} (Postfix: myhostname; Exim: primary_hostname; Sendmail: confDOMAIN_NAME)", server.name),
+            format!("set the name to that of the host{} (Postfix: myhostname; Exim: primary_hostname; Sendmail: confDOMAIN_NAME)", such_as(server)),
         ));
         return Ok(findings);
     };
@@ -145,14 +146,14 @@ fn judge_names(
     }
     let end = addresses.aliases.last().unwrap_or(&host);
     let may = may_lead(&facts.domain(), end, &addresses, here);
-    let name = &server.name;
+    let name = such_as(server);
     let finding = match addresses.list.is_empty() {
         true => Finding::new(
             "greeting-unresolvable",
             server,
             format!("{server} calls itself {host}, which has no address"),
             format!(
-                "set the name to one that leads to the server, such as {name} (Postfix: myhostname), or publish an {kind} record with {here} at {end}"
+                "set the name to one that leads to the server{name} (Postfix: myhostname), or publish an {kind} record with {here} at {end}"
             ),
         ),
         false => Finding::new(
@@ -160,7 +161,7 @@ fn judge_names(
             server,
             format!("{server} calls itself {host}, which leads to other addresses only"),
             format!(
-                "set the name to one that leads to {here}, such as {name} (Postfix: myhostname), or add {here} to the addresses of {host} where they are of the same server"
+                "set the name to one that leads to {here}{name} (Postfix: myhostname), or add {here} to the addresses of {host} where they are of the same server"
             ),
         ),
     };
@@ -169,6 +170,14 @@ fn judge_names(
         false => finding,
     });
     Ok(findings)
+}
+
+/// The name that a server is known by, as an example.
+fn such_as(server: &Server) -> String {
+    match is_literal(&server.name) {
+        true => String::new(),
+        false => format!(", such as {}", server.name),
+    }
 }
 
 /// Whether two names are the same; a final dot does not count.

@@ -165,7 +165,7 @@ mod tests {
 
     fn judged(check: &str, port: u16, says: fn(&str) -> &'static str) -> CheckReport {
         let mut options = options();
-        options.smtp = Some((Domain::new("mx.example.org").unwrap(), port));
+        options.smtp = Some((Domain::new("mx.example.org").unwrap().into(), port));
         options.own_server = true;
         let shows = server_says(move |_, recipient| ServerSays::Recipient(says(recipient)));
         judge_with(check, ZONE, &options, shows)

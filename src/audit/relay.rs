@@ -9,13 +9,14 @@
 
 use serde_json::json;
 
-use super::contact::{no_connection, nobody as no_server};
+use super::contact::no_connection;
 use super::facts::{Envelope, Facts, Server};
 use super::finding::{CheckReport, Finding};
+use super::host::is_literal;
 use super::net::{Dialogue, Outcome, Reply, literal};
 use super::recipients::{Recipients, ask, nobody, unclear};
 use super::refusal;
-use crate::dns::lookup::{DnsName, Pending};
+use crate::dns::lookup::Pending;
 
 const NAME: &str = "open-relay";
 const STRANGER: &str = "stranger@www.example.net";
@@ -40,7 +41,6 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         let sentence = "not tried: --smtp HOST with --i-own-this-server lets it be tried there";
         return Ok(CheckReport::new(NAME, sentence, Vec::new()).fact("tested", false));
     };
-    let host = DnsName::from(host);
     let own = facts.own_addresses();
     let (own, all) = (own?, facts.servers()?);
     // One address may stand under several names.
@@ -49,11 +49,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .filter_map(|address| all.iter().find(|server| server.address == *address));
     let servers: Vec<Server> = found.cloned().collect();
     if servers.is_empty() {
-        let mut report = no_server(facts, NAME)?;
-        if let Some((question, cause)) = facts.addresses(&host)?.failure {
-            report = CheckReport::new(NAME, "", vec![Finding::no_answer(&question, cause)]);
-        }
-        return Ok(report.fact("tested", false));
+        let lost = host.lost(facts)?.into_iter().collect();
+        return Ok(CheckReport::new(NAME, "", lost).fact("tested", false));
     }
     let offered: Vec<_> = servers
         .iter()
@@ -162,8 +159,11 @@ fn open(server: &Server, taken: &[&Trick]) -> Finding {
 /// The ways to ask; those of one sender stand together.
 fn tricks(facts: &Facts<'_>, server: &Server) -> Vec<Trick> {
     let own = facts.options.domain.as_ascii();
-    let host = &server.name;
     let literal = literal(server.address.ip());
+    let host = match is_literal(&server.name) {
+        true => literal.clone(),
+        false => server.name.to_string(),
+    };
     let user = nobody(facts);
     let trick = |name, sender: &str, recipient: String, far| Trick {
         name,
@@ -235,7 +235,7 @@ mod tests {
 
     fn own() -> Options {
         let mut options = options();
-        options.smtp = Some((Domain::new("mx.example.org").unwrap(), 25));
+        options.smtp = Some((Domain::new("mx.example.org").unwrap().into(), 25));
         options.own_server = true;
         options
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::facts::{Addresses, Facts, Server};
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::greeting::{name_of, same};
+use super::host::is_literal;
 use super::place;
 use super::spf::Lets;
 use crate::dns::lookup::{Ask as _, DnsName, Found, Pending, Question, RecordType};
@@ -74,7 +75,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             *address,
             &reversed,
             // What the server of somebody else is called, and how it calls itself, is for them to set.
-            server.map(|server| &server.name).filter(|_| own),
+            server
+                .map(|server| &server.name)
+                .filter(|name| own && !is_literal(name)),
             greeted.as_deref().filter(|_| own),
         );
         findings.extend(judged?);

@@ -130,7 +130,7 @@ mod tests {
         let zone =
             format!("{ZONE}\nexample.org. MX 20 b.example.org.\nb.example.org. A 192.88.1.1");
         let mut options = options();
-        options.smtp = Some((Domain::new("b.example.org").unwrap(), 25));
+        options.smtp = Some((Domain::new("b.example.org").unwrap().into(), 25));
         let shows = server_says(|_, _| ServerSays::Recipient("250 ok"));
         let report = judge_with("role-addresses", &zone, &options, shows);
         assert_eq!(report.facts["servers"].as_array().unwrap().len(), 1);
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_server_that_only_sends_has_no_roles() {
         let mut options = options();
-        options.smtp = Some((Domain::new("out.example.org").unwrap(), 25));
+        options.smtp = Some((Domain::new("out.example.org").unwrap().into(), 25));
         let shows = server_says(|_, _| ServerSays::Recipient("250 ok"));
         let report = judge_with("role-addresses", ZONE, &options, shows);
         assert_eq!(report.facts["servers"].as_array().unwrap().len(), 1);

@@ -7,6 +7,7 @@ use super::contact::{contacts, no_connection, no_roots};
 use super::dane::{self, Pins, Vouched};
 use super::facts::{Facts, Server};
 use super::finding::{CheckReport, Finding};
+use super::host::is_literal;
 use super::mta_sts::{self, Mode};
 use super::net::{Greeting, Handshake, NoConnection, Reply, Tls, Trust};
 use crate::dns::lookup::Pending;
@@ -174,7 +175,8 @@ fn judge_certificate(
         }
         _ => {}
     }
-    if handshake.leaf.is_some() && !handshake.name_matches && !confirmed {
+    let named = handshake.name_matches || is_literal(&server.name);
+    if handshake.leaf.is_some() && !named && !confirmed {
         findings.push(wrong_name(server, handshake, promised));
     }
     let own = findings

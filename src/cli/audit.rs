@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use dkimkit::audit::net::Authorities;
 use dkimkit::audit::{
-    Audit, Finding, Grade, Lists, Options, Probed, Probing, ResourceRecord, is_public_name,
+    Audit, Finding, Grade, Host, Lists, Options, Probed, Probing, ResourceRecord, is_public_name,
     run as audit,
 };
 use dkimkit::check::Wanted;
@@ -52,7 +52,7 @@ pub(super) struct Args {
     ip: Vec<IpAddr>,
     /// A mail server of the domain to talk to, beside its MX hosts
     #[arg(long, value_name = "HOST[:PORT]", value_parser = host)]
-    smtp: Option<(Domain, u16)>,
+    smtp: Option<(Host, u16)>,
     /// You may have relaying tried at the server of --smtp
     #[arg(long, requires = "smtp")]
     i_own_this_server: bool,
@@ -97,16 +97,31 @@ pub(super) struct Args {
     store: StoreArgs,
 }
 
-/// Reads `HOST` or `HOST:PORT`.
-fn host(text: &str) -> Result<(Domain, u16), String> {
+/// Reads `HOST` or `HOST:PORT`; the host is a name or an address, and one of IPv6 before a port stands in brackets.
+fn host(text: &str) -> Result<(Host, u16), String> {
+    if let Ok(address) = text.parse() {
+        return Ok((Host::Address(address), 25));
+    }
     let (name, port) = match text.rsplit_once(':') {
-        None => (text, 25),
-        Some((name, port)) => {
+        Some((name, port)) if !port.ends_with(']') => {
             let port = port.parse().ok().filter(|port| *port != 0);
             (name, port.ok_or("the port is a number from 1 to 65535")?)
         }
+        _ => (text, 25),
     };
-    Ok((domain(name)?, port))
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let bare = bare.map(|name| name.strip_prefix("IPv6:").unwrap_or(name));
+    let host = match (bare, name.parse()) {
+        (Some(address), _) => {
+            let address = address.parse().ok();
+            Host::Address(address.ok_or("an address stands between the brackets")?)
+        }
+        (None, Ok(address)) => Host::Address(address),
+        (None, Err(_)) => Host::Name(domain(name)?),
+    };
+    Ok((host, port))
 }
 
 pub(super) fn run(args: &Args, color: ColorChoice) -> Result<Exit, Trouble> {
@@ -339,4 +354,37 @@ fn is_short(list: &[Value]) -> bool {
         Value::String(text) => text.len() <= 40 && !text.contains('\n'),
         fact => !fact.is_array() && !fact.is_object(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_named_by_its_name_or_its_address() {
+        for (text, expected) in [
+            ("mx.example.org", "mx.example.org 25"),
+            ("MX.example.org:587", "mx.example.org 587"),
+            ("192.0.2.25", "[192.0.2.25] 25"),
+            ("192.0.2.25:465", "[192.0.2.25] 465"),
+            ("[192.0.2.25]:465", "[192.0.2.25] 465"),
+            ("2001:db8::25", "[2001:db8::25] 25"),
+            ("[2001:db8::25]", "[2001:db8::25] 25"),
+            ("[IPv6:2001:db8::25]:587", "[2001:db8::25] 587"),
+        ] {
+            let (host, port) = host(text).unwrap();
+            assert_eq!(format!("{host} {port}"), expected, "{text}");
+        }
+        for text in [
+            "",
+            ":25",
+            "mx.example.org:0",
+            "mx.example.org:x",
+            "[mx.example.org]",
+            "[::1",
+            "a b",
+        ] {
+            assert!(host(text).is_err(), "{text}");
+        }
+    }
 }

@@ -89,7 +89,12 @@ impl fmt::Debug for Authorities {
 
 /// The name under which a server is asked, where it can stand in a certificate.
 fn server_name(host: &DnsName) -> Option<ServerName<'static>> {
-    ServerName::try_from(host.to_string()).ok()
+    let text = host.to_string();
+    // A server that has no name but its address.
+    let address = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    ServerName::try_from(address.unwrap_or(&text).to_owned()).ok()
 }
 
 /// Why there is no TLS.

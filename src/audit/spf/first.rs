@@ -76,7 +76,7 @@ fn is_unnamed(facts: &Facts<'_>) -> Result<bool, Pending> {
     else {
         return Ok(false);
     };
-    let found = facts.addresses(&DnsName::from(host))?;
+    let found = host.addresses(facts)?;
     Ok(found.list.is_empty() || found.failure.is_some())
 }
 

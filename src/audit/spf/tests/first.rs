@@ -75,7 +75,7 @@ fn a_key_without_an_answer_may_be_there() {
 #[test]
 fn a_server_that_sends_and_is_not_found_is_somebody() {
     let mut options = options();
-    options.smtp = Some((Domain::new("out.example.net").unwrap(), 25));
+    options.smtp = Some((Domain::new("out.example.net").unwrap().into(), 25));
     let null = r#""example.org.": {"MX": ["0 ."]}"#;
     for host in [
         "",
