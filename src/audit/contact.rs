@@ -6,7 +6,7 @@ use super::facts::{Facts, Server};
 use super::finding::{CheckReport, Finding};
 use super::greeting;
 use super::net::{Greeting, NoConnection};
-use crate::dns::lookup::{Pending, Question, RecordType};
+use crate::dns::lookup::{DnsName, Pending, Question, RecordType};
 
 /// The servers that can be talked to, and those that cannot.
 #[derive(Debug)]
@@ -144,10 +144,21 @@ pub(super) fn no_roots(about: impl ToString) -> Finding {
 }
 
 impl Facts<'_> {
-    /// Whether a server is the domain's own, and not one that somebody else runs for many.
+    /// Whether a server is the domain's own, and not one that somebody else runs for many, which a name of the domain may
+    /// lead to as well.
     pub(super) fn is_own(&self, server: &Server) -> Result<bool, Pending> {
+        if self.options.addresses.contains(&server.address.ip())
+            || self.own_addresses()?.contains(&server.address)
+        {
+            return Ok(true);
+        }
         Ok(server.name.is_within(&self.domain())
-            || self.options.addresses.contains(&server.address.ip())
-            || self.own_addresses()?.contains(&server.address))
+            && self.end_of(&server.name)?.is_within(&self.domain()))
+    }
+
+    /// The name to which the aliases of a host lead.
+    pub(super) fn end_of(&self, host: &DnsName) -> Result<DnsName, Pending> {
+        let aliases = self.addresses(host)?.aliases;
+        Ok(aliases.into_iter().next_back().unwrap_or(host.clone()))
     }
 }

@@ -117,7 +117,14 @@ fn judge_names(
         .and_then(Reply::name)
         .unwrap_or_default();
     let name = name_of(greeting).unwrap_or_default();
-    if !same(banner, name) {
+    if qualified(banner).is_none() && qualified(name).is_some() {
+        findings.push(Finding::new(
+            "greeting-not-qualified",
+            server,
+            format!("{server} calls itself `{banner}` in its banner, which is no fully qualified name, and `{name}` in its answer to EHLO"),
+            "let the banner begin with the name of the host: Postfix has `smtpd_banner = $myhostname ESMTP`, Exim smtp_banner, Sendmail confSMTP_LOGIN_MSG",
+        ));
+    } else if !same(banner, name) {
         findings.push(Finding::new(
             "greeting-names-differ",
             server,
@@ -145,7 +152,7 @@ fn judge_names(
         return Ok(findings);
     }
     let end = addresses.aliases.last().unwrap_or(&host);
-    let may = may_lead(&facts.domain(), end, &addresses, here);
+    let may = may_lead(facts, end, &addresses, here)?;
     let name = such_as(server);
     let finding = match addresses.list.is_empty() {
         true => Finding::new(
@@ -213,7 +220,7 @@ const LOCAL: [&str; 10] = [
 ];
 
 /// A fully qualified name (RFC 5321 §2.3.5).
-fn qualified(name: &str) -> Option<DnsName> {
+pub(super) fn qualified(name: &str) -> Option<DnsName> {
     let host = DnsName::new(name.as_bytes()).ok()?;
     let sound = |label: &[u8]| {
         label
@@ -278,6 +285,16 @@ mod tests {
                 vec!["greeting-unresolvable"],
             ),
             ("220", "250", vec!["greeting-not-qualified"]),
+            (
+                "220 192.88.1.1 ESMTP",
+                "250 mx.example.org",
+                vec!["greeting-not-qualified"],
+            ),
+            (
+                "220 ESMTP ready",
+                "250 other.example.org",
+                vec!["greeting-not-qualified", "greeting-not-leading-back"],
+            ),
             ("554 no", "", vec!["greeting-refused"]),
         ] {
             assert_eq!(judged(banner, ehlo), expected, "{banner}");
@@ -287,11 +304,12 @@ mod tests {
     #[test]
     fn the_address_is_published_only_where_it_stands_in_nobodys_way() {
         let zone = format!(
-            "{ZONE}\nv6.example.org. AAAA 2a01::1\nalias.example.org. CNAME cdn.example.net."
+            "{ZONE}\nmx.example.org. AAAA 2a01::1\nv6.example.org. AAAA 2a01::1\nweb.example.org. AAAA 2a01::9\nalias.example.org. CNAME cdn.example.net."
         );
         for (name, at) in [
             ("new.example.org", "new.example.org."),
             ("v6.example.org", "v6.example.org."),
+            ("web.example.org", ""),
             ("other.example.org", ""),
             ("alias.example.org", ""),
             ("box.example.net", ""),

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::facts::{Addresses, Facts, Server};
 use super::finding::{CheckReport, Finding, ResourceRecord};
-use super::greeting::{name_of, same};
+use super::greeting::{name_of, qualified, same};
 use super::host::is_literal;
-use super::place;
+use super::place::{self, dotted};
 use super::spf::Lets;
 use crate::dns::lookup::{Ask as _, DnsName, Found, Pending, Question, RecordType};
 
@@ -70,17 +70,20 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             Some(server) => facts.is_own(server)?,
             None => false,
         };
-        let judged = judge_address(
+        // What the server of somebody else is called, and how it calls itself, is for them to set.
+        let greeted = greeted.as_deref().filter(|_| own);
+        let server = server.filter(|_| own);
+        let wanted = match server {
+            Some(server) => wanted(facts, server, greeted)?,
+            None => None,
+        };
+        findings.extend(judge_address(
             facts,
             *address,
             &reversed,
-            // What the server of somebody else is called, and how it calls itself, is for them to set.
-            server
-                .map(|server| &server.name)
-                .filter(|name| own && !is_literal(name)),
-            greeted.as_deref().filter(|_| own),
-        );
-        findings.extend(judged?);
+            wanted.as_ref(),
+            greeted,
+        )?);
     }
     let sentence = match shown.len() {
         1 => "the sending address has a name that leads back to it".to_owned(),
@@ -133,11 +136,31 @@ fn greeted(
     Ok(name_of(&greeting).map(str::to_owned))
 }
 
+/// The name that the PTR record of an own server should hold, which must be no alias (RFC 2181 §10.2): the one by which it
+/// calls itself, where that leads to it, or else the one under which it was found.
+fn wanted(
+    facts: &Facts<'_>,
+    server: &Server,
+    greeted: Option<&str>,
+) -> Result<Option<DnsName>, Pending> {
+    if let Some(name) = greeted.and_then(qualified) {
+        let led = facts.addresses(&name)?;
+        if led.aliases.is_empty() && led.list.contains(&server.address.ip()) {
+            return Ok(Some(name));
+        }
+    }
+    match is_literal(&server.name) {
+        true => Ok(None),
+        false => facts.end_of(&server.name).map(Some),
+    }
+}
+
+/// `wanted`: the name that the PTR record should hold, where it is the domain's to choose.
 fn judge_address(
     facts: &Facts<'_>,
     address: IpAddr,
     reversed: &Reverse,
-    own: Option<&DnsName>,
+    wanted: Option<&DnsName>,
     greeted: Option<&str>,
 ) -> Result<Vec<Finding>, Pending> {
     if let Some(cause) = reversed.found.failure() {
@@ -146,7 +169,8 @@ fn judge_address(
     // The network may have given the name away (RFC 2317).
     let at = reversed.found.aliases.last();
     let at = at.unwrap_or(&reversed.question.name);
-    let pointer = own.map(|name| ResourceRecord::new(at, "PTR", format!("{name}.")));
+    let pointer = |name: &DnsName| ResourceRecord::new(at, "PTR", dotted(name));
+    let old = || reversed.names.iter().map(|(name, _)| pointer(name));
     let Some((first, led)) = reversed.names.first() else {
         return Ok(vec![
             Finding::new(
@@ -155,7 +179,7 @@ fn judge_address(
                 format!("the sending address {address} has no PTR record, and many receivers refuse mail from such"),
                 format!("have whoever provides the address publish the name of the server at {at}"),
             )
-            .publish(pointer),
+            .publish(wanted.map(pointer)),
         ]);
     };
     let Some(name) = reversed.confirmed(address).next() else {
@@ -168,14 +192,12 @@ fn judge_address(
         }
         let kind = if address.is_ipv4() { "A" } else { "AAAA" };
         let end = led.aliases.last().unwrap_or(first);
-        let may = may_lead(&facts.domain(), end, led, address);
-        let mend = match (may, own) {
-            (true, _) | (false, None) => format!(
+        let may = wanted.is_none() && may_lead(facts, end, led, address)?;
+        let mend = match wanted {
+            None => format!(
                 "publish an {kind} record with {address} at {end}, or have the PTR record changed to a name that has one"
             ),
-            (false, Some(own)) => {
-                format!("have the PTR record changed to {own}, which leads to it")
-            }
+            Some(wanted) => format!("have the PTR record changed to {wanted}, which leads to it"),
         };
         let finding = Finding::new(
             "ptr-not-confirmed",
@@ -185,25 +207,29 @@ fn judge_address(
             ),
             mend,
         );
-        let names = reversed.names.iter();
-        let old = names.map(|(name, _)| ResourceRecord::new(at, "PTR", format!("{name}.")));
-        return Ok(vec![match pointer {
-            _ if may => lead(facts, finding, first, led, address)?,
-            Some(pointer) => finding.remove(old).publish([pointer]),
+        return Ok(vec![match wanted {
+            Some(wanted) => finding.remove(old()).publish([pointer(wanted)]),
+            None if may => lead(facts, finding, first, led, address)?,
             None => finding,
         }]);
     };
+    // A better name, where one is known.
+    let domain = facts.domain();
+    let generic = |name: &DnsName| is_generic(name, address, &domain);
+    let better =
+        wanted.filter(|one| !generic(one) && reversed.names.iter().all(|(name, _)| name != *one));
+    let change = |finding: Finding| match better {
+        Some(better) => finding.remove(old()).publish([pointer(better)]),
+        None => finding,
+    };
     let mut findings = Vec::new();
-    if reversed
-        .confirmed(address)
-        .all(|name| is_generic(name, address, &facts.domain()))
-    {
-        findings.push(Finding::new(
+    if reversed.confirmed(address).all(generic) {
+        findings.push(change(Finding::new(
             "ptr-generic",
             address,
             format!("the name {name} of the sending address {address} looks like that of a dial-up or a rented machine"),
             format!("have whoever provides the address publish the name of the mail server at {at}"),
-        ));
+        )));
     }
     if let Some(greeted) = greeted
         && !reversed
@@ -211,12 +237,22 @@ fn judge_address(
             .iter()
             .any(|(name, _)| same(&name.to_string(), greeted))
     {
-        findings.push(Finding::new(
+        let finding = Finding::new(
             "ptr-not-greeting",
             address,
-            format!("the server at {address} calls itself {greeted}, and its address has the name {name}"),
-            format!("set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname), or have the PTR record changed to {greeted}"),
-        ));
+            format!(
+                "the server at {address} calls itself {greeted}, and its address has the name {name}"
+            ),
+            format!(
+                "set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname), or have the PTR record changed to {greeted}"
+            ),
+        );
+        // Another name than that of the greeting would mend nothing.
+        let leads = better.is_some_and(|better| same(&better.to_string(), greeted));
+        findings.push(match leads {
+            true => change(finding),
+            false => finding,
+        });
     }
     Ok(findings)
 }
@@ -239,17 +275,22 @@ pub(super) fn lead(
 }
 
 /// Whether a name may be given this address, at the end of its aliases: it is one of the domain, and no other host, such
-/// as a web server, has it.
+/// as a web server, has it. One that has an address of the other family has one of the mail servers'.
 pub(super) fn may_lead(
-    domain: &DnsName,
+    facts: &Facts<'_>,
     end: &DnsName,
     known: &Addresses,
     address: IpAddr,
-) -> bool {
+) -> Result<bool, Pending> {
+    if !end.is_within(&facts.domain()) || known.failure.is_some() {
+        return Ok(false);
+    }
+    let servers = facts.servers()?;
     let mut list = known.list.iter();
-    end.is_within(domain)
-        && known.failure.is_none()
-        && !list.any(|other| other.is_ipv4() == address.is_ipv4())
+    Ok(list.all(|other| {
+        let mut servers = servers.iter();
+        other.is_ipv4() != address.is_ipv4() && servers.any(|one| one.address.ip() == *other)
+    }))
 }
 
 /// Words by which networks name addresses that they give to anybody.

@@ -1,5 +1,5 @@
 use super::super::net::Tls;
-use super::super::testing::{greeting, judge, judge_with, options, words};
+use super::super::testing::{apply, greeting, judge, judge_with, options, words};
 use super::super::{Options, facts::Probe};
 use super::*;
 
@@ -201,11 +201,102 @@ fn the_mend_stands_at_the_end_of_an_alias() {
         report.findings[0].publish[0].name,
         "25.0-63.1.88.192.in-addr.arpa."
     );
-    let zone = format!(
-        "{zone}\n25.0-63.1.88.192.in-addr.arpa. PTR a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. AAAA 2a01::99"
-    );
-    let report = judge_with("reverse-dns", &zone, &sending(), |_| None);
+    let zone = "25.1.88.192.in-addr.arpa. PTR a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. TXT x";
+    let report = judge_with("reverse-dns", zone, &sending(), |_| None);
     assert_eq!(report.findings[0].publish[0].name, "b.example.org.");
+    // Over IPv6 it is another host.
+    let zone = format!("{zone}\nb.example.org. AAAA 2a01::99");
+    let report = judge_with("reverse-dns", &zone, &sending(), |_| None);
+    assert_eq!(words(&report), ["ptr-not-confirmed"]);
+    assert_eq!(report.findings[0].publish, []);
+}
+
+#[test]
+fn the_record_holds_the_name_of_the_greeting_where_that_leads_to_the_address() {
+    let zone = "example.org. MX 1 mx.example.org.\nmx.example.org. A 192.88.1.25\nmail.example.org. A 192.88.1.25\nelse.example.org. A 192.88.1.26\nalias.example.org. CNAME mx.example.org.\n";
+    let pointer = "25.1.88.192.in-addr.arpa.";
+    for (there, greets, word, published) in [
+        ("", "mail.example.org", "ptr-missing", "mail.example.org."),
+        ("", "alias.example.org", "ptr-missing", "mx.example.org."),
+        ("", "else.example.org", "ptr-missing", "mx.example.org."),
+        (
+            "gone.example.org.",
+            "mail.example.org",
+            "ptr-not-confirmed",
+            "mail.example.org.",
+        ),
+        (
+            "mx.example.org.",
+            "mail.example.org",
+            "ptr-not-greeting",
+            "mail.example.org.",
+        ),
+        (
+            "mx.example.org.",
+            "else.example.org",
+            "ptr-not-greeting",
+            "",
+        ),
+        (
+            "ip-192-88-1-25.example.org.",
+            "ip-192-88-1-25.example.org",
+            "ptr-generic",
+            "",
+        ),
+        (
+            "ip-192-88-1-25.example.org.",
+            "mail.example.org",
+            "ptr-generic",
+            "mail.example.org.",
+        ),
+    ] {
+        let mut zone = format!("{zone}ip-192-88-1-25.example.org. A 192.88.1.25\n");
+        if !there.is_empty() {
+            zone.push_str(&format!("{pointer} PTR {there}"));
+        }
+        let shown = greeting(
+            &format!("220 {greets}"),
+            &format!("250 {greets}"),
+            Tls::NotOffered,
+        );
+        let judged =
+            |zone: &str| judge_with("reverse-dns", zone, &sending(), |_| Some(shown.clone()));
+        let report = judged(&zone);
+        assert!(
+            words(&report).contains(&word),
+            "{word} {greets}: {report:?}"
+        );
+        let finding = report.findings.iter().find(|one| one.finding == word);
+        let finding = finding.unwrap();
+        let record = finding.publish.first().map_or("", |record| &record.value);
+        assert_eq!(record, published, "{there} {greets}");
+        if !published.is_empty() {
+            let before: Vec<_> = finding.remove.iter().map(|record| &*record.value).collect();
+            assert_eq!(before.join(""), there);
+            let after = words(&judged(&apply(&zone, &report)));
+            // It calls itself by a name that leads elsewhere: that is the other mend.
+            assert!(
+                after.is_empty() || greets != "mail.example.org",
+                "{after:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_name_of_the_domain_that_leads_to_a_provider_is_no_own_server() {
+    let zone = "example.org. MX 1 alias.example.org.\nexample.org. TXT \"v=spf1 mx -all\"\nalias.example.org. CNAME mx.example.net.\nmx.example.net. A 192.88.1.25";
+    let mut options = sending();
+    options.addresses.clear();
+    let report = judge_with("reverse-dns", zone, &options, |_| None);
+    assert!(
+        report.findings.iter().all(|one| one.publish.is_empty()),
+        "{report:?}"
+    );
+    let own = zone.replace("example.net", "example.org");
+    let report = judge_with("reverse-dns", &own, &options, |_| None);
+    assert_eq!(words(&report), ["ptr-missing"]);
+    assert_eq!(report.findings[0].publish[0].value, "mx.example.org.");
 }
 
 #[test]
