@@ -3,10 +3,11 @@
 use super::dkim::bits;
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding};
-use super::selectors;
+use super::selectors::{self, Candidate, Selectors};
 use super::spf;
-use crate::dns::lookup::Pending;
+use crate::dns::lookup::{DnsName, Pending, Question, RecordType};
 use crate::key::KeyType;
+use crate::record::lint::RecordFault;
 
 const NAME: &str = "arc";
 
@@ -27,19 +28,22 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         let sentence = "SPF says that nobody sends mail of the domain, and so nobody seals any";
         return Ok(CheckReport::new(NAME, sentence, Vec::new()).fact("about", ABOUT));
     }
-    let finding = can_seal.is_empty().then(|| {
-        if let Some(finding) = selectors.no_answer(facts) {
-            return finding;
-        }
-        let domain = facts.domain();
-        Finding::new(
-            "arc-no-key",
-            &domain,
-            format!("no RSA key of {domain} was found; without one it cannot seal mail that it forwards (ARC)"),
-            format!("only where mail is forwarded: make an RSA key with `dkimkit generate -d {domain}` and publish its record"),
-        )
-    });
-    let sentence = format!("mail can be sealed with the key of {}", can_seal.join(", "));
+    let mut silent = selectors.list.iter();
+    let silent = silent.find_map(|one| Some((DnsName::from(&one.name), one.failure?)));
+    let finding = match silent {
+        _ if !can_seal.is_empty() => None,
+        Some((name, cause)) => Some(Finding::no_answer(
+            &Question::new(name, RecordType::Txt),
+            cause,
+        )),
+        None => selectors
+            .no_answer(facts)
+            .or_else(|| seals_with(&selectors, KeyType::Ed25519).then(|| no_key(&facts.domain()))),
+    };
+    let sentence = match can_seal.is_empty() {
+        true => "no key is there to seal with, of which the check dkim tells".to_owned(),
+        false => format!("mail can be sealed with the key of {}", can_seal.join(", ")),
+    };
     Ok(
         CheckReport::new(NAME, sentence, finding.into_iter().collect())
             .fact("about", ABOUT)
@@ -47,9 +51,37 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     )
 }
 
+/// Whether all keys that could be used are of this type. Where there is no key, or one is broken, dkim tells of it.
+fn seals_with(selectors: &Selectors, kind: KeyType) -> bool {
+    let of_kind = |one: &Candidate| {
+        let mut seen = one.records.iter().map(|(_, seen)| seen);
+        seen.any(|seen| seen.key.as_ref().is_some_and(|key| key.key_type == kind))
+    };
+    let withdrawn = |one: &Candidate| {
+        let mut seen = one.records.iter().map(|(_, seen)| seen);
+        seen.any(|seen| seen.faults.contains(&RecordFault::Revoked))
+    };
+    let list = &selectors.list;
+    list.iter().any(of_kind) && list.iter().all(|one| of_kind(one) || withdrawn(one))
+}
+
+fn no_key(domain: &DnsName) -> Finding {
+    Finding::new(
+        "arc-no-key",
+        domain,
+        format!(
+            "no RSA key of {domain} was found; without one it cannot seal mail that it forwards (ARC)"
+        ),
+        format!(
+            "only where mail is forwarded: make an RSA key with `dkimkit generate -d {domain}` and publish its record"
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{judge, words};
+    use super::super::testing::{judge, judge_with, options, words};
+    use crate::name::Selector;
 
     #[test]
     fn only_rsa_keys_seal() {
@@ -58,10 +90,32 @@ mod tests {
         for (record, expected) in [
             (format!("v=DKIM1; k=rsa; p={rsa}"), &[][..]),
             (format!("v=DKIM1; k=ed25519; p={ed}"), &["arc-no-key"]),
-            ("v=DKIM1; p=".to_owned(), &["arc-no-key"]),
+            // Of these the check of DKIM tells.
+            ("v=DKIM1; p=".to_owned(), &[]),
+            (format!("v=DKIM1; k=rsa; p={}", &rsa[..90]), &[]),
+            ("other".to_owned(), &[]),
         ] {
             let zone = format!("mail._domainkey.example.org. TXT \"{record}\"");
             assert_eq!(words(&judge("arc", &zone)), expected, "{record}");
         }
+        let both = format!(
+            "mail._domainkey.example.org. TXT \"v=DKIM1; k=ed25519; p={ed}\"\ndkim._domainkey.example.org. TXT \""
+        );
+        for (other, expected) in [
+            ("v=DKIM1; p=\"", &["arc-no-key"][..]),
+            ("v=DKIM1; p=MIGf\"", &[]),
+        ] {
+            assert_eq!(words(&judge("arc", &format!("{both}{other}"))), expected);
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_answer_may_be_there() {
+        let zone = r#"{"mail._domainkey.example.org.": {"status": "TIMEOUT"}}"#;
+        let mut options = options();
+        options.selectors = vec![Selector::new("mail").unwrap()];
+        let report = judge_with("arc", zone, &options, |_| None);
+        assert_eq!(words(&report), ["no-answer"]);
+        assert!(report.findings[0].about.starts_with("mail._domainkey"));
     }
 }

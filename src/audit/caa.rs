@@ -1,12 +1,13 @@
 //! CAA (RFC 8659): whether an issuer may still give certificates to the hosts of the domain that need one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
-use super::place::{self, Place};
+use super::mta_sts::{self, Mode};
+use super::place::{self, Place, caa};
 use super::text;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
 
@@ -35,10 +36,14 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let mut hosts: Vec<DnsName> = policy.into_iter().collect();
     let named = exchanges.hosts.into_iter().map(|(_, host)| host);
     hosts.extend(named.filter(|host| !host.is_root()));
-    hosts.dedup();
+    let mut met = HashSet::new();
+    hosts.retain(|host| met.insert(host.clone()));
     let seen: Vec<_> = hosts.iter().map(|host| relevant(facts, host)).collect();
     let pinned: Vec<_> = hosts.iter().map(|host| is_pinned(facts, host)).collect();
+    // Who heeds the policy and knows no DANE asks for an issuer whom all trust (RFC 8461 §4.1).
+    let promised = mta_sts::promises(facts);
     let places: Vec<_> = hosts.iter().map(|host| place_of(facts, host)).collect();
+    let promised = promised? == Mode::Enforce;
     let mut shown = Vec::new();
     let mut sets = BTreeMap::new();
     let seen = seen.into_iter().zip(pinned).zip(places);
@@ -54,7 +59,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         let at = set.as_ref().map(|set| set.name.to_string());
         shown.push(json!({"host": host.to_string(), "at": at, "issuers": issuers}));
         let Some(set) = set else { continue };
-        if issuers.is_some_and(|issuers| issuers.is_empty()) && !pinned? {
+        if issuers.is_some_and(|issuers| issuers.is_empty()) && (promised || !pinned?) {
             findings.push(forbidden(host, &set, &place?));
         }
         sets.insert(set.name.clone(), set);
@@ -87,6 +92,11 @@ fn is_pinned(facts: &Facts<'_>, host: &DnsName) -> Result<bool, Pending> {
     Ok(!found.records().is_empty())
 }
 
+/// Properties are the same in upper and lower case (RFC 8659 §4.1).
+fn is_known(tag: &str) -> bool {
+    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(tag))
+}
+
 /// CAA records, and where they stand.
 struct Set {
     name: DnsName,
@@ -117,7 +127,7 @@ fn relevant(
                 critical,
                 tag,
                 value,
-            } => Some((*critical, tag.to_ascii_lowercase(), value.clone())),
+            } => Some((*critical, tag.clone(), value.clone())),
             _ => None,
         });
         let records: Vec<_> = records.collect();
@@ -138,7 +148,10 @@ fn relevant(
 impl Set {
     /// Those who may issue; none where nothing is said of it, and so everybody may (RFC 8659 §4.2).
     fn issuers(&self) -> Option<Vec<String>> {
-        let issue = self.records.iter().filter(|(_, tag, _)| tag == "issue");
+        let issue = self
+            .records
+            .iter()
+            .filter(|(_, tag, _)| tag.eq_ignore_ascii_case("issue"));
         let mut issue = issue.peekable();
         issue.peek()?;
         let issuers = issue.filter_map(|(.., value)| {
@@ -156,12 +169,9 @@ impl Set {
         let unknown = self
             .records
             .iter()
-            .filter(|(critical, tag, _)| *critical && !KNOWN.contains(&tag.as_str()));
+            .filter(|(critical, tag, _)| *critical && !is_known(tag));
         let finding = |(_, tag, value): &(bool, String, Vec<u8>)| {
-            let value = value.escape_ascii();
-            let record = |flags: u8| {
-                ResourceRecord::new(&self.name, "CAA", format!("{flags} {tag} \"{value}\""))
-            };
+            let record = |flags: u8| ResourceRecord::new(&self.name, "CAA", caa(flags, tag, value));
             let finding = Finding::new(
                 "caa-critical",
                 &self.name,
@@ -200,7 +210,12 @@ fn forbidden(host: &DnsName, set: &Set, place: &Place) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{judge, mended, words};
+    use std::sync::Arc;
+
+    use super::super::facts::{Answered, Probe};
+    use super::super::net::{Download, NoConnection};
+    use super::super::testing::{judge, judge_with, mended, options, words};
+    use super::caa;
 
     const RIGHT: &str =
         "example.org. MX 10 mx.example.org.\n_mta-sts.example.org. TXT \"v=STSv1; id=1\"\n";
@@ -244,6 +259,47 @@ mod tests {
         }
         let silent = r#"{"example.org.": {"MX": ["10 mx.example.org."], "status_by_type": {"CAA": "SERVFAIL"}}}"#;
         assert_eq!(words(&judge("caa", silent)), ["no-answer"]);
+    }
+
+    #[test]
+    fn an_enforced_policy_needs_an_issuer_whatever_tlsa_says() {
+        let zone = format!(
+            "{RIGHT}mta-sts.example.org. A 192.88.1.3\nmta-sts.example.org. CAA 0 issue \"ca.example\"\nmx.example.org. CAA 0 issue \";\"\n_25._tcp.mx.example.org. TLSA 3 1 1 00"
+        );
+        for (mode, expected) in [
+            ("enforce", &["caa-forbids"][..]),
+            ("testing", &[]),
+            ("none", &[]),
+        ] {
+            let body =
+                format!("version: STSv1\nmode: {mode}\nmx: mx.example.org\nmax_age: 86400\n");
+            let report = judge_with("caa", &zone, &options(), |probe| match probe {
+                Probe::Https(..) => Some(Answered::Https(Arc::new(Download {
+                    trouble: None,
+                    status: Some(200),
+                    content_type: Some("text/plain".to_owned()),
+                    body: body.clone().into_bytes(),
+                    ..Download::none(NoConnection::Closed)
+                }))),
+                _ => None,
+            });
+            assert_eq!(words(&report), expected, "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_stands_twice_is_told_once() {
+        let zone = "example.org. MX 10 mx.example.org.\nexample.org. MX 15 b.example.org.\nexample.org. MX 20 mx.example.org.\nmx.example.org. CAA 0 issue \";\"";
+        assert_eq!(words(&judge("caa", zone)), ["caa-forbids"]);
+    }
+
+    #[test]
+    fn data_stands_as_zone_files_have_it() {
+        assert_eq!(caa(0, "issue", b"ca.example"), "0 issue \"ca.example\"");
+        assert_eq!(
+            caa(128, "Tbs", b"a\"\\\t\xc8"),
+            r#"128 Tbs "a\"\\\009\200""#
+        );
     }
 
     #[test]

@@ -265,14 +265,17 @@ fn transport(host: &DnsName, download: &Download) -> Option<Finding> {
         ));
     }
     match (&download.trouble, download.status) {
-        (Some(trouble @ (NoConnection::NoIpv6 | NoConnection::OverBudget)), _) => {
-            Some(Finding::new(
-                "no-connection",
-                host,
-                format!("{host} could not be talked to: {trouble}"),
-                "run the audit again from a machine that has IPv6, or with a longer --budget",
-            ))
-        }
+        (
+            Some(
+                trouble @ (NoConnection::NoTime | NoConnection::NoIpv6 | NoConnection::OverBudget),
+            ),
+            _,
+        ) => Some(Finding::new(
+            "no-connection",
+            host,
+            format!("{host} could not be talked to: {trouble}"),
+            "run the audit again from another network, with IPv6 where the host has nothing else, or with a longer --timeout or --budget; if nobody else gets through either, let the web server answer and open the port in the firewall",
+        )),
         (Some(trouble), _) => Some(unreachable(host, &trouble.to_string())),
         (None, Some(200)) => None,
         (None, Some(status @ 300..=399)) => {

@@ -6,9 +6,11 @@ use serde_json::json;
 
 use super::facts::{Addresses, Exchanges, Facts};
 use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::mta_sts::Mode;
+use super::net::{NoConnection, Tls};
 use super::place::{self, Place, dotted};
 use super::{mta_sts, spf};
-use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, RecordType};
+use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
 use crate::special::unreachable;
 
 const NAME: &str = "mx";
@@ -292,12 +294,15 @@ fn first(
     addresses: &Addresses,
 ) -> Result<Option<String>, Pending> {
     let tlsa = |host: &DnsName| match host.below("_25._tcp") {
-        Ok(name) => Ok(!facts.look(&name, RecordType::Tlsa)?.records().is_empty()),
-        Err(_) => Ok(false),
+        Ok(name) => Ok(facts.look(&name, RecordType::Tlsa)?.records().to_vec()),
+        Err(_) => Ok(Vec::new()),
     };
     let policy = mta_sts::judge(facts);
+    let promised = mta_sts::promises(facts);
     let (pinned, still) = (tlsa(host), tlsa(target));
+    let certified = certified(facts, host, target);
     let (policy, pinned, still) = (policy?, pinned?, still?);
+    let (promised, certified) = (promised?, certified?);
     if addresses.reachable().next().is_none() {
         return Ok(Some(
             "first give that an address at which it is reached".to_owned(),
@@ -308,7 +313,16 @@ fn first(
         let body = policy.facts.get("policy").and_then(|body| body.as_str());
         first.extend(in_policy(body.unwrap_or_default(), host, target));
     }
-    if pinned && !still {
+    let by_authority = |record: &Record| matches!(record, Record::Tlsa { usage: 2, .. });
+    let named = pinned.iter().chain(&still).any(by_authority);
+    if !certified && (promised != Mode::None || named) {
+        // RFC 8461 §4.1: the certificate is for the name in the MX record; RFC 7672 §3.2.2 for one that TLSA records of
+        // usage 2 vouch for.
+        first.push(format!(
+            "let every server that {host} leads to show a certificate that is for {target}, too"
+        ));
+    }
+    if !pinned.is_empty() && still.is_empty() {
         // RFC 7672 §2.2.2: at the name in the MX record alone they are looked for then.
         first.push(format!(
             "publish TLSA records at _25._tcp.{target}, as there are some at _25._tcp.{host}, and wait until all servers of the zone have them: DANE protects nothing there without"
@@ -323,6 +337,41 @@ fn first(
     })
 }
 
+/// Whether each server of a host was seen to have a certificate that is for another name as well.
+fn certified(facts: &Facts<'_>, host: &DnsName, name: &DnsName) -> Result<bool, Pending> {
+    let servers = facts.servers()?;
+    let of_host = servers.iter().filter(|server| server.name == *host);
+    let greetings: Vec<_> = of_host.map(|server| facts.greeting(server)).collect();
+    let name = name.to_string();
+    for greeting in greetings {
+        let greeting = greeting?;
+        let certified = match &greeting.tls {
+            Tls::Done(handshake) => {
+                let mut names = handshake.leaf.iter().flat_map(|leaf| &leaf.names);
+                names.any(|pattern| covers(pattern, &name))
+            }
+            // From here nobody can see it.
+            Tls::NotTried => greeting.trouble == Some(NoConnection::NoIpv6),
+            _ => false,
+        };
+        if !certified {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a name in a policy or a certificate is for a host: a wildcard stands for one label (RFC 8461 §4.1).
+fn covers(pattern: &str, host: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    match pattern.strip_prefix("*.") {
+        Some(rest) => host
+            .split_once('.')
+            .is_some_and(|(_, behind)| behind == rest),
+        None => pattern == host,
+    }
+}
+
 /// What is to be done with the policy of MTA-STS: who holds one that does not name the host delivers nothing there (RFC
 /// 8461 §4.1, §5), and learns of another one only when it asks again.
 fn in_policy(policy: &str, host: &DnsName, target: &DnsName) -> Option<String> {
@@ -335,18 +384,9 @@ fn in_policy(policy: &str, host: &DnsName, target: &DnsName) -> Option<String> {
             .map(|(_, value)| *value)
     };
     let text = target.to_string();
-    let covers = |pattern: &str| {
-        let pattern = pattern.to_ascii_lowercase();
-        match pattern.strip_prefix("*.") {
-            Some(rest) => text
-                .split_once('.')
-                .is_some_and(|(_, behind)| behind == rest),
-            None => pattern == text,
-        }
-    };
     let covered = fields
         .iter()
-        .any(|(key, value)| *key == "mx" && covers(value));
+        .any(|(key, value)| *key == "mx" && covers(value, &text));
     if covered || field("mode") == Some("none") {
         return None;
     }

@@ -3,8 +3,8 @@
 
 mod wildcard;
 
-pub(super) use self::wildcard::dotted;
 use self::wildcard::{Lost, Why};
+pub(super) use self::wildcard::{caa, dotted};
 use super::facts::Facts;
 use super::finding::{Finding, ResourceRecord};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
@@ -216,7 +216,12 @@ impl Covered {
             };
         }
         let Some(lost) = &self.lost else {
-            return finding.remove(remove).publish(publish);
+            // TLSA records count together: those of the wildcard count no more beside one of the name's own.
+            let counts = |record: &&ResourceRecord| {
+                record.kind == "TLSA" && !hidden.contains(record) && !publish.contains(record)
+            };
+            let beside: Vec<_> = self.here.iter().filter(counts).cloned().collect();
+            return finding.remove(remove).publish(publish).publish(beside);
         };
         let kept = match &lost.kept {
             Ok(kept) => kept.iter(),

@@ -4,6 +4,7 @@ use super::facts::Facts;
 use super::finding::Finding;
 use super::place::{self, Place};
 use crate::check::{Role, Wanted};
+use crate::dns::Cause;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
 use crate::dns::survey::NO_SELECTOR;
 use crate::name::{KeyName, Selector};
@@ -84,6 +85,8 @@ pub(super) struct Candidate {
     pub(super) wanted: Wanted<'static>,
     /// The TXT records at the name, as the resolver tells them; each looked over.
     pub(super) records: Records,
+    /// Why there is no answer.
+    pub(super) failure: Option<Cause>,
 }
 
 /// Texts, and what was seen in each.
@@ -133,18 +136,19 @@ pub(super) fn find(facts: &Facts<'_>) -> Result<Selectors, Pending> {
     let of_known: Vec<_> = list.iter().map(of).collect();
     let found: Vec<_> = guesses.iter().map(of).collect();
     let wild = match wild {
-        Ok(wild) => wild?.map_or_else(Vec::new, |(_, records)| records),
+        Ok(wild) => wild?.map_or_else(|_| Vec::new(), |(_, records)| records),
         Err(_) => Vec::new(),
     };
     for (one, found) in list.iter_mut().zip(of_known) {
-        if let Some((place, records)) = found? {
-            (one.place, one.records) = (place, records);
+        match found? {
+            Ok((place, records)) => (one.place, one.records) = (place, records),
+            Err(cause) => one.failure = Some(cause),
         }
     }
     let guessed = guesses.len();
     let mut silent = guessed > 0;
     for (mut guess, found) in guesses.into_iter().zip(found) {
-        let Some((place, records)) = found? else {
+        let Ok((place, records)) = found? else {
             continue;
         };
         silent = false;
@@ -212,6 +216,7 @@ impl Candidate {
             chooser: None,
             wanted,
             records: Vec::new(),
+            failure: None,
         })
     }
 }
@@ -222,15 +227,15 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
     rows.flat_map(|(chooser, names)| names.split(' ').map(move |name| (*chooser, name)))
 }
 
-/// The TXT records at a name, and where they are changed; none without an answer.
-fn records(facts: &Facts<'_>, name: &DnsName) -> Result<Option<(Place, Records)>, Pending> {
+/// The TXT records at a name, and where they are changed; or why there is no answer.
+fn records(facts: &Facts<'_>, name: &DnsName) -> Result<Result<(Place, Records), Cause>, Pending> {
     let found = facts.look(name, RecordType::Txt)?;
-    if found.failure().is_some() {
-        return Ok(None);
+    if let Some(cause) = found.failure() {
+        return Ok(Err(cause));
     }
     let read = |text: &[u8]| (text.to_vec(), lint(text, None));
     let place = place::of(facts, name, RecordType::Txt, &found.aliases)?;
-    Ok(Some((place, found.texts().map(read).collect())))
+    Ok(Ok((place, found.texts().map(read).collect())))
 }
 
 #[cfg(test)]

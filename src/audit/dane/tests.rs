@@ -366,6 +366,44 @@ fn records_are_changed_where_the_alias_leads_in_the_own_domain_alone() {
 }
 
 #[test]
+fn what_a_wildcard_says_of_other_keys_stays_beside_the_new_record() {
+    let (one, two) = (self_signed("mx.example.org"), self_signed("mx.example.org"));
+    let hash = |certified: &Certified| key_hash(&certified.chain[0]);
+    let next = "3 1 1 ".to_owned() + &"00".repeat(32);
+    let zone = format!(
+        "{}mx.example.org. A 192.88.1.2\n*._tcp.mx.example.org. TLSA 3 1 1 {}\n*._tcp.mx.example.org. TLSA {next}",
+        zone(&[]),
+        hash(&one)
+    );
+    let shown = |probe: &Probe| match probe {
+        Probe::Proof(_) => Some(Answered::Proof(Dnssec::Secure)),
+        Probe::Greeting(server) => {
+            let first = server.address.ip().to_string() == "192.88.1.1";
+            let tls = shaken(if first { &one } else { &two });
+            Some(greeting("220 mx.example.org", "250 mx.example.org", tls))
+        }
+        _ => None,
+    };
+    let report = judge_with("dane", &zone, &options(), shown);
+    assert_eq!(words(&report), ["dane-mismatch"]);
+    let mut values: Vec<_> = report.findings[0]
+        .publish
+        .iter()
+        .map(|one| &*one.value)
+        .collect();
+    values.sort_unstable();
+    let mut wanted = [
+        format!("3 1 1 {}", hash(&one)),
+        format!("3 1 1 {}", hash(&two)),
+        next,
+    ];
+    wanted.sort_unstable();
+    assert_eq!(values, wanted);
+    let after = judge_with("dane", &apply(&zone, &report), &options(), shown);
+    assert_eq!(words(&after), [""; 0]);
+}
+
+#[test]
 fn little_is_tried_of_a_long_chain() {
     let ca = Authority::new("one");
     let other = Authority::new("one");

@@ -242,8 +242,13 @@ fn the_policy_comes_over_https_alone_and_from_its_place() {
     assert_eq!(with(|d| d.status = Some(301)), ["mta-sts-redirect"]);
     assert_eq!(with(|d| d.cut = true), ["mta-sts-policy-syntax"]);
     assert_eq!(
-        with(|d| d.trouble = Some(NoConnection::NoTime)),
+        with(|d| d.trouble = Some(NoConnection::Refused)),
         ["mta-sts-unreachable"]
+    );
+    // Who is silent to us need not be to others.
+    assert_eq!(
+        with(|d| d.trouble = Some(NoConnection::NoTime)),
+        ["no-connection"]
     );
     assert_eq!(
         with(|d| d.trouble = Some(NoConnection::OverBudget)),

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::super::facts::{Answered, Probe};
-use super::super::net::{Download, NoConnection};
-use super::super::testing::{apply, judge, judge_with, options, words};
+use super::super::net::{Download, Handshake, Leaf, NoConnection, Tls, Trust};
+use super::super::testing::{apply, greeting, judge, judge_with, options, words};
 use super::CheckReport;
 
 #[test]
@@ -187,14 +187,41 @@ fn records_of_others_are_not_changed() {
     assert!(report.findings[0].mend.contains("is outside of the domain"));
 }
 
+/// A handshake with a certificate for these names.
+fn certificate(names: &[&str]) -> Tls {
+    Tls::Done(Box::new(Handshake {
+        protocol: "TLSv1.3".to_owned(),
+        chain: vec![vec![1]],
+        leaf: Some(Leaf {
+            names: names.iter().map(ToString::to_string).collect(),
+            not_before: options().now,
+            not_after: options().now,
+            issuer: String::new(),
+            key: vec![2],
+        }),
+        trust: Trust::Trusted,
+        name_matches: true,
+    }))
+}
+
 const ALIAS: &str = "example.org. MX 10 a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. A 192.88.1.1";
 
 /// What is said of an alias under this policy.
 fn under(policy: Option<&str>, more: &str) -> CheckReport {
+    shown(policy, more, &["a.example.org", "*.example.org"])
+}
+
+/// The same, where the server has a certificate for these names.
+fn shown(policy: Option<&str>, more: &str, names: &[&str]) -> CheckReport {
     let zone = format!(
         "{ALIAS}\n_mta-sts.example.org. TXT \"v=STSv1; id=1\"\nmta-sts.example.org. A 192.88.1.3\n{more}"
     );
     judge_with("mx", &zone, &options(), |probe| match (probe, policy) {
+        (Probe::Greeting(_), _) => Some(greeting(
+            "220 b.example.org",
+            "250 b.example.org",
+            certificate(names),
+        )),
         (Probe::Https(..), Some(body)) => Some(Answered::Https(Arc::new(Download {
             trouble: None,
             status: Some(200),
@@ -238,6 +265,32 @@ fn a_policy_names_the_new_host_before_the_mx_record_does() {
 }
 
 #[test]
+fn the_certificate_is_for_the_new_host_before_the_mx_record_names_it() {
+    for mode in ["enforce", "testing", "none"] {
+        let policy = format!("version: STSv1\nmode: {mode}\nmx: *.example.org\nmax_age: 86400");
+        let mend = |names: &[&str]| shown(Some(&policy), "", names).findings.remove(0);
+        let left_out = mend(&["a.example.org"]);
+        assert_eq!(left_out.publish.is_empty(), mode != "none", "{mode}");
+        let told = left_out
+            .mend
+            .contains("show a certificate that is for b.example.org");
+        assert_eq!(told, mode != "none", "{}", left_out.mend);
+        for names in [&["a.example.org", "B.example.org"][..], &["*.example.org"]] {
+            assert_eq!(mend(names).publish.len(), 1, "{mode}");
+        }
+    }
+    // Without the policy the certificate stops no mail.
+    let plain = judge_with("mx", ALIAS, &options(), |_| {
+        Some(greeting(
+            "220 b.example.org",
+            "250 b.example.org",
+            Tls::NotOffered,
+        ))
+    });
+    assert_eq!(plain.findings[0].publish.len(), 1);
+}
+
+#[test]
 fn the_new_host_has_tlsa_records_where_the_old_name_has() {
     let old = format!("{ALIAS}\n_25._tcp.a.example.org. TLSA 3 1 1 00");
     let finding = judge("mx", &old).findings.remove(0);
@@ -245,6 +298,9 @@ fn the_new_host_has_tlsa_records_where_the_old_name_has() {
     assert!(finding.mend.contains("_25._tcp.b.example.org"));
     let both = format!("{old}\n_25._tcp.b.example.org. TLSA 3 1 1 00");
     assert_eq!(judge("mx", &both).findings[0].publish.len(), 1);
+    // Where an authority is named, the certificate has to be for the host.
+    let named = both.replace("TLSA 3", "TLSA 2");
+    assert_eq!(judge("mx", &named).findings[0].publish, []);
 }
 
 #[test]

@@ -76,7 +76,7 @@ async fn get(
     log: &mut Log,
 ) -> Result<(), NoConnection> {
     let shaken = shake_hands(stream, host, &[b"http/1.1"], talk).await;
-    let (stream, handshake) = shaken.map_err(|why| NoConnection::Failed(why.to_string()))?;
+    let (stream, handshake) = shaken?;
     log.add(format!("* {}", handshake.protocol));
     // RFC 8461 §3.3: without a certificate that holds there is no policy.
     let trusted = handshake.trust == Trust::Trusted;

@@ -210,7 +210,7 @@ impl<'a> Conversation<'a> {
                 Ok((stream, handshake)) => (Line::secure(stream), Tls::Done(Box::new(handshake))),
                 Err(why) => {
                     log.add(format!("* {why}"));
-                    return Err(NoConnection::Failed(why.to_string()));
+                    return Err(why.into());
                 }
             },
             _ => (Line::plain(stream), Tls::NotTried),
@@ -300,7 +300,7 @@ impl<'a> Conversation<'a> {
                 log.add(format!("* {why}"));
                 let tls = match why {
                     NoTls::NothingInCommon(why) => Tls::NothingInCommon(why),
-                    NoTls::Failed(why) => Tls::Broken(why),
+                    why => Tls::Broken(why.to_string()),
                 };
                 (None, tls)
             }

@@ -22,7 +22,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-use super::{Handshake, Leaf, Talk, Trust};
+use super::{Handshake, Leaf, NoConnection, Talk, Trust};
 use crate::dns::lookup::DnsName;
 use crate::time::UnixTime;
 
@@ -103,9 +103,21 @@ pub(super) enum NoTls {
     /// The server breaks off as nothing that we offer will do, which need not be its fault.
     #[error("the TLS handshake failed: {0}")]
     NothingInCommon(String),
+    /// The server is silent.
+    #[error("the TLS handshake did not end in time")]
+    NoTime,
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<NoTls> for NoConnection {
+    fn from(why: NoTls) -> NoConnection {
+        match why {
+            NoTls::NoTime => NoConnection::NoTime,
+            why => NoConnection::Failed(why.to_string()),
+        }
+    }
 }
 
 impl NoTls {
@@ -153,7 +165,7 @@ pub(super) async fn shake_hands(
     let connector = TlsConnector::from(Arc::new(config));
     let stream = timeout_at(talk.answered(), connector.connect(name, stream))
         .await
-        .map_err(|_| failed("the TLS handshake did not end in time"))?
+        .map_err(|_| NoTls::NoTime)?
         .map_err(|error| NoTls::of(&error))?;
     let version = stream.get_ref().1.protocol_version();
     let seen = recorder.seen.lock().unwrap_or_else(PoisonError::into_inner);

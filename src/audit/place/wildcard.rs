@@ -201,7 +201,7 @@ pub(super) fn records(name: &DnsName, found: &Found) -> Option<Vec<ResourceRecor
                 value,
             } => {
                 let flags = if *critical { 128 } else { 0 };
-                ("CAA", format!("{flags} {tag} \"{}\"", value.escape_ascii()))
+                ("CAA", caa(flags, tag, value))
             }
             Record::Tlsa {
                 usage,
@@ -217,6 +217,20 @@ pub(super) fn records(name: &DnsName, found: &Found) -> Option<Vec<ResourceRecor
         Some(ResourceRecord::new(name, kind, value))
     };
     found.records().iter().map(written).collect()
+}
+
+/// The data of a CAA record as a zone file has it (RFC 8659 §4.1.1, RFC 1035 §5.1).
+pub(in super::super) fn caa(flags: u8, tag: &str, value: &[u8]) -> String {
+    let mut text = format!("{flags} {tag} \"");
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\{byte:03}")),
+        }
+    }
+    text.push('"');
+    text
 }
 
 /// A name as the data of a record has it.
