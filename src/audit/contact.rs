@@ -43,10 +43,7 @@ pub(super) fn contacts(
             false => others.push((server, greeting)),
         }
     }
-    let lost = match &facts.options.smtp {
-        Some((host, _)) => host.lost(facts)?,
-        None => None,
-    };
+    let lost = lost(facts, check)?;
     let mut contacts = Contacts {
         reached,
         missed: lost.into_iter().collect(),
@@ -90,9 +87,7 @@ pub(super) fn nobody(facts: &Facts<'_>, check: &'static str) -> Result<CheckRepo
         return Ok(CheckReport::new(check, "", vec![finding]));
     }
     let mut findings = Vec::new();
-    if let Some((host, _)) = &facts.options.smtp {
-        findings.extend(host.lost(facts)?);
-    }
+    findings.extend(lost(facts, check)?);
     for (_, host) in exchanges.hosts.iter().filter(|(_, host)| !host.is_root()) {
         if let Some((question, cause)) = facts.addresses(host)?.failure {
             findings.push(Finding::no_answer(&question, cause));
@@ -105,6 +100,14 @@ pub(super) fn nobody(facts: &Facts<'_>, check: &'static str) -> Result<CheckRepo
         }
     };
     Ok(CheckReport::new(check, sentence, findings))
+}
+
+/// What is said, once for all of these checks, where the server of `--smtp` leads nowhere.
+fn lost(facts: &Facts<'_>, check: &'static str) -> Result<Option<Finding>, Pending> {
+    match &facts.options.smtp {
+        Some((host, _)) if check == greeting::NAME => host.lost(facts),
+        _ => Ok(None),
+    }
 }
 
 /// A server that could not be talked to.

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Options;
+use super::finding::CheckReport;
 use super::host::is_literal;
 use super::net::{Dialogue, Download, Greeting, NoConnection};
 use super::spf::{Lets, lets, only_exchanges};
@@ -70,8 +71,16 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Probe::Dns(question) => write!(f, "DNS {question}"),
-            Probe::Proof(question) => write!(f, "DNSSEC {question}"),
-            Probe::Key(name) => write!(f, "DNS {name} at every name server"),
+            Probe::Proof(question) => {
+                write!(
+                    f,
+                    "DNSSEC {question}, and the DS and DNSKEY records above it"
+                )
+            }
+            Probe::Key(name) => write!(
+                f,
+                "DNS {name} at every name server, the NS, SOA, A and AAAA records that lead there, and the proof of DNSSEC"
+            ),
             Probe::Greeting(server) => write!(f, "SMTP {server}: greeting and TLS"),
             Probe::Dialogue(server, envelopes) => {
                 write!(f, "SMTP {server}: {} envelopes offered", envelopes.len())
@@ -125,9 +134,13 @@ pub(super) struct Store {
     asked: HashSet<Probe>,
     /// No time is left: what has no answer gets none.
     closed: bool,
-    /// See [`Facts::spf_publishes`]; worked out once between two answers.
-    spf_publishes: Cell<Option<Result<bool, Pending>>>,
+    /// See [`Facts::spf_publishes`] and [`Facts::mx_publishes`]; worked out once between two answers.
+    spf_publishes: Memo,
+    mx_publishes: Memo,
 }
+
+/// Something that is worked out from the answers so far.
+type Memo = Cell<Option<Result<bool, Pending>>>;
 
 /// So many things are asked of the network at most: the names may be an enemy's.
 const MAX_PROBES: usize = 2_000;
@@ -141,13 +154,18 @@ impl Store {
     /// Takes an answer.
     pub(super) fn tell(&mut self, probe: Probe, answered: Answered) {
         self.answers.insert(probe, answered);
-        self.spf_publishes.take();
+        self.forget();
     }
 
     /// Has no time left.
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.spf_publishes.take();
+        self.mx_publishes.take();
     }
 }
 
@@ -198,12 +216,24 @@ impl<'a> Facts<'a> {
     /// Whether the check of SPF has records to publish. Within that check itself there are none: what it publishes does
     /// not wait for it.
     pub(super) fn spf_publishes(&self) -> Result<bool, Pending> {
-        let known = &self.store.spf_publishes;
+        self.publishes(&self.store.spf_publishes, super::spf::judge)
+    }
+
+    /// The same of the check of MX.
+    pub(super) fn mx_publishes(&self) -> Result<bool, Pending> {
+        self.publishes(&self.store.mx_publishes, super::mx::judge)
+    }
+
+    fn publishes(
+        &self,
+        known: &Memo,
+        judge: fn(&Facts<'_>) -> Result<CheckReport, Pending>,
+    ) -> Result<bool, Pending> {
         if let Some(known) = known.get() {
             return known;
         }
         known.set(Some(Ok(false)));
-        let judged = super::spf::judge(self).map(|report| !report.together.publish.is_empty());
+        let judged = judge(self).map(|report| !report.together.publish.is_empty());
         known.set(Some(judged));
         judged
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::facts::{Addresses, Exchanges, Facts};
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::mta_sts::Mode;
-use super::net::{NoConnection, Tls};
+use super::net::{NoConnection, Tls, is_for};
 use super::place::{self, Place, dotted};
 use super::{mta_sts, spf};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
@@ -342,14 +342,10 @@ fn certified(facts: &Facts<'_>, host: &DnsName, name: &DnsName) -> Result<bool, 
     let servers = facts.servers()?;
     let of_host = servers.iter().filter(|server| server.name == *host);
     let greetings: Vec<_> = of_host.map(|server| facts.greeting(server)).collect();
-    let name = name.to_string();
     for greeting in greetings {
         let greeting = greeting?;
         let certified = match &greeting.tls {
-            Tls::Done(handshake) => {
-                let mut names = handshake.leaf.iter().flat_map(|leaf| &leaf.names);
-                names.any(|pattern| covers(pattern, &name))
-            }
+            Tls::Done(handshake) => is_for(&handshake.chain, std::slice::from_ref(name)),
             // From here nobody can see it.
             Tls::NotTried => greeting.trouble == Some(NoConnection::NoIpv6),
             _ => false,
@@ -361,7 +357,7 @@ fn certified(facts: &Facts<'_>, host: &DnsName, name: &DnsName) -> Result<bool, 
     Ok(true)
 }
 
-/// Whether a name in a policy or a certificate is for a host: a wildcard stands for one label (RFC 8461 §4.1).
+/// Whether a name in a policy is for a host: a wildcard stands for one label (RFC 8461 §4.1).
 fn covers(pattern: &str, host: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();
     match pattern.strip_prefix("*.") {

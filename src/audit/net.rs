@@ -20,7 +20,7 @@ pub use self::tls::{Authorities, NoAuthority};
 
 pub(super) use self::https::download;
 pub(super) use self::smtp::{greet, offer};
-pub(super) use self::tls::{key_of, leads_to};
+pub(super) use self::tls::{is_for, key_of, leads_to};
 
 /// How servers are talked to.
 #[derive(Debug, Clone)]

@@ -91,16 +91,19 @@ fn at(facts: &Facts<'_>, name: &DnsName, kind: RecordType) -> Result<Place, Pend
     let lost = wildcard::lost(facts, &base);
     let found = facts.look(name, kind);
     let (mut lost, found) = (lost?, found?);
-    // With what SPF asks for, the domain is there; two that each keep the records of the wildcard would keep them twice,
-    // the SPF record that is to go among them.
+    // With what SPF or MX asks for, the domain is there; two that each keep the records of the wildcard would keep them
+    // twice, the record that is to go among them. So SPF comes first, and MX next.
     let domain = facts.domain();
     let is_spf = *name == domain && [RecordType::Txt, RecordType::Spf].contains(&kind);
     if let Some(lost) = &mut lost
         && !is_spf
         && lost.stood_for(&domain)
-        && facts.spf_publishes()?
     {
-        lost.kept = Err(Why::SpfFirst);
+        if facts.spf_publishes()? {
+            lost.kept = Err(Why::First("spf"));
+        } else if !(name == &domain && kind == RecordType::Mx) && facts.mx_publishes()? {
+            lost.kept = Err(Why::First("mx"));
+        }
     }
     // What is below a name that is not there is not there.
     let given = match lost {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use super::super::facts::{Answered, Probe};
-use super::super::net::{Download, Handshake, Leaf, NoConnection, Tls, Trust};
+use super::super::net::testing::self_signed;
+use super::super::net::{Download, Handshake, NoConnection, Tls, Trust};
 use super::super::testing::{apply, greeting, judge, judge_with, options, words};
 use super::CheckReport;
 
@@ -187,18 +188,12 @@ fn records_of_others_are_not_changed() {
     assert!(report.findings[0].mend.contains("is outside of the domain"));
 }
 
-/// A handshake with a certificate for these names.
-fn certificate(names: &[&str]) -> Tls {
+/// A handshake with a certificate for this name.
+fn certificate(name: &str) -> Tls {
     Tls::Done(Box::new(Handshake {
         protocol: "TLSv1.3".to_owned(),
-        chain: vec![vec![1]],
-        leaf: Some(Leaf {
-            names: names.iter().map(ToString::to_string).collect(),
-            not_before: options().now,
-            not_after: options().now,
-            issuer: String::new(),
-            key: vec![2],
-        }),
+        chain: self_signed(name).chain,
+        leaf: None,
         trust: Trust::Trusted,
         name_matches: true,
     }))
@@ -208,11 +203,11 @@ const ALIAS: &str = "example.org. MX 10 a.example.org.\na.example.org. CNAME b.e
 
 /// What is said of an alias under this policy.
 fn under(policy: Option<&str>, more: &str) -> CheckReport {
-    shown(policy, more, &["a.example.org", "*.example.org"])
+    shown(policy, more, "*.example.org")
 }
 
-/// The same, where the server has a certificate for these names.
-fn shown(policy: Option<&str>, more: &str, names: &[&str]) -> CheckReport {
+/// The same, where the server has a certificate for this name.
+fn shown(policy: Option<&str>, more: &str, name: &str) -> CheckReport {
     let zone = format!(
         "{ALIAS}\n_mta-sts.example.org. TXT \"v=STSv1; id=1\"\nmta-sts.example.org. A 192.88.1.3\n{more}"
     );
@@ -220,7 +215,7 @@ fn shown(policy: Option<&str>, more: &str, names: &[&str]) -> CheckReport {
         (Probe::Greeting(_), _) => Some(greeting(
             "220 b.example.org",
             "250 b.example.org",
-            certificate(names),
+            certificate(name),
         )),
         (Probe::Https(..), Some(body)) => Some(Answered::Https(Arc::new(Download {
             trouble: None,
@@ -268,15 +263,15 @@ fn a_policy_names_the_new_host_before_the_mx_record_does() {
 fn the_certificate_is_for_the_new_host_before_the_mx_record_names_it() {
     for mode in ["enforce", "testing", "none"] {
         let policy = format!("version: STSv1\nmode: {mode}\nmx: *.example.org\nmax_age: 86400");
-        let mend = |names: &[&str]| shown(Some(&policy), "", names).findings.remove(0);
-        let left_out = mend(&["a.example.org"]);
+        let mend = |name: &str| shown(Some(&policy), "", name).findings.remove(0);
+        let left_out = mend("a.example.org");
         assert_eq!(left_out.publish.is_empty(), mode != "none", "{mode}");
         let told = left_out
             .mend
             .contains("show a certificate that is for b.example.org");
         assert_eq!(told, mode != "none", "{}", left_out.mend);
-        for names in [&["a.example.org", "B.example.org"][..], &["*.example.org"]] {
-            assert_eq!(mend(names).publish.len(), 1, "{mode}");
+        for name in ["B.example.org", "*.example.org"] {
+            assert_eq!(mend(name).publish.len(), 1, "{mode}");
         }
     }
     // Without the policy the certificate stops no mail.

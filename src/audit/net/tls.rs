@@ -320,6 +320,19 @@ fn trust(judged: Result<(), Error>) -> Trust {
     }
 }
 
+/// Whether the first certificate of a chain is for one of these names.
+pub(in crate::audit) fn is_for(chain: &[Vec<u8>], names: &[DnsName]) -> bool {
+    let Some(leaf) = chain.first() else {
+        return false;
+    };
+    let der = CertificateDer::from(leaf.as_slice());
+    let Ok(parsed) = ParsedCertificate::try_from(&der) else {
+        return false;
+    };
+    let mut named = names.iter().filter_map(server_name);
+    named.any(|name| verify_server_name(&parsed, &name).is_ok())
+}
+
 /// Whether a chain leads from its first certificate, for one of these names and now, to `anchor` (RFC 7672 §3.1.2).
 pub(in crate::audit) fn leads_to(
     anchor: &[u8],
@@ -334,8 +347,7 @@ pub(in crate::audit) fn leads_to(
     let Ok(parsed) = ParsedCertificate::try_from(&der) else {
         return false;
     };
-    let mut named = names.iter().filter_map(server_name);
-    if !named.any(|name| verify_server_name(&parsed, &name).is_ok()) {
+    if !is_for(chain, names) {
         return false;
     }
     // RFC 7671 §5.2: a certificate that nobody else has issued is its own authority.

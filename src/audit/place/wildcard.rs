@@ -20,8 +20,8 @@ pub(super) struct Lost {
 pub(super) enum Why {
     /// A question got no answer, or answers come and go.
     Unclear,
-    /// What is to be done for SPF gives the domain records of its own.
-    SpfFirst,
+    /// What this check asks for gives the domain records of its own.
+    First(&'static str),
 }
 
 impl Lost {
@@ -40,8 +40,8 @@ impl Lost {
             Err(Why::Unclear) => format!(
                 "it may be that a wildcard gives {name} its records, and no more once one stands at or below that name (RFC 4592 section 2.2.1): if so, publish all of them with it"
             ),
-            Err(Why::SpfFirst) => format!(
-                "a wildcard gives {name} its records, and no more once one stands at or below that name (RFC 4592 section 2.2.1): so first do what the check spf says, which publishes those that are known, and run the audit again"
+            Err(Why::First(check)) => format!(
+                "a wildcard gives {name} its records, and no more once one stands at or below that name (RFC 4592 section 2.2.1): so first do what the check {check} says, which publishes those that are known, and run the audit again"
             ),
         }
     }
@@ -346,6 +346,34 @@ mx.example.org. A 192.88.1.2
         let after = apply(&zone, &news("spf", &zone));
         let report = news("dmarc", &after);
         assert_eq!(report.findings[0].publish.len(), 1);
+    }
+
+    #[test]
+    fn two_mends_do_not_keep_the_mx_record_that_one_of_them_replaces() {
+        let zone = "mx.example.org. A 192.88.1.2\nalias.example.org. CNAME mx.example.org.\n*.example.org. MX 10 alias.example.org.\n*.example.org. A 192.88.1.2\n*.example.org. TXT \"v=spf1 mx -all\"";
+        let report = news("dmarc", zone);
+        assert_eq!(report.findings[0].publish, []);
+        assert!(
+            report.findings[0]
+                .mend
+                .contains("first do what the check mx says")
+        );
+        let after = apply(zone, &news("mx", zone));
+        assert_eq!(words(&news("mx", &after)), [""; 0], "{after}");
+        let after = apply(&after, &news("dmarc", &after));
+        assert_eq!(words(&news("dmarc", &after)), ["dmarc-policy-none"]);
+        assert_eq!(words(&news("mx", &after)), [""; 0], "{after}");
+        // What SPF asks for comes before both.
+        let open = zone.replace("mx -all", "mx ?all");
+        for check in ["dmarc", "mx"] {
+            let report = news(check, &open);
+            assert!(
+                report.findings[0]
+                    .mend
+                    .contains("first do what the check spf says"),
+                "{check}"
+            );
+        }
     }
 
     #[test]
