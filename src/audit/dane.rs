@@ -11,7 +11,7 @@ use self::mend::Mends;
 use self::tlsa::Tlsa;
 pub(super) use self::tlsa::Vouched;
 use super::contact::{no_connection, nobody};
-use super::facts::{Exchanges, Facts, Server};
+use super::facts::{Addresses, Exchanges, Facts, Server};
 use super::finding::{CheckReport, Finding};
 use super::net::{Greeting, Handshake, NoConnection, Tls};
 use super::place::{self, Place};
@@ -125,6 +125,38 @@ const MAX_HOSTS: usize = 16;
 /// So many TLSA records of a host are looked at.
 const MAX_RECORDS: usize = 32;
 
+/// The name below which the TLSA records of an MX host stand (RFC 7672 §2.2.2): where it is an alias, and DNSSEC proves
+/// that, the name to which that leads, if there are any.
+fn base(facts: &Facts<'_>, host: &DnsName) -> Result<DnsName, Pending> {
+    let addresses = facts.addresses(host)?;
+    let Some(end) = addresses.aliases.last() else {
+        return Ok(host.clone());
+    };
+    let Some(question) = question(end) else {
+        return Ok(host.clone());
+    };
+    if facts
+        .look(&question.name, RecordType::Tlsa)?
+        .records()
+        .is_empty()
+    {
+        return Ok(host.clone());
+    }
+    Ok(match facts.proof(&of_address(host, &addresses))? {
+        Dnssec::Secure => end.clone(),
+        _ => host.clone(),
+    })
+}
+
+/// The question for the addresses of a host of which a proof is asked.
+fn of_address(host: &DnsName, addresses: &Addresses) -> Question {
+    let kind = match addresses.list.iter().any(std::net::IpAddr::is_ipv4) {
+        true => RecordType::A,
+        false => RecordType::Aaaa,
+    };
+    Question::new(host.clone(), kind)
+}
+
 /// RFC 7672 §2.2.3: TLSA records of SMTP stand below the MX host.
 fn question(host: &DnsName) -> Option<Question> {
     let name = host.below("_25._tcp").ok()?;
@@ -137,7 +169,7 @@ fn no_answer(host: &DnsName, cause: Cause) -> Finding {
 }
 
 fn lookup(facts: &Facts<'_>, host: &DnsName) -> Result<Result<Vec<Tlsa>, Cause>, Pending> {
-    let Some(question) = question(host) else {
+    let Some(question) = question(&base(facts, host)?) else {
         return Ok(Ok(Vec::new()));
     };
     let found = facts.ask(&question)?;
@@ -187,7 +219,9 @@ struct Seen {
     /// Whether DNSSEC proves the TLSA records and the addresses, both of which it must (RFC 7672 §2.2.2, §2.2.3).
     proofs: Vec<(Question, Dnssec)>,
     servers: Vec<(Server, Arc<Greeting>)>,
-    /// Where the TLSA records are changed.
+    /// The name below which the TLSA records stand.
+    base: DnsName,
+    /// Where they are changed.
     place: Place,
 }
 
@@ -213,13 +247,15 @@ fn see(facts: &Facts<'_>, host: &DnsName) -> Result<Seen, Pending> {
     Ok(Seen {
         proofs: proofs?,
         servers: servers.into_iter().zip(greetings).collect(),
+        base: base(facts, host)?,
         place: place?,
     })
 }
 
 fn place_of(facts: &Facts<'_>, host: &DnsName) -> Result<Place, Pending> {
-    let name = question(host).map_or_else(|| host.clone(), |question| question.name);
-    match host.is_within(&facts.domain()) {
+    let base = base(facts, host)?;
+    let name = question(&base).map_or_else(|| base.clone(), |question| question.name);
+    match base.is_within(&facts.domain()) {
         true => {
             let found = facts.look(&name, RecordType::Tlsa)?;
             place::of(facts, &name, RecordType::Tlsa, &found.aliases)
@@ -232,13 +268,9 @@ fn place_of(facts: &Facts<'_>, host: &DnsName) -> Result<Place, Pending> {
 }
 
 fn proofs(facts: &Facts<'_>, host: &DnsName) -> Result<Vec<(Question, Dnssec)>, Pending> {
-    let addresses = facts.addresses(host);
-    let tlsa = question(host).map(|question| (facts.proof(&question), question));
-    let kind = match addresses?.list.iter().any(std::net::IpAddr::is_ipv4) {
-        true => RecordType::A,
-        false => RecordType::Aaaa,
-    };
-    let address = Question::new(host.clone(), kind);
+    let address = of_address(host, &facts.addresses(host)?);
+    let base = base(facts, host)?;
+    let tlsa = question(&base).map(|question| (facts.proof(&question), question));
     let proven = facts.proof(&address);
     let asked = tlsa.into_iter().chain([(proven, address)]);
     asked
@@ -257,7 +289,7 @@ fn judge_host(
     let before = findings.len();
     let proofs = seen.proofs.iter();
     findings.extend(proofs.filter_map(|(question, proof)| unproven(question, *proof)));
-    let pins = Pins::new(facts, host, records);
+    let pins = Pins::new(facts, &seen.base, records);
     let mends = Mends::new(records, &pins, seen);
     let faults = records
         .iter()
@@ -355,11 +387,11 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    fn new(facts: &Facts<'_>, host: &DnsName, records: &[Tlsa]) -> Pins {
+    fn new(facts: &Facts<'_>, base: &DnsName, records: &[Tlsa]) -> Pins {
         let usable = records.iter().filter(|record| record.counts());
         Pins {
             records: usable.cloned().collect(),
-            names: [host.clone(), facts.domain()],
+            names: [base.clone(), facts.domain()],
             now: facts.options.now,
         }
     }
@@ -396,7 +428,7 @@ fn pins_of(facts: &Facts<'_>, host: &DnsName) -> Result<Pins, Pending> {
     };
     let mut proofs = proofs(facts, host)?.into_iter();
     Ok(match proofs.all(|(_, proof)| proof == Dnssec::Secure) {
-        true => Pins::new(facts, host, &records),
+        true => Pins::new(facts, &base(facts, host)?, &records),
         false => none,
     })
 }

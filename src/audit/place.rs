@@ -181,7 +181,7 @@ impl Place {
         let who = match name == end {
             true => format!("; {end} is outside of the domain, so whoever keeps that zone does it"),
             false => format!(
-                "; {name} is a CNAME to {end}: let whoever keeps {end} do it there, or put a record in the place of the CNAME"
+                "; {name} is a CNAME to {end}: let whoever keeps {end} do it there, or put a record in the place of the CNAME, where no DNAME above makes it"
             ),
         };
         add(&mut finding.mend, &who);

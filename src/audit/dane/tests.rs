@@ -404,6 +404,44 @@ fn what_a_wildcard_says_of_other_keys_stays_beside_the_new_record() {
 }
 
 #[test]
+fn the_records_of_an_alias_stand_where_dnssec_proves_that_it_leads() {
+    let certified = self_signed("mx.example.org");
+    let hash = key_hash(&certified.chain[0]);
+    let stale = "00".repeat(32);
+    let zone = |of_alias: &str, of_target: &str| {
+        let record = |name: &str, data: &str| match data {
+            "" => String::new(),
+            data => format!("_25._tcp.{name}.example.org. TLSA 3 1 1 {data}\n"),
+        };
+        format!(
+            "example.org. MX 10 alias.example.org.\nalias.example.org. CNAME mx.example.org.\nmx.example.org. A 192.88.1.1\n{}{}",
+            record("alias", of_alias),
+            record("mx", of_target)
+        )
+    };
+    for (zone, proof, expected) in [
+        (zone("", &stale), Dnssec::Secure, &["dane-mismatch"][..]),
+        (zone(&stale, &hash), Dnssec::Secure, &[]),
+        (zone(&hash, &stale), Dnssec::Secure, &["dane-mismatch"]),
+        (zone(&hash, ""), Dnssec::Secure, &[]),
+        // Then the name in the MX record counts.
+        (zone("", &stale), Dnssec::Insecure, &[]),
+    ] {
+        let shows = shows(shaken(&certified), proof);
+        let report = judge_with("dane", &zone, &options(), &shows);
+        assert_eq!(words(&report), expected, "{zone}");
+        if let Some(finding) = report.findings.first() {
+            assert_eq!(finding.publish[0].name, "_25._tcp.mx.example.org.");
+            let after = apply(&zone, &report);
+            assert_eq!(
+                words(&judge_with("dane", &after, &options(), &shows)),
+                [""; 0]
+            );
+        }
+    }
+}
+
+#[test]
 fn little_is_tried_of_a_long_chain() {
     let ca = Authority::new("one");
     let other = Authority::new("one");
