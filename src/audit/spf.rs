@@ -7,6 +7,8 @@ mod health;
 mod lets;
 mod mend;
 mod size;
+mod stay;
+mod voids;
 mod work;
 
 use std::net::IpAddr;
@@ -22,7 +24,7 @@ use super::place::{self, Place};
 use super::text::{self, Texts};
 use crate::dns::lookup::{Ask, DnsName, Found, Pending, Question, RecordType, Said};
 use crate::spf::record::Record;
-use crate::spf::{MAX_LOOKUPS, Query, Reason, SpfResult, Tree, evaluate, tree};
+use crate::spf::{MAX_LOOKUPS, Outcome, Query, Reason, SpfResult, Tree, evaluate, tree};
 
 const NAME: &str = "spf";
 
@@ -53,7 +55,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .collect();
     let report = match records.as_slice() {
         [] => {
-            findings.push(without(facts, &texts)?);
+            findings.push(without(facts, &texts, &senders(facts)?)?);
             CheckReport::new(NAME, "", findings)
         }
         [one] => {
@@ -78,7 +80,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
                 .fact("tree", &grown)
         }
         several => {
-            findings.push(of_several(facts, &texts, several)?);
+            findings.push(of_several(facts, &texts, several, &senders(facts)?)?);
             CheckReport::new(NAME, "", findings)
         }
     };
@@ -102,7 +104,7 @@ fn of_old_type(place: &Place, text: &[u8]) -> Option<Finding> {
 }
 
 /// No record that counts: there is none, or what is meant as one is not taken for one.
-fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
+fn without(facts: &Facts<'_>, texts: &Texts, senders: &[Sender]) -> Result<Finding, Pending> {
     let domain = facts.domain();
     let meant = texts.list.iter().find(|text| {
         let clean = text::unpasted(text).to_ascii_lowercase();
@@ -122,14 +124,18 @@ fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
             "the SPF record does not begin with v=spf1 and a blank, and so nobody takes it for one",
             "let the record begin with v=spf1 and a blank, without quotes or backslashes in it",
         );
-        let Some(repaired) = repaired.map(|draft| draft.to_string()) else {
+        let Some(mut repaired) = repaired else {
             return Ok(finding);
         };
+        let lost = stay::keep(facts, senders, &mut repaired)?;
+        let repaired = repaired.to_string();
         let health = Health::of(&grown_with(facts, &repaired)?);
-        return Ok(match health.worse_than(&Health::default()) {
+        let against = lost.map(stay::first);
+        let against = against.or(health.worse_than(&Health::default()).map(|why| why.first()));
+        return Ok(match against {
             None => texts.replace(finding, &[text], repaired),
             Some(why) => {
-                finding.mend.push_str(&why.first());
+                finding.mend.push_str(&why);
                 finding
             }
         });
@@ -157,7 +163,12 @@ fn without(facts: &Facts<'_>, texts: &Texts) -> Result<Finding, Pending> {
 }
 
 /// RFC 7208 §4.5.
-fn of_several(facts: &Facts<'_>, texts: &Texts, records: &[&[u8]]) -> Result<Finding, Pending> {
+fn of_several(
+    facts: &Facts<'_>,
+    texts: &Texts,
+    records: &[&[u8]],
+    senders: &[Sender],
+) -> Result<Finding, Pending> {
     let mut finding = Finding::new(
         "spf-several",
         &texts.name,
@@ -176,11 +187,12 @@ fn of_several(facts: &Facts<'_>, texts: &Texts, records: &[&[u8]]) -> Result<Fin
     let Some(read) = read.ok().filter(|_| all_right) else {
         return Ok(finding);
     };
-    let merged = Draft::merged(&read);
+    let mut merged = Draft::merged(&read);
     let stops = |record: &&str| Draft::of(record).is_stopped_by(&merged);
     if read.iter().any(stops) {
         return Ok(finding);
     }
+    let lost = stay::keep(facts, senders, &mut merged)?;
     let merged = merged.to_string();
     let grown = grown_with(facts, &merged)?;
     if grown.has_too_many_lookups() {
@@ -192,6 +204,10 @@ fn of_several(facts: &Facts<'_>, texts: &Texts, records: &[&[u8]]) -> Result<Fin
     }
     if let Some(why) = Health::of(&grown).worse_than(&Health::default()) {
         finding.mend.push_str(&why.first());
+        return Ok(finding);
+    }
+    if let Some(address) = lost {
+        finding.mend.push_str(&stay::first(address));
         return Ok(finding);
     }
     let before: usize = records.iter().map(|text| text.len()).sum();
@@ -209,6 +225,36 @@ fn grown_with(facts: &Facts<'_>, text: &str) -> Result<Tree, Pending> {
         text: text.as_bytes(),
     };
     tree(&instead, &facts.options.domain)
+}
+
+/// What SPF would say of these addresses with another record of the domain.
+fn results_with(
+    facts: &Facts<'_>,
+    draft: &Draft,
+    addresses: &[IpAddr],
+) -> Result<Vec<Outcome>, Pending> {
+    let text = draft.to_string();
+    let instead = Instead {
+        facts,
+        name: facts.domain(),
+        text: text.as_bytes(),
+    };
+    let addresses = addresses.iter();
+    // All are asked for before the first that waits ends it.
+    let outcomes: Vec<_> = addresses
+        .map(|address| outcome(&instead, facts, *address))
+        .collect();
+    outcomes.into_iter().collect()
+}
+
+/// What SPF says of an address that sends for the domain.
+fn outcome(dns: &dyn Ask, facts: &Facts<'_>, address: IpAddr) -> Result<Outcome, Pending> {
+    let domain = facts.domain().to_string();
+    let query = Query {
+        now: facts.options.now,
+        ..Query::new(address, &domain, format!("postmaster@{domain}"))
+    };
+    evaluate(dns, &query)
 }
 
 /// DNS as it would be with another record of the domain.
@@ -236,23 +282,25 @@ struct Sender {
     why: String,
     /// The term of the domain's own record by which it passes.
     by: Option<String>,
+    /// Whether too many terms before that find nothing.
+    is_voided: bool,
 }
 
 impl Sender {
     fn shown(&self) -> serde_json::Value {
         json!({"address": self.address, "result": self.result, "why": self.why})
     }
+
+    /// Whether the record says that it does not, or need not, send.
+    fn is_refused(&self) -> bool {
+        stay::is_refusal(self.result)
+    }
 }
 
 fn senders(facts: &Facts<'_>) -> Result<Vec<Sender>, Pending> {
     let domain = facts.domain().to_string();
-    let checks = facts.senders()?.list.into_iter().map(|address| {
-        let query = Query {
-            now: facts.options.now,
-            ..Query::new(address, &domain, format!("postmaster@{domain}"))
-        };
-        (address, evaluate(facts, &query))
-    });
+    let addresses = facts.senders()?.list.into_iter();
+    let checks = addresses.map(|address| (address, outcome(facts, facts, address)));
     // All are asked for before the first that waits ends it.
     let checks: Vec<_> = checks.collect();
     let mut senders = Vec::new();
@@ -266,6 +314,7 @@ fn senders(facts: &Facts<'_>) -> Result<Vec<Sender>, Pending> {
             address,
             result: outcome.result,
             why: outcome.reason.to_string(),
+            is_voided: matches!(outcome.reason, Reason::TooManyVoids { .. }),
             by: by.filter(|_| outcome.result == SpfResult::Pass),
         });
     }

@@ -164,20 +164,23 @@ impl Draft {
 
     /// Lets an address send.
     pub(super) fn allow(&mut self, address: IpAddr) {
-        let term = match address {
-            IpAddr::V4(address) => format!("ip4:{address}"),
-            IpAddr::V6(address) => format!("ip6:{address}"),
-        };
-        if self.terms.contains(&term) {
-            return;
-        }
+        let term = named(address);
         // Before what may refuse it.
         let at = self
             .terms
             .iter()
             .take_while(|term| !is_refusal(term))
             .count();
-        self.terms.insert(at, term);
+        if !self.terms[..at].contains(&term) {
+            self.terms.insert(at, term);
+        }
+    }
+
+    /// Lets addresses send before anything is asked for.
+    pub(super) fn allow_first(&mut self, addresses: &[IpAddr]) {
+        let first: Vec<String> = addresses.iter().map(|address| named(*address)).collect();
+        self.terms.retain(|term| !first.contains(term));
+        self.terms.splice(..0, first);
     }
 }
 
@@ -188,6 +191,14 @@ impl fmt::Display for Draft {
             write!(f, " {term}")?;
         }
         Ok(())
+    }
+}
+
+/// The term for an address.
+fn named(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("ip4:{address}"),
+        IpAddr::V6(address) => format!("ip6:{address}"),
     }
 }
 

@@ -7,8 +7,7 @@ use super::super::finding::Finding;
 use super::super::text::{Change, Texts};
 use super::draft::Draft;
 use super::health::{Health, Worse};
-use super::size;
-use super::{Sender, grown_with};
+use super::{Sender, grown_with, size, stay};
 use crate::dns::lookup::{DnsName, Pending};
 use crate::spf::Tree;
 
@@ -53,6 +52,8 @@ enum Against {
     Enough,
     /// The record gets worse by it.
     Worse(Worse),
+    /// One who sends would be refused.
+    Sender(IpAddr),
 }
 
 impl Against {
@@ -62,6 +63,7 @@ impl Against {
             Against::Nobody => "otherwise nobody may send".to_owned(),
             Against::Enough => "one audit tries no more changes".to_owned(),
             Against::Worse(worse) => format!("otherwise {worse}"),
+            Against::Sender(address) => format!("otherwise mail from {address} does not pass"),
         };
         format!("; the record below is without it, because {why}")
     }
@@ -75,6 +77,7 @@ impl Against {
             }
             Against::Enough => "; follow the other mends first, and run the audit again".to_owned(),
             Against::Worse(worse) => worse.first(),
+            Against::Sender(address) => stay::first(*address),
         }
     }
 }
@@ -157,6 +160,9 @@ impl<'a> Mends<'a> {
         self.checked += 1;
         if self.checked > MAX_CHECKED {
             return Ok(Err(Against::Enough));
+        }
+        if let Some(address) = stay::keep(self.facts, self.senders, &mut next)? {
+            return Ok(Err(Against::Sender(address)));
         }
         let health = Health::of(&grown_with(self.facts, &next.to_string())?);
         if let Some(why) = health.worse_than(&self.health) {
@@ -274,6 +280,11 @@ mod tests {
                 Against::Worse(Worse::Open),
                 "otherwise the record lets everybody send, or nearly so",
                 "mend this first, which the change brings with it: the record lets everybody send, or nearly so",
+            ),
+            (
+                Against::Sender([192, 88, 1, 9].into()),
+                "otherwise mail from 192.88.1.9 does not pass",
+                "first name 192.88.1.9 with ip4: or ip6: before all that asks DNS: with the change alone its mail does not pass",
             ),
             (
                 Against::Worse(Worse::Cut),

@@ -1,4 +1,5 @@
 mod first;
+mod senders;
 mod several;
 
 use super::super::testing::{apply, judge, judge_with, options, words};

@@ -1,5 +1,7 @@
 //! What is wrong with a record, and with those to which it leads.
 
+use std::net::IpAddr;
+
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::Texts;
@@ -8,11 +10,10 @@ use super::cover::covers_most;
 use super::draft::{Draft, is_all, is_ptr, is_redirect};
 use super::mend::Mends;
 use super::size;
+use super::voids::{self, is_void};
 use crate::dns::lookup::{DnsName, Pending};
 use crate::spf::record::{Record, RecordError};
-use crate::spf::{
-    Authorised, Branch, MAX_LOOKUPS, MAX_VOIDS, Node, Place, Reason, SpfResult, Tree,
-};
+use crate::spf::{Authorised, Branch, MAX_LOOKUPS, MAX_VOIDS, Node, Place, Reason, Tree};
 
 /// From so many lookups on it is told that the limit is near.
 const NEAR_LIMIT: usize = 9;
@@ -187,19 +188,9 @@ impl Mends<'_> {
                 "take out what no longer sends, or put ip4: and ip6: in the place of names whose addresses stay",
             ));
         }
-        // A name without an address of the one family alone is found by those who send over the other.
-        let is_void = |(_, branch): &&At<'_>| {
-            branch.reached && branch.node.is_none() && branch.voids.v4.min(branch.voids.v6) > 0
-        };
-        let void: Vec<&At<'_>> = places.iter().filter(is_void).collect();
-        let family = |v4: bool| senders.iter().any(|sender| sender.address.is_ipv4() == v4);
-        let (v4, v6) = (grown.voids.v4, grown.voids.v6);
-        let voids = match (family(true), family(false)) {
-            (true, true) => v4.max(v6),
-            (true, false) => v4,
-            (false, true) => v6,
-            (false, false) => v4.min(v6),
-        };
+        let void = places.iter().filter(|(_, branch)| is_void(branch));
+        let void: Vec<&At<'_>> = void.collect();
+        let voids = voids::count(grown);
         let missing = self.found("spf-include-missing");
         let names: Vec<&str> = void
             .iter()
@@ -211,6 +202,15 @@ impl Mends<'_> {
             .filter(|(domain, _)| *domain == self.domain)
             .map(|(_, branch)| branch.term.as_str())
             .collect();
+        // A name without addresses of a family counts for those who send over that, and they are known.
+        let meets = |sender: &&Sender| {
+            let all = match sender.address.is_ipv4() {
+                true => grown.voids.v4,
+                false => grown.voids.v6,
+            };
+            sender.is_voided && all.saturating_sub(ours.len()) > MAX_VOIDS
+        };
+        let meeting: Vec<&Sender> = senders.iter().filter(meets).collect();
         let finding = if voids > MAX_VOIDS && (void.len() > MAX_VOIDS || !missing) {
             let what = if told.is_empty() {
                 String::new()
@@ -225,6 +225,13 @@ impl Mends<'_> {
                 ),
                 "take out the names that have no address, or give them one",
             )
+        } else if let Some(one) = meeting.first() {
+            Finding::new(
+                "spf-too-many-voids",
+                &self.about,
+                format!("mail from {} does not pass: {}", one.address, one.why),
+                "name the addresses that send with ip4: and ip6: before all that asks DNS, or take out the names that have no address of their family",
+            )
         } else if !void.is_empty() {
             Finding::new(
                 "spf-void",
@@ -236,10 +243,12 @@ impl Mends<'_> {
             return;
         };
         let ours: Vec<String> = ours.into_iter().map(str::to_owned).collect();
-        match ours.is_empty() {
+        let first: Vec<IpAddr> = meeting.iter().map(|sender| sender.address).collect();
+        match ours.is_empty() && first.is_empty() {
             true => self.find(finding),
             false => self.mended(finding, move |draft| {
                 ours.iter().for_each(|term| draft.without(term));
+                draft.allow_first(&first);
             }),
         }
     }
@@ -468,10 +477,7 @@ impl Mends<'_> {
             why,
             ..
         } = sender;
-        if !matches!(
-            result,
-            SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral
-        ) {
+        if !sender.is_refused() {
             return;
         }
         let finding = Finding::new(

@@ -1,0 +1,141 @@
+//! No mend loses who sends.
+
+use super::super::super::testing::{apply, judge, judge_with, options, words};
+use crate::audit::{CheckReport, Options};
+
+/// An audit of example.org, which sends from these addresses.
+fn sending(zone: &str, addresses: &[&str]) -> CheckReport {
+    judge_with("spf", zone, &of(addresses), |_| None)
+}
+
+fn of(addresses: &[&str]) -> Options {
+    let mut options = options();
+    options.addresses = addresses.iter().map(|one| one.parse().unwrap()).collect();
+    options
+}
+
+#[test]
+fn an_mx_with_a_host_that_is_there_is_not_taken_out() {
+    let hosts = |a: &str, b: &str| {
+        format!(
+            "example.org. MX 10 a.example.org.\nexample.org. MX 20 b.example.org.\na.example.org. {a}\nb.example.org. {b}\n"
+        )
+    };
+    let one_gone = hosts("A 192.88.1.25", "TXT none")
+        .replace("b.example.org. TXT none", "c.example.org. A 192.88.1.9");
+    for hosts in [
+        one_gone,
+        hosts("A 192.88.1.25", "TXT none"),
+        hosts("A 192.88.1.25", "AAAA 2a01::25"),
+    ] {
+        for record in [
+            "v=spf1 mx -all",
+            "v=spf1 mx mx:example.org mx:example.org -all",
+        ] {
+            let zone = format!("{hosts}example.org. TXT \"{record}\"");
+            assert_eq!(words(&judge("spf", &zone)), [""; 0], "{zone}");
+            let report = sending(&zone, &["192.88.1.25"]);
+            assert_eq!(words(&report), [""; 0], "{zone}");
+        }
+        // What finds nothing at all goes, and the others stay.
+        let zone = format!(
+            "{hosts}gone.example.org. MX 10 none.example.org.\nexample.org. TXT \"v=spf1 mx mx:gone.example.org a:none.example.org -all\""
+        );
+        let report = judge("spf", &zone);
+        assert_eq!(words(&report), ["spf-void"], "{zone}");
+        assert_eq!(report.findings[0].publish[0].value, "v=spf1 mx -all");
+        assert_eq!(words(&judge("spf", &apply(&zone, &report))), [""; 0]);
+    }
+}
+
+#[test]
+fn names_of_one_family_are_void_for_known_senders_of_the_other_alone() {
+    let names = "n1.example.net. A 192.88.2.1\nn2.example.net. A 192.88.2.2\nn3.example.net. A 192.88.2.3\n";
+    let hosts = "example.org. MX 10 mx.example.org.\nmx.example.org. A 192.88.1.25\nmx.example.org. AAAA 2a01::25\n";
+    let zone = |record: &str| format!("{names}{hosts}example.org. TXT \"{record}\"");
+    let three = "a:n1.example.net a:n2.example.net a:n3.example.net";
+    // All known senders pass before that counts.
+    let right = zone(&format!("v=spf1 mx {three} -all"));
+    assert_eq!(words(&judge("spf", &right)), [""; 0]);
+    let both = ["192.88.1.25", "2a01::25"];
+    assert_eq!(words(&sending(&right, &both)), [""; 0]);
+    // One meets them first.
+    let wrong = zone(&format!("v=spf1 {three} mx -all"));
+    let report = sending(&wrong, &both);
+    assert_eq!(words(&report), ["spf-too-many-voids"]);
+    let finding = &report.findings[0];
+    assert!(
+        finding
+            .sentence
+            .starts_with("mail from 2a01::25 does not pass")
+    );
+    let after = format!("v=spf1 ip6:2a01::25 {three} mx -all");
+    assert_eq!(finding.publish[0].value, after);
+    assert_eq!(words(&sending(&apply(&wrong, &report), &both)), [""; 0]);
+    // Also where some find nothing at all.
+    let wrong = zone(&format!("v=spf1 a:gone.example.org {three} mx -all"));
+    let report = sending(&wrong, &both);
+    assert_eq!(words(&report), ["spf-too-many-voids"]);
+    assert_eq!(report.findings[0].publish[0].value, after);
+    assert_eq!(words(&sending(&apply(&wrong, &report), &both)), [""; 0]);
+}
+
+#[test]
+fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
+    let own = "ip4:192.88.1.9";
+    for (record, word, after) in [
+        (
+            "spf1 ip4:192.88.1.1 -all",
+            "spf-syntax",
+            format!("v=spf1 ip4:192.88.1.1 {own} -all"),
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 -all;",
+            "spf-syntax",
+            format!("v=spf1 ip4:192.88.1.1 {own} -all"),
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 ~all, ",
+            "spf-syntax",
+            format!("v=spf1 ip4:192.88.1.1 {own} ~all"),
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 -all\"\nexample.org. TXT \"v=spf1 ip4:192.88.1.2 -all",
+            "spf-several",
+            format!("v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 {own} -all"),
+        ),
+        // Who passes already is not named again.
+        (
+            "v=spf1 ip4:192.88.1.0/24 -all;",
+            "spf-syntax",
+            "v=spf1 ip4:192.88.1.0/24 -all".to_owned(),
+        ),
+        // Nor does a name behind all let anybody send.
+        (
+            "v=spf1 ip4:192.88.1.1 -all ip4:192.88.1.9;",
+            "spf-syntax",
+            String::new(),
+        ),
+    ] {
+        let zone = format!("example.org. TXT \"{record}\"");
+        let report = sending(&zone, &["192.88.1.9"]);
+        assert_eq!(words(&report)[0], word, "{record}");
+        let published = report.findings[0].publish.first();
+        let published = published.map_or("", |record| &record.value);
+        assert_eq!(published, after, "{record}");
+        if !after.is_empty() {
+            let report = sending(&apply(&zone, &report), &["192.88.1.9"]);
+            assert_eq!(words(&report), [""; 0], "{record}");
+            assert_eq!(report.facts["senders"][0]["result"], "pass");
+        }
+    }
+}
+
+#[test]
+fn an_address_behind_all_is_let_send_before_it() {
+    let zone = "example.org. TXT \"v=spf1 ip4:192.88.1.1 -all ip4:192.88.1.9\"";
+    let report = sending(zone, &["192.88.1.9"]);
+    assert_eq!(words(&report), ["spf-address-refused", "spf-after-all"]);
+    let after = sending(&apply(zone, &report), &["192.88.1.9"]);
+    assert_eq!(words(&after), [""; 0]);
+}
