@@ -143,23 +143,18 @@ impl Draft {
         self.terms.push(all.to_owned());
     }
 
-    /// Brings what stands behind `all` before it.
-    pub(super) fn all_last(&mut self) {
-        self.terms.sort_by_key(|term| is_all(term));
-        let first = self.terms.iter().position(|term| is_all(term));
-        if let Some(first) = first {
-            self.terms.truncate(first + 1);
-        }
-    }
-
-    /// Takes out what stands behind `all` and would count before it.
-    pub(super) fn cut_behind_all(&mut self) {
+    /// Brings these terms, which stand behind `all`, before it, and takes out what else would count there.
+    pub(super) fn all_last(&mut self, forgotten: &[String]) {
         let Some(first) = self.terms.iter().position(|term| is_all(term)) else {
             return;
         };
         let behind = self.terms.split_off(first + 1);
-        self.terms
-            .extend(behind.into_iter().filter(|term| is_modifier(term)));
+        let (modifiers, behind): (Vec<_>, Vec<_>) =
+            behind.into_iter().partition(|term| is_modifier(term));
+        let is_new = |term: &String| forgotten.contains(term) && !self.terms.contains(term);
+        let behind: Vec<String> = behind.into_iter().filter(is_new).collect();
+        self.terms.splice(first..first, behind);
+        self.terms.extend(modifiers);
     }
 
     /// Lets an address send.

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{Change, Texts};
-use super::draft::Draft;
+use super::draft::{Draft, is_all};
 use super::health::{Health, Worse};
-use super::{Sender, grown_with, size, stay};
+use super::{Sender, grown_with, results_with, size, stay};
 use crate::dns::lookup::{DnsName, Pending};
-use crate::spf::Tree;
+use crate::spf::{Reason, SpfResult, Tree};
 
 /// The findings, and the record as it becomes.
 pub(super) struct Mends<'a> {
@@ -41,7 +41,7 @@ struct Mend {
 const MAX_CHECKED: usize = 32;
 
 /// What a mend changes in the record.
-type Edit = Box<dyn FnOnce(&mut Draft)>;
+pub(super) type Edit = Box<dyn FnOnce(&mut Draft)>;
 
 /// Why a mend is not followed.
 #[derive(Debug)]
@@ -190,14 +190,36 @@ impl<'a> Mends<'a> {
     }
 
     /// A finding that either of two changes mends: the second where the record gets worse by the first.
-    pub(super) fn mended_or(
-        &mut self,
-        finding: Finding,
-        first: fn(&mut Draft),
-        other: fn(&mut Draft),
-    ) {
-        let edits: Vec<Edit> = vec![Box::new(first), Box::new(other)];
-        self.push(finding, edits);
+    pub(super) fn mended_or(&mut self, finding: Finding, first: Edit, other: Edit) {
+        self.push(finding, vec![first, other]);
+    }
+
+    /// The terms behind all by which one would pass who is known to send, and whom the record refuses.
+    pub(super) fn forgotten(&self, behind: &[String]) -> Result<Vec<String>, Pending> {
+        let refused = self.senders.iter().filter(|sender| sender.is_refused());
+        let refused: Vec<IpAddr> = refused.map(|sender| sender.address).collect();
+        if refused.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut moved = self.draft.clone();
+        moved.all_last(behind);
+        let outcomes = results_with(self.facts, &moved, &refused)?;
+        let mut forgotten = Vec::new();
+        for outcome in outcomes {
+            match outcome.reason {
+                Reason::Matched { term, domain }
+                    if outcome.result == SpfResult::Pass
+                        && domain == self.domain
+                        && behind.contains(&term)
+                        && !is_all(&term)
+                        && !forgotten.contains(&term) =>
+                {
+                    forgotten.push(term);
+                }
+                _ => {}
+            }
+        }
+        Ok(forgotten)
     }
 
     /// A finding about a term of the record of `domain`; where that is ours, the mend takes the term out, and lets those

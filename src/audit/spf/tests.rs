@@ -48,7 +48,7 @@ fn each_fault_is_told_and_its_mend_keeps_the_rest() {
         (
             "v=spf1 mx -all ip4:192.88.2.1",
             "spf-after-all",
-            "v=spf1 mx ip4:192.88.2.1 -all",
+            "v=spf1 mx -all",
         ),
         (
             "v=spf1 mx -all redirect=_spf.example.net",
@@ -155,7 +155,8 @@ fn each_fault_is_told_and_its_mend_keeps_the_rest() {
             "",
         ),
         ("v=spf1 mx -all ip4=192.88.2.1", "spf-unknown-modifier", ""),
-        // What was never looked at comes into force only where nothing is wrong with it.
+        // What nobody is known to send by never counted, and goes.
+        ("v=spf1 -all ~all mx -all", "spf-after-all", "v=spf1 -all"),
         (
             "v=spf1 mx -all include:none.example.net",
             "spf-after-all",
@@ -257,31 +258,8 @@ fn without_ptr_who_passes_by_it_alone_is_named_first() {
 
 #[test]
 fn why_a_record_is_not_changed_so_is_a_sentence() {
-    let left_out = "; the record below is without it, because otherwise";
     let first = "; mend this first, which the change brings with it:";
     for (record, expected) in [
-        (
-            "v=spf1 mx -all include:none.example.net",
-            format!(
-                "{left_out} include:none.example.net in the record of example.org does not work: none.example.net does not exist"
-            ),
-        ),
-        (
-            "v=spf1 mx -all ptr",
-            format!(
-                "{left_out} ptr in the record of example.org is slow, and many receivers pass over it"
-            ),
-        ),
-        (
-            "v=spf1 mx -all include:example.org",
-            format!(
-                "{left_out} include:example.org in the record of example.org leads back to where it came from"
-            ),
-        ),
-        (
-            "v=spf1 mx -all ip4:0.0.0.0/0",
-            format!("{left_out} the record lets everybody send, or nearly so"),
-        ),
         (
             "v=spf1; mx include:none.example.net -all",
             format!(
@@ -431,16 +409,6 @@ fn no_mend_stops_all_mail() {
 
 #[test]
 fn no_mend_needs_more_lookups_than_there_are() {
-    for (length, after) in [
-        (8, "v=spf1 mx include:c8.example.net -all"),
-        (10, "v=spf1 mx -all"),
-    ] {
-        let record = format!("v=spf1 mx -all include:c{length}.example.net");
-        let zone = format!("{}\n{}", zone(&record), chain(length));
-        let report = judge("spf", &zone);
-        assert_eq!(words(&report), ["spf-after-all"]);
-        assert_eq!(report.findings[0].publish[0].value, after);
-    }
     let record = "v=spf1 mx, include:c10.example.net -all";
     let report = judge("spf", &format!("{}\n{}", zone(record), chain(10)));
     assert_eq!(words(&report), ["spf-syntax"]);

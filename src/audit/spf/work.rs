@@ -8,7 +8,7 @@ use super::super::text::Texts;
 use super::Sender;
 use super::cover::covers_most;
 use super::draft::{Draft, is_all, is_ptr, is_redirect};
-use super::mend::Mends;
+use super::mend::{Edit, Mends};
 use super::size;
 use super::voids::{self, is_void};
 use crate::dns::lookup::{DnsName, Pending};
@@ -43,7 +43,7 @@ pub(super) fn of_record(
     collect(&grown.root, &mut places);
     work.leading_wrong(&places);
     work.counts(grown, &places, senders);
-    work.ends(&grown.root, &places);
+    work.ends(&grown.root, &places)?;
     work.networks(grown);
     if let Some(finding) = size::too_long(texts) {
         work.find(finding);
@@ -254,7 +254,7 @@ impl Mends<'_> {
     }
 
     /// ptr, and what stands at and behind the end.
-    fn ends(&mut self, root: &Node, places: &[At<'_>]) {
+    fn ends(&mut self, root: &Node, places: &[At<'_>]) -> Result<(), Pending> {
         for (domain, branch) in places.iter().filter(|(_, branch)| branch.reached) {
             if is_ptr(&branch.term) {
                 let finding = Finding::new(
@@ -299,9 +299,12 @@ impl Mends<'_> {
                     "behind all nothing counts, and there stands: {}",
                     behind.join(" ")
                 ),
-                "put it before all, or take it out",
+                "take it out, or put what is to count before all",
             );
-            self.mended_or(finding, Draft::all_last, Draft::cut_behind_all);
+            let behind: Vec<String> = behind.into_iter().map(str::to_owned).collect();
+            let forgotten = self.forgotten(&behind)?;
+            let moved: Edit = Box::new(move |draft| draft.all_last(&forgotten));
+            self.mended_or(finding, moved, Box::new(|draft| draft.all_last(&[])));
         }
         self.modifiers(root);
         let all = root.terms.iter().any(|branch| is_all(&branch.term));
@@ -318,11 +321,11 @@ impl Mends<'_> {
         }
         // What is wrong with where it leads is told.
         let Some(last) = last(root, places) else {
-            return;
+            return Ok(());
         };
         let what = match last.terms.iter().find(|branch| is_all(&branch.term)) {
             Some(all) if all.term.starts_with('?') => "ends with ?all",
-            Some(_) => return,
+            Some(_) => return Ok(()),
             None => "has neither all nor redirect= at its end",
         };
         let nothing = "of all other addresses it says nothing, and so they may send as well as not";
@@ -333,7 +336,8 @@ impl Mends<'_> {
                 format!("the SPF record {what}: {nothing}"),
                 "end it with ~all, and with -all when you are sure that all who send are named",
             );
-            return self.mended(finding, |draft| draft.end("~all"));
+            self.mended(finding, |draft| draft.end("~all"));
+            return Ok(());
         };
         let (term, at) = (&redirect.term, &last.domain);
         let target = term.split_once('=').map_or("", |(_, target)| target);
@@ -345,6 +349,7 @@ impl Mends<'_> {
                 "end the record of {at} with ~all, and with -all when you are sure that all who send are named; where it is not yours, write include:{target} ~all in the place of {term}"
             ),
         ));
+        Ok(())
     }
 
     /// RFC 7208 §6: who does not know a modifier passes over it, though its author may have meant a mechanism.

@@ -132,10 +132,52 @@ fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
 }
 
 #[test]
-fn an_address_behind_all_is_let_send_before_it() {
-    let zone = "example.org. TXT \"v=spf1 ip4:192.88.1.1 -all ip4:192.88.1.9\"";
-    let report = sending(zone, &["192.88.1.9"]);
-    assert_eq!(words(&report), ["spf-address-refused", "spf-after-all"]);
-    let after = sending(&apply(zone, &report), &["192.88.1.9"]);
-    assert_eq!(words(&after), [""; 0]);
+fn what_was_forgotten_behind_all_comes_before_it_where_who_sends_is_known() {
+    let others = "_spf.example.net. TXT \"v=spf1 ip4:192.88.1.9 -all\"\n";
+    for (record, after) in [
+        (
+            "v=spf1 ip4:192.88.1.1 -all ip4:192.88.1.9",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.9 -all",
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 -all include:_spf.example.net ip4:192.88.7.7 exp=e.example.org",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.9 include:_spf.example.net -all exp=e.example.org",
+        ),
+        // What would let everybody send does not.
+        (
+            "v=spf1 ip4:192.88.1.1 -all ip4:0.0.0.0/0",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.9 -all",
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 -all +all",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.9 -all",
+        ),
+    ] {
+        let zone = format!("{others}example.org. TXT \"{record}\"");
+        let report = sending(&zone, &["192.88.1.9"]);
+        assert_eq!(
+            words(&report),
+            ["spf-address-refused", "spf-after-all"],
+            "{record}"
+        );
+        assert_eq!(report.together.publish[0].value, after, "{record}");
+        let left_out = "the record below is without it, because otherwise the record lets everybody send, or nearly so";
+        let is_open = record.ends_with("/0");
+        assert_eq!(report.findings[1].mend.contains(left_out), is_open);
+        let after = sending(&apply(&zone, &report), &["192.88.1.9"]);
+        assert_eq!(words(&after), [""; 0], "{record}");
+    }
+}
+
+#[test]
+fn what_stands_behind_all_lets_nobody_send_whom_nobody_knows() {
+    for host in ["A 192.88.1.25", "TXT none"] {
+        let zone = format!(
+            "example.org. MX 10 mx.example.org.\nmx.example.org. {host}\nexample.org. TXT \"v=spf1 -all ~all mx:example.org -all\""
+        );
+        let report = judge("spf", &zone);
+        assert_eq!(words(&report), ["spf-after-all"]);
+        assert_eq!(report.findings[0].publish[0].value, "v=spf1 -all");
+        assert_eq!(words(&judge("spf", &apply(&zone, &report))), [""; 0]);
+    }
 }
