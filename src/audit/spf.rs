@@ -7,6 +7,7 @@ mod health;
 mod lets;
 mod mend;
 mod size;
+mod slips;
 mod stay;
 mod voids;
 mod work;

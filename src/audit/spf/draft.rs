@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::slips;
 use crate::spf::record::{BadTerm, Record, RecordError, TermFault};
 
 /// What some write at the end of a term.
@@ -95,7 +96,7 @@ impl Draft {
     pub(super) fn repaired(text: &str) -> Option<Draft> {
         let mut text = text.to_owned();
         let separated = text.replace(['\t', '\r', '\n'], " ");
-        text = separated;
+        text = slips::mended(&separated).0;
         // A term may have two faults.
         for _ in 0..3 {
             let error = match Record::parse(text.as_bytes()) {

@@ -9,10 +9,10 @@ use super::Sender;
 use super::cover::covers_most;
 use super::draft::{Draft, is_all, is_ptr, is_redirect};
 use super::mend::{Edit, Mends};
-use super::size;
 use super::voids::{self, is_void};
+use super::{size, slips};
 use crate::dns::lookup::{DnsName, Pending};
-use crate::spf::record::{Record, RecordError};
+use crate::spf::record::{Record, RecordError, TermFault};
 use crate::spf::{Authorised, Branch, MAX_LOOKUPS, MAX_VOIDS, Node, Place, Reason, Tree};
 
 /// From so many lookups on it is told that the limit is near.
@@ -69,12 +69,20 @@ pub(super) fn collect<'t>(node: &'t Node, places: &mut Vec<At<'t>>) {
 
 impl Mends<'_> {
     fn syntax(&mut self, record: &[u8], error: &RecordError) {
-        let mends = error.terms().iter().filter_map(|term| {
-            let mend = term.fault.mend()?;
-            Some(format!("{mend} instead of “{}”", term.text))
-        });
-        let mends: Vec<String> = mends.collect();
-        let repaired = Draft::repaired(&String::from_utf8_lossy(record));
+        let text = String::from_utf8_lossy(record);
+        // One instruction for what belongs together.
+        let (mended, slips) = slips::mended(&text);
+        let slips = slips.iter();
+        let slips = slips.map(|slip| format!("write {} instead of “{}”", slip.right, slip.found));
+        let left = match Record::parse(mended.as_bytes()) {
+            Err(left) if mended != text => Some(left),
+            Err(_) => Some(error.clone()),
+            Ok(_) => None,
+        };
+        let left = left.iter().flat_map(RecordError::terms);
+        let left = left.filter_map(|term| Some(told(&term.text, &term.fault)?));
+        let mends: Vec<String> = slips.chain(left).collect();
+        let repaired = Draft::repaired(&text);
         let mend = match mends.is_empty() {
             true => {
                 "mend or remove the term; one that is wrong makes every check end with permerror"
@@ -494,6 +502,22 @@ impl Mends<'_> {
         let address = *address;
         self.mended(finding, move |draft| draft.allow(address));
     }
+}
+
+/// What is to be written in the place of a term that is wrong.
+fn told(text: &str, fault: &TermFault) -> Option<String> {
+    let mend = match fault {
+        // The number alone is no term.
+        TermFault::Prefix { max, .. } => {
+            let before = text.trim_end_matches(|c: char| c.is_ascii_digit());
+            let before = before.trim_end_matches('/');
+            format!(
+                "write {before} with a slash and a number from 0 to {max}, or {before} alone for a single address,"
+            )
+        }
+        fault => fault.mend()?,
+    };
+    Some(format!("{mend} instead of “{text}”"))
 }
 
 /// Whether a term leads to the record of a domain, by other records or by itself.

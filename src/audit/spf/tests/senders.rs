@@ -132,6 +132,45 @@ fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
 }
 
 #[test]
+fn each_slip_has_one_instruction_and_a_record_where_it_is_plain() {
+    let one = "write ip4:192.88.1.1 instead of “ip4: 192.88.1.1”";
+    let two = "write ip4:192.88.1.1 ip4:192.88.1.2 instead of “ip4:192.88.1.1,192.88.1.2”";
+    for (record, mend, after) in [
+        (
+            "v=spf1 ip4: 192.88.1.1 -all",
+            one,
+            "v=spf1 ip4:192.88.1.1 -all",
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1,192.88.1.2 -all",
+            two,
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 -all",
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1/33 -all",
+            "write ip4:192.88.1.1 with a slash and a number from 0 to 32, or ip4:192.88.1.1 alone for a single address, instead of “ip4:192.88.1.1/33”",
+            "",
+        ),
+        (
+            "v=spf1 ip4: 192.88.1.1 ip4:192.88.2 -all",
+            "write ip4:192.88.1.1 instead of “ip4: 192.88.1.1”; write four numbers from 0 to 255 with dots between them instead of “ip4:192.88.2”",
+            "",
+        ),
+    ] {
+        let zone = format!("example.org. TXT \"{record}\"");
+        let report = judge("spf", &zone);
+        assert_eq!(words(&report), ["spf-syntax"], "{record}");
+        assert_eq!(report.findings[0].mend, mend);
+        let published = report.findings[0].publish.first();
+        let published = published.map_or("", |record| &record.value);
+        assert_eq!(published, after, "{record}");
+    }
+    // It is looked at as any other is.
+    let report = judge("spf", "example.org. TXT \"v=spf1 ip4: 0.0.0.0/0 -all\"");
+    assert_eq!(report.findings[0].publish, []);
+}
+
+#[test]
 fn what_was_forgotten_behind_all_comes_before_it_where_who_sends_is_known() {
     let others = "_spf.example.net. TXT \"v=spf1 ip4:192.88.1.9 -all\"\n";
     for (record, after) in [
