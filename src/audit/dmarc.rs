@@ -188,7 +188,7 @@ fn of_record(
     let old = texts.list.iter().find(|text| Reading::parse(text).is_ok());
     let Some(old) = old else { return Vec::new() };
     let mut change = Change::new(texts, vec![old.clone()]);
-    let mut draft = Draft::of(reading);
+    let mut draft = Draft::of(old, reading);
     let mut findings = Vec::new();
     let force = reading.record.force();
     if force != Force::AsWritten {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{is_partial, share};
-use crate::dmarc::record::{Fault, Mode, Policy, Reading, ReportUri, Request};
+use crate::dmarc::record::{Fault, Mode, Policy, Reading, ReportUri, Request, Tag};
 
 /// The tags of a record behind v=, in their order.
 pub(super) struct Draft {
@@ -11,12 +11,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// What stands in a record, each tag once.
-    pub(super) fn of(reading: &Reading) -> Draft {
+    /// What stands in a record, each tag once. What the reading shows of a value may be cut, so it is taken from the text.
+    pub(super) fn of(text: &[u8], reading: &Reading) -> Draft {
         let mut tags: Vec<(String, String)> = Vec::new();
         for tag in &reading.tags {
             if tag.name != "v" && tags.iter().all(|(name, _)| *name != tag.name) {
-                tags.push((tag.name.clone(), tag.value.clone()));
+                tags.push((tag.name.clone(), value(text, tag)));
             }
         }
         Draft { tags }
@@ -24,27 +24,28 @@ impl Draft {
 
     /// One record for several: none of them is in force, so it asks for no more than the mildest of all, and has all
     /// who get reports.
-    pub(super) fn merged(readings: &[Reading]) -> Draft {
+    pub(super) fn merged(records: &[(&[u8], Reading)]) -> Draft {
         let of = |reading: &Reading| {
             let record = &reading.record;
             let own = record.p.policy().unwrap_or(Policy::None);
             let sub = record.sp.policy().unwrap_or(own);
             (own, sub, record.np.policy().unwrap_or(sub))
         };
-        let mildest = |reading: &&Reading| (of(reading), share(reading).unwrap_or(100));
-        let Some(base) = readings.iter().min_by_key(mildest) else {
+        let readings = || records.iter().map(|(_, reading)| reading);
+        let mildest = |record: &&(&[u8], Reading)| (of(&record.1), share(&record.1).unwrap_or(100));
+        let Some((text, base)) = records.iter().min_by_key(mildest) else {
             return Draft { tags: Vec::new() };
         };
-        let mut draft = Draft::of(base);
+        let mut draft = Draft::of(text, base);
         let least = |policy: fn((Policy, Policy, Policy)) -> Policy| {
-            let policies = readings.iter().map(|reading| policy(of(reading)));
+            let policies = readings().map(|reading| policy(of(reading)));
             policies.min().unwrap_or(Policy::None)
         };
         let (own, sub, missing) = (least(|all| all.0), least(|all| all.1), least(|all| all.2));
         draft.set("p", own.as_str());
         draft.set_unless("sp", sub, own);
         draft.set_unless("np", missing, sub);
-        let any = |is_it: fn(&Reading) -> bool| readings.iter().any(is_it);
+        let any = |is_it: fn(&Reading) -> bool| readings().any(is_it);
         if any(|reading| reading.record.testing) {
             draft.set("t", "y");
         }
@@ -57,8 +58,8 @@ impl Draft {
         draft.clean();
         for name in ["rua", "ruf"] {
             let mut all: Vec<String> = Vec::new();
-            for reading in readings {
-                let own = Draft::of(reading);
+            for (text, reading) in records {
+                let own = Draft::of(text, reading);
                 for uri in own.get(name).map(addresses).unwrap_or_default() {
                     if !all.contains(&uri) {
                         all.push(uri);
@@ -183,6 +184,13 @@ impl fmt::Display for Draft {
     }
 }
 
+/// The value of a tag as it stands in the text.
+fn value(text: &[u8], tag: &Tag) -> String {
+    let item = String::from_utf8_lossy(&text[tag.span.clone()]).into_owned();
+    let value = item.split_once('=').map_or("", |(_, value)| value);
+    value.trim_matches([' ', '\t']).to_owned()
+}
+
 /// The addresses of a list to which reports can go, written as they must be.
 fn addresses(list: &str) -> Vec<String> {
     let pieces = list.split(',').map(str::trim);
@@ -244,7 +252,8 @@ pub(super) fn with_version(text: &[u8]) -> Option<Draft> {
 
 /// The record of a text with the policies that are meant, and without what counts for nothing.
 pub(super) fn repaired(text: &str) -> Option<Draft> {
-    let mut draft = Draft::of(&Reading::parse(text.as_bytes()).ok()?);
+    let reading = Reading::parse(text.as_bytes()).ok()?;
+    let mut draft = Draft::of(text.as_bytes(), &reading);
     draft.mend_policies();
     draft.clean();
     Some(draft)

@@ -487,6 +487,48 @@ fn a_name_of_one_label_vouches_for_none_below_it() {
 }
 
 #[test]
+fn a_long_value_is_published_whole() {
+    let list: Vec<String> = (0..80)
+        .map(|at| format!("mailto:reports-{at}@example.org"))
+        .collect();
+    let list = list.join(",");
+    for (record, word, after) in [
+        (
+            format!("v=DMARC1; p=none; rua={list}"),
+            "dmarc-policy-none",
+            format!("v=DMARC1; p=quarantine; rua={list}"),
+        ),
+        (
+            format!("v=DMARC1 p=reject; rua={list}"),
+            "dmarc-syntax",
+            format!("v=DMARC1; p=reject; rua={list}"),
+        ),
+        (
+            format!("v=DMARC1; p=reject; rua={list}\nv=DMARC1; p=reject"),
+            "dmarc-several",
+            format!("v=DMARC1; p=reject; rua={list}"),
+        ),
+        (
+            format!("v=DMARC1; p=reject; x=1; RUA = {list} ; adkim=s"),
+            "dmarc-unknown-tag",
+            format!("v=DMARC1; p=reject; rua={list}; adkim=s"),
+        ),
+    ] {
+        let records = record.split('\n').map(|record| {
+            let strings: Vec<&str> = record
+                .as_bytes()
+                .chunks(200)
+                .map(|part| std::str::from_utf8(part).unwrap())
+                .collect();
+            format!("\n_dmarc.example.org. TXT \"{}\"", strings.join("\" \""))
+        });
+        let report = judge("dmarc", &format!("{HOST}{}", records.collect::<String>()));
+        assert_eq!(words(&report), [word]);
+        assert_eq!(report.findings[0].publish[0].value, after);
+    }
+}
+
+#[test]
 fn t_is_not_advised_where_it_stands() {
     let report = judge(
         "dmarc",

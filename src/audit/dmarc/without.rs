@@ -88,14 +88,11 @@ pub(super) fn without(
     let Some(texts) = texts_of(facts, domain)? else {
         return missing(facts, None);
     };
-    let parsed = texts.list.iter().map(|text| Reading::parse(text));
-    let right: Vec<Reading> = parsed.filter_map(Result::ok).collect();
     if let AtName::Several(count) = walk.steps[0].found {
-        let old: Vec<&[u8]> = texts.list.iter().map(Vec::as_slice).collect();
-        let old: Vec<&[u8]> = old
-            .into_iter()
-            .filter(|text| Reading::parse(text).is_ok())
-            .collect();
+        let parsed = texts.list.iter().map(Vec::as_slice);
+        let parsed = parsed.filter_map(|text| Some((text, Reading::parse(text).ok()?)));
+        let right: Vec<(&[u8], Reading)> = parsed.collect();
+        let old: Vec<&[u8]> = right.iter().map(|(text, _)| *text).collect();
         let what = format!("{count} DMARC records stand at _dmarc.{domain}, and so none counts");
         let merged = Draft::merged(&right);
         let finding = |sentence: String, mend: &str| {
