@@ -10,10 +10,11 @@ use self::without::{Above, without};
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::mx;
+use super::place::{self, Place};
 use super::text::{self, Change, Texts};
 use crate::dmarc::record::{Fault, Force, Mode, Policy, Reading, Request};
 use crate::dmarc::walk::{AtName, NoAnswer, Walk, walk};
-use crate::dmarc::{AUTHORIZING_RECORD, Authorization, report_destinations};
+use crate::dmarc::{AUTHORIZING_RECORD, Authorization, Destination, report_destinations};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
 use crate::name::Domain;
 
@@ -54,7 +55,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             }
             _ => None,
         };
-        let told = of_record(&texts, own.as_ref(), domain, holder, reading, silent);
+        let told = of_record(facts, &texts, own.as_ref(), domain, holder, reading, silent)?;
         let organization = walk.organization().ok().map(|(own, _)| own);
         let theirs = not_ours(domain, holder, organization.as_ref());
         findings.extend(told.into_iter().map(|one| match &theirs {
@@ -177,16 +178,19 @@ fn not_ours(domain: &Domain, holder: &Domain, organization: Option<&Domain>) -> 
 /// What is wrong with the text of the record in force, and unwise in what it asks for. Each mend stands on those
 /// before it, so that they may be followed one after the other.
 fn of_record(
+    facts: &Facts<'_>,
     texts: &Texts,
     own: Option<&Texts>,
     domain: &Domain,
     holder: &Domain,
     reading: &Reading,
     silent: Silent,
-) -> Vec<Finding> {
+) -> Result<Vec<Finding>, Pending> {
     let about = &texts.name;
     let old = texts.list.iter().find(|text| Reading::parse(text).is_ok());
-    let Some(old) = old else { return Vec::new() };
+    let Some(old) = old else {
+        return Ok(Vec::new());
+    };
     let mut change = Change::new(texts, vec![old.clone()]);
     let mut draft = Draft::of(old, reading);
     let mut findings = Vec::new();
@@ -207,7 +211,7 @@ fn of_record(
             Some(repaired) => change.to(finding, repaired.to_string()),
             None => finding,
         });
-        return findings;
+        return Ok(findings);
     }
     draft.clean();
     let clean = draft.to_string();
@@ -222,11 +226,19 @@ fn of_record(
     }
     findings.extend(partial(&mut draft, &mut change, about, reading));
     // What a parked domain refuses is forged, all of it: nobody has to hear of that.
-    if reading.record.rua.is_empty() && !silent.parked {
+    if !gets_reports(reading) && !silent.parked {
+        let what = match reading.record.rua.is_empty() {
+            true => "the DMARC record has no rua=",
+            false => {
+                "reports are sent by mail alone, and rua= of the DMARC record names no mailto: address"
+            }
+        };
         let finding = Finding::new(
             "dmarc-no-reports",
             about,
-            "the DMARC record has no rua=: nobody hears who sends mail in the name of the domain, and what of its own mail fails",
+            format!(
+                "{what}: nobody hears who sends mail in the name of the domain, and what of its own mail fails"
+            ),
             "name an address that somebody, or a service, reads",
         );
         findings.push(match silent.deaf {
@@ -281,12 +293,54 @@ fn of_record(
         } else {
             // That of the organization is for others too, of which nothing is known here.
             match own {
-                Some(own) => own.publish(finding, draft.for_subdomain().to_string()),
+                Some(own) => of_subdomain(facts, finding, own, domain, draft.for_subdomain())?,
                 None => finding,
             }
         });
     }
-    findings
+    Ok(findings)
+}
+
+/// The finding with a record for one subdomain alone. Who takes reports about the organization may not take them about
+/// the subdomain (RFC 9990 §4).
+fn of_subdomain(
+    facts: &Facts<'_>,
+    mut finding: Finding,
+    own: &Texts,
+    domain: &Domain,
+    mut draft: Draft,
+) -> Result<Finding, Pending> {
+    let text = draft.to_string();
+    let Ok(reading) = Reading::parse(text.as_bytes()) else {
+        return Ok(finding);
+    };
+    let destinations = report_destinations(facts, &reading.record, domain)?;
+    let is_refused = |one: &&Destination| one.authorization == Authorization::NotAuthorized;
+    let refused: Vec<&Destination> = destinations.iter().filter(is_refused).collect();
+    if refused.is_empty() {
+        return Ok(own.publish(finding, text));
+    }
+    for one in &refused {
+        draft.remove_address(one.tag, &one.uri);
+    }
+    let mut told: Vec<&str> = refused.iter().map(|one| one.sentence.as_str()).collect();
+    told.dedup();
+    let told = told.join("; ");
+    // Somebody hears now, and would not.
+    if draft.get("rua").is_none() && gets_reports(&reading) {
+        finding.mend.push_str(&format!("; {domain} is to have a record of its own, for which first somebody has to take the reports: {told}"));
+        return Ok(own.tell(finding));
+    }
+    finding.mend.push_str(&format!(
+        "; the record below names those alone who take reports about {domain}: {told}"
+    ));
+    Ok(own.publish(finding, draft.to_string()))
+}
+
+/// Whether somebody hears: reports are sent by mail alone.
+fn gets_reports(reading: &Reading) -> bool {
+    let mut uris = reading.record.rua.iter();
+    uris.any(|uri| uri.mailbox.is_some())
 }
 
 fn is_pct(fault: &Fault) -> bool {
@@ -471,7 +525,7 @@ fn alignment(domain: &Domain, dkim: Mode, spf: Mode) -> Value {
     json!({"dkim": one(dkim), "spf": one(spf)})
 }
 
-fn destination(facts: &Facts<'_>, one: &crate::dmarc::Destination) -> Result<Finding, Pending> {
+fn destination(facts: &Facts<'_>, one: &Destination) -> Result<Finding, Pending> {
     let finding = Finding::new(
         "dmarc-destination-refused",
         &one.uri,
@@ -485,11 +539,17 @@ fn destination(facts: &Facts<'_>, one: &crate::dmarc::Destination) -> Result<Fin
     // A record that says something else is theirs to mend.
     let texts = facts.look(&name, RecordType::Txt)?;
     let other = texts.texts().any(|text| Reading::parse(text).is_ok());
-    // At the end of an alias (RFC 1034 §3.6.2).
-    let at = texts.aliases.last().unwrap_or(&name);
-    Ok(match other {
-        true => finding,
-        false => finding.publish([ResourceRecord::new(at, "TXT", AUTHORIZING_RECORD)]),
+    let place = place::of(facts, &name, RecordType::Txt, &texts.aliases)?;
+    let host = one.host.as_ref().map(DnsName::from);
+    let ours = host.is_some_and(|host| host.is_within(&facts.domain()));
+    let record = ResourceRecord::new(place.name(), "TXT", AUTHORIZING_RECORD);
+    Ok(match &place {
+        _ if other => finding,
+        // What their wildcard leads to is for other things, and what it gives they know better.
+        Place::Instead(_) | Place::Covered(_) if !ours => place.tell(finding.in_words(&format!(
+            "a wildcard stands for {name} so far, and the record is to stand at that very name"
+        ))),
+        _ => place.mend(finding, None, [record]),
     })
 }
 

@@ -81,7 +81,7 @@ impl Draft {
         }
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let tag = self.tags.iter().find(|tag| tag.0 == name);
         tag.map(|tag| tag.1.as_str())
     }
@@ -96,6 +96,23 @@ impl Draft {
 
     pub(super) fn remove(&mut self, name: &str) {
         self.tags.retain(|tag| tag.0 != name);
+    }
+
+    /// Takes an address out of a list, and the list where it is the last.
+    pub(super) fn remove_address(&mut self, name: &str, uri: &str) {
+        let left = self.get(name).map(|list| {
+            let uris = list.split(',').map(str::trim);
+            uris.filter(|one| *one != uri).collect::<Vec<_>>().join(",")
+        });
+        match left {
+            Some(left) if left.is_empty() => self.remove(name),
+            Some(left) => self.set(name, &left),
+            None => {}
+        }
+        // It says when such reports are sent.
+        if self.get("ruf").is_none() {
+            self.remove("fo");
+        }
     }
 
     /// Takes out what counts for nothing, and brings p= to its place.

@@ -529,6 +529,79 @@ fn a_long_value_is_published_whole() {
 }
 
 #[test]
+fn a_record_for_a_subdomain_names_who_takes_reports_about_it() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+    let agreed = "example.org._report._dmarc.example.net. TXT \"v=DMARC1;\"";
+    for (tags, more, after) in [
+        ("rua=mailto:a@example.net", "", None),
+        (
+            "rua=mailto:a@example.net,mailto:b@example.org; ruf=mailto:a@example.net; fo=1",
+            "",
+            Some("v=DMARC1; p=quarantine; rua=mailto:b@example.org"),
+        ),
+        (
+            "rua=mailto:a@example.net",
+            "\n*.example.org._report._dmarc.example.net. TXT \"v=DMARC1;\"",
+            Some("v=DMARC1; p=quarantine; rua=mailto:a@example.net"),
+        ),
+    ] {
+        let zone = format!(
+            "{agreed}{more}\n{}",
+            zone(&format!("v=DMARC1; p=none; {tags}"))
+        );
+        let report = judge(&zone);
+        assert_eq!(words(&report), ["dmarc-policy-none"], "{tags}");
+        let finding = &report.findings[0];
+        let published = finding.publish.first().map(|one| one.value.as_str());
+        assert_eq!(published, after, "{tags}");
+        let told = finding
+            .mend
+            .contains("news.example.org._report._dmarc.example.net");
+        assert_eq!(told, more.is_empty(), "{}", finding.mend);
+        if after.is_some() {
+            assert_eq!(words(&judge(&apply(&zone, &report))), [""; 0], "{tags}");
+        }
+    }
+}
+
+#[test]
+fn reports_are_sent_by_mail_alone() {
+    let zone = zone("v=DMARC1; p=reject; rua=https://reports.example.org/");
+    let report = judge("dmarc", &zone);
+    assert_eq!(words(&report), ["dmarc-doubtful", "dmarc-no-reports"]);
+    assert_eq!(words(&mended("dmarc", &zone)), [""; 0]);
+}
+
+#[test]
+fn who_takes_reports_says_so_at_the_very_name_where_a_wildcard_stands_for_it() {
+    let own = "_dmarc.example.org. TXT \"v=DMARC1; p=reject; rua=mailto:a@r.example.org\"\n_dmarc.r.example.org. TXT \"v=DMARC1; p=reject; psd=n\"\n";
+    let others = "_dmarc.example.org. TXT \"v=DMARC1; p=reject; rua=mailto:a@example.net\"\n";
+    for (zone, expected) in [
+        (
+            format!("{own}*.r.example.org. CNAME cdn.example.com."),
+            Some("example.org._report._dmarc.r.example.org."),
+        ),
+        (
+            format!("{others}*.example.net. CNAME cdn.example.com."),
+            None,
+        ),
+        (
+            format!("{others}example.org._report._dmarc.example.net. CNAME cdn.example.com."),
+            None,
+        ),
+    ] {
+        let report = judge("dmarc", &zone);
+        assert_eq!(words(&report), ["dmarc-destination-refused"], "{zone}");
+        let finding = &report.findings[0];
+        let published = finding.publish.first().map(|one| one.name.as_str());
+        assert_eq!(published, expected, "{zone}");
+        assert_eq!(finding.remove, [], "{zone}");
+    }
+}
+
+#[test]
 fn t_is_not_advised_where_it_stands() {
     let report = judge(
         "dmarc",

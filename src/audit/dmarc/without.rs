@@ -4,7 +4,7 @@ use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{self, Texts};
 use super::draft::{self, Draft};
-use super::{Policies, is_parked, takes_no_mail, texts_of};
+use super::{Policies, gets_reports, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::{Mode, Reading};
 use crate::dmarc::walk::{AtName, Walk};
 use crate::dns::lookup::Pending;
@@ -34,7 +34,7 @@ impl<'a> Above<'a> {
             holder,
             policies: Policies::new(domain, holder, reading),
             strict: strict(reading),
-            reports: !reading.record.rua.is_empty(),
+            reports: gets_reports(reading),
         }
     }
 
@@ -58,7 +58,7 @@ impl<'a> Above<'a> {
             .all(|(before, after)| now.in_effect(before) <= then.in_effect(after));
         let (dkim, spf) = strict(&reading);
         let as_strict = as_strict && self.strict.0 <= dkim && self.strict.1 <= spf;
-        as_strict && then.share == 100 && !(self.reports && reading.record.rua.is_empty())
+        as_strict && then.share == 100 && (gets_reports(&reading) || !self.reports)
     }
 
     fn sentence(&self) -> String {
