@@ -602,6 +602,41 @@ fn who_takes_reports_says_so_at_the_very_name_where_a_wildcard_stands_for_it() {
 }
 
 #[test]
+fn a_name_does_not_fall_to_a_wildcard_by_what_is_taken_away() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+    let wild = "*.example.org. A 192.88.1.1\n*.example.org. TXT \"v=spf1 -all\"\n";
+    let above = zone(&format!("v=DMARC1; p=reject; {RUA}"));
+    for (own, word) in [
+        (&["v=DMARC1 p=none"][..], "dmarc-syntax"),
+        (
+            &["v=DMARC1; p=none", "v=DMARC1; p=none; t=y"],
+            "dmarc-several",
+        ),
+    ] {
+        let lines = own.iter();
+        let lines = lines.map(|own| format!("_dmarc.news.example.org. TXT \"{own}\"\n"));
+        let own: String = lines.collect();
+        for (more, is_open) in [
+            (wild.to_owned(), true),
+            ("*.example.org. CNAME cdn.example.net.\n".to_owned(), true),
+            (String::new(), false),
+            (format!("{wild}news.example.org. A 192.88.1.2\n"), false),
+            (format!("{wild}_dmarc.news.example.org. TXT other\n"), false),
+        ] {
+            let zone = format!("{own}{more}{above}");
+            let report = judge(&zone);
+            assert_eq!(words(&report), [word], "{zone}");
+            let finding = &report.findings[0];
+            assert_eq!(finding.remove.is_empty(), is_open, "{zone}");
+            assert_eq!(finding.mend.contains("a wildcard gives"), is_open, "{zone}");
+            assert_eq!(finding.publish, [], "{zone}");
+        }
+    }
+}
+
+#[test]
 fn t_is_not_advised_where_it_stands() {
     let report = judge(
         "dmarc",

@@ -7,7 +7,8 @@ use super::draft::{self, Draft};
 use super::{Policies, gets_reports, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::{Mode, Reading};
 use crate::dmarc::walk::{AtName, Walk};
-use crate::dns::lookup::Pending;
+use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
+use crate::dns::survey::NO_SELECTOR;
 use crate::name::Domain;
 
 /// Whether a record asks for strict alignment of DKIM, and of SPF.
@@ -70,6 +71,14 @@ impl<'a> Above<'a> {
         )
     }
 
+    /// The same where nothing may be taken away without something in its place.
+    fn instead(&self) -> String {
+        let domain = self.domain;
+        format!(
+            "in the place of what does not count, publish one record that says what is to hold for {domain} alone, and names who gets its reports; do not only take it away: {domain} may be there through it alone, and then gets what a wildcard gives, as an address or an SPF record (RFC 4592 section 2.2.1)"
+        )
+    }
+
     fn mend(&self) -> String {
         format!(
             "take away what does not count: then that of {} holds as it does now; or publish one record that says what is to hold for {} alone, and names who gets its reports",
@@ -77,6 +86,52 @@ impl<'a> Above<'a> {
         )
     }
 }
+
+/// Whether the domain is there through these texts alone, and a wildcard stands for it once they are gone (RFC 4592
+/// §2.2.1). What else is below it nobody knows.
+fn holds_open(facts: &Facts<'_>, texts: &Texts, old: &[&[u8]]) -> Result<bool, Pending> {
+    let domain = facts.domain();
+    // An alias stays.
+    let here = domain.below("_dmarc").is_ok_and(|name| name == texts.name);
+    let mut others = texts.list.iter().map(Vec::as_slice);
+    if !here || others.any(|text| !old.contains(&text)) {
+        return Ok(false);
+    }
+    for level in std::iter::successors(Some(domain), DnsName::parent).take(MAX_LEVELS) {
+        let beside = level.parent().filter(|parent| !parent.is_root());
+        let Some(Ok(beside)) = beside.map(|parent| parent.below(NO_SELECTOR)) else {
+            return Ok(false);
+        };
+        // All are asked for before the first that waits ends it.
+        let own = KINDS.map(|kind| facts.look(&level, kind));
+        let given = KINDS.map(|kind| facts.look(&beside, kind));
+        for found in own {
+            let found = found?;
+            if !found.records().is_empty() || !found.aliases.is_empty() {
+                return Ok(false);
+            }
+        }
+        for found in given {
+            let found = found?;
+            let failed = found.failure().is_some();
+            if failed || !found.records().is_empty() || !found.aliases.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// So many names upwards may be there through what is below them alone.
+const MAX_LEVELS: usize = 5;
+/// What a wildcard mostly gives.
+const KINDS: [RecordType; 5] = [
+    RecordType::A,
+    RecordType::Aaaa,
+    RecordType::Mx,
+    RecordType::Txt,
+    RecordType::Caa,
+];
 
 /// No record of its own that counts: there is none, there are several, or one that cannot be read.
 pub(super) fn without(
@@ -108,7 +163,10 @@ pub(super) fn without(
                 let sentence = format!("{what}: {}", above.sentence());
                 match above.is_kept_by(&merged) {
                     true => texts.replace(finding(sentence, one), &old, merged.to_string()),
-                    false => texts.replace(finding(sentence, &above.mend()), &old, None),
+                    false => match holds_open(facts, &texts, &old)? {
+                        false => texts.replace(finding(sentence, &above.mend()), &old, None),
+                        true => texts.tell(finding(sentence, &above.instead())),
+                    },
                 }
             }
         });
@@ -137,7 +195,10 @@ pub(super) fn without(
                 Some(repaired) => {
                     texts.replace(finding(sentence, as_below), &[text], repaired.to_string())
                 }
-                None => texts.replace(finding(sentence, &above.mend()), &[text], None),
+                None => match holds_open(facts, &texts, &[text])? {
+                    false => texts.replace(finding(sentence, &above.mend()), &[text], None),
+                    true => texts.tell(finding(sentence, &above.instead())),
+                },
             }
         }
     })
