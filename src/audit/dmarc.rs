@@ -11,12 +11,14 @@ use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::mx;
 use super::place::{self, Place};
+use super::spf::{Lets, lets};
 use super::text::{self, Change, Texts};
-use crate::dmarc::record::{Fault, Force, Mode, Policy, Reading, Request};
+use crate::dmarc::record::{Fault, Force, Mode, Policy, Psd, Reading, Request};
 use crate::dmarc::walk::{AtName, NoAnswer, Walk, walk};
 use crate::dmarc::{AUTHORIZING_RECORD, Authorization, Destination, report_destinations};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, Question, Record, RecordType};
 use crate::name::Domain;
+use crate::spf::record::Record as SpfRecord;
 
 const NAME: &str = "dmarc";
 
@@ -99,7 +101,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         .fact("record", &reading.text)
         .fact("policy", policies.shown())
         .fact("testing", record.testing)
-        .fact("alignment", alignment(domain, record.adkim, record.aspf))
+        .fact("alignment", alignment(&walk, record.adkim, record.aspf))
         .fact("destinations", &destinations))
 }
 
@@ -143,6 +145,20 @@ struct Silent {
     parked: bool,
     /// Whose record it is takes no mail.
     deaf: bool,
+}
+
+/// Whether the domain takes mail or sends it, as a registry above the domains of others seldom does: a server is named, or
+/// SPF lets somebody send. A name of one label is always such a registry.
+fn has_mail(facts: &Facts<'_>) -> Result<bool, Pending> {
+    let domain = facts.domain();
+    if domain.labels().count() == 1 {
+        return Ok(false);
+    }
+    let (exchanges, texts) = (facts.exchanges(), facts.look(&domain, RecordType::Txt));
+    let lets = lets(facts);
+    let takes = exchanges?.hosts.iter().any(|(_, host)| !host.is_root());
+    let has_spf = texts?.texts().any(SpfRecord::is_spf);
+    Ok(takes || has_spf && lets? != Lets::Nobody)
 }
 
 /// Whether the domain says that nobody sends mail of it, and names no server that takes any.
@@ -225,6 +241,19 @@ fn of_record(
         }
     }
     findings.extend(partial(&mut draft, &mut change, about, reading));
+    if reading.record.psd == Psd::Yes && domain == holder && has_mail(facts)? {
+        let ascii = domain.as_ascii();
+        draft.remove("psd");
+        let finding = Finding::new(
+            "dmarc-psd",
+            about,
+            format!(
+                "psd=y says that {ascii} is a public suffix, and that all names below it belong to others: so mail.{ascii} does not vouch for mail of {ascii}, nor {ascii} for that of mail.{ascii}"
+            ),
+            "take psd=y out; leave it only where the names below really belong to others, as those under a registry do",
+        );
+        findings.push(change.to(finding, draft.to_string()));
+    }
     // What a parked domain refuses is forged, all of it: nobody has to hear of that.
     if !gets_reports(reading) && !silent.parked {
         let what = match reading.record.rua.is_empty() {
@@ -513,12 +542,16 @@ impl Policies {
 }
 
 /// How close signatures and senders must be, with an example of each.
-fn alignment(domain: &Domain, dkim: Mode, spf: Mode) -> Value {
+fn alignment(walk: &Walk, dkim: Mode, spf: Mode) -> Value {
+    let domain = walk.start();
+    // §4.10.2: what is below a public suffix is an organization of its own.
+    let is_suffix =
+        matches!(&walk.steps[0].found, AtName::Record(own) if own.record.psd == Psd::Yes);
     let one = |mode: Mode| {
         let (same, below) = (domain.as_ascii(), format!("mail.{}", domain.as_ascii()));
         let (aligned, not_aligned) = match mode {
-            Mode::Relaxed => (vec![same, &below], vec!["mail.example.net"]),
-            Mode::Strict => (vec![same], vec![below.as_str(), "mail.example.net"]),
+            Mode::Relaxed if !is_suffix => (vec![same, &below], vec!["mail.example.net"]),
+            _ => (vec![same], vec![below.as_str(), "mail.example.net"]),
         };
         json!({"mode": mode, "aligned": aligned, "not_aligned": not_aligned})
     };

@@ -386,6 +386,12 @@ pub const WORDS: &[(&str, &str, Grade, &str)] = &[
         Warning,
         "the DMARC record has t=y",
     ),
+    (
+        "dmarc-psd",
+        "dmarc",
+        Warning,
+        "the DMARC record calls the domain a public suffix",
+    ),
     ("dmarc-no-reports", "dmarc", Warning, "nobody gets reports"),
     (
         "dmarc-destination-refused",

@@ -35,7 +35,7 @@ WORDS = {
     "dmarc": {
         "fail": "dmarc-missing dmarc-several dmarc-syntax dmarc-destination-refused",
         "warning": """dmarc-invalid-tag dmarc-unknown-tag dmarc-obsolete-tag dmarc-policy-none dmarc-subdomain-policy-weaker dmarc-testing
-            dmarc-no-reports dmarc-doubtful""",
+            dmarc-no-reports dmarc-doubtful dmarc-psd""",
     },
     "arc": {"warning": "arc-no-key"},
     "mta-sts": {

@@ -637,6 +637,45 @@ fn a_name_does_not_fall_to_a_wildcard_by_what_is_taken_away() {
 }
 
 #[test]
+fn a_domain_with_mail_is_no_public_suffix() {
+    let record = zone(&format!("v=DMARC1; p=reject; psd=y; {RUA}"));
+    for (mail, expected) in [
+        ("example.org. MX 10 mx.example.org.\n", &["dmarc-psd"][..]),
+        (
+            "example.org. TXT \"v=spf1 ip4:192.88.1.1 -all\"\n",
+            &["dmarc-psd"],
+        ),
+        ("example.org. TXT \"v=spf1 -all\"\n", &[]),
+        ("example.org. MX 0 .\n", &[]),
+        ("", &[]),
+    ] {
+        let zone = format!("{mail}{record}");
+        let report = judge("dmarc", &zone);
+        assert_eq!(words(&report), expected, "{mail}");
+        let aligned = |report: &crate::audit::CheckReport| {
+            let aligned = report.facts["alignment"]["dkim"]["aligned"].as_array();
+            aligned.unwrap().len()
+        };
+        assert_eq!(aligned(&report), 1);
+        if let Some(finding) = report.findings.first() {
+            let after = format!("v=DMARC1; p=reject; {RUA}");
+            assert_eq!(finding.publish[0].value, after);
+            let after = mended("dmarc", &zone);
+            assert_eq!(words(&after), [""; 0], "{mail}");
+            assert_eq!(aligned(&after), 2);
+        }
+    }
+    // A registry has names of one label.
+    let mut options = options();
+    options.domain = crate::name::Domain::new("example").unwrap();
+    let zone = "example. MX 10 mx.example.\n_dmarc.example. TXT \"v=DMARC1; p=reject; psd=y; rua=mailto:a@example\"";
+    assert_eq!(
+        words(&judge_with("dmarc", zone, &options, |_| None)),
+        [""; 0]
+    );
+}
+
+#[test]
 fn t_is_not_advised_where_it_stands() {
     let report = judge(
         "dmarc",
