@@ -3,6 +3,7 @@
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding};
 use super::text::{self, Texts};
+use crate::dmarc::record::ReportUri;
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
 
 const NAME: &str = "tls-rpt";
@@ -60,8 +61,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
                 .iter()
                 .find_map(|(_, reading)| reading.fault.as_ref());
             let mend = match uris.is_empty() {
-                false => "publish the record as it stands below",
-                true => "name an address in rua=, such as rua=mailto:tls-reports@example.com",
+                false => "publish the record as it stands below".to_owned(),
+                true => {
+                    format!("name an address in rua=, such as rua=mailto:tls-reports@{domain}")
+                }
             };
             wrong.map(|fault| {
                 let sentence = format!("the TLS-RPT record cannot be used: {fault}");
@@ -178,27 +181,55 @@ impl Reading {
         self.fault.get_or_insert(fault);
     }
 
+    /// URIs of RFC 3986, with commas between.
     fn addresses(&mut self, list: &str) {
         for uri in list.split(',').map(str::trim) {
             let shown = text::excerpt(uri);
-            let lower = uri.to_ascii_lowercase();
-            let mail = lower.starts_with("mailto:") && uri.contains('@') && !uri.contains('!');
-            let web = lower.starts_with("https://") && uri.len() > "https://".len();
-            if mail || web {
+            let parted: Vec<&str> = uri.split_ascii_whitespace().collect();
+            if is_usable(uri) {
                 self.uris.push(uri.to_owned());
+            } else if parted.len() > 1 && parted.iter().all(|part| is_usable(part)) {
+                self.fault(format!(
+                    "in \"{shown}\" a blank stands where a comma must stand"
+                ));
+                self.uris.extend(parted.into_iter().map(str::to_owned));
             } else if let Some((uri, _)) = uri.split_once('!') {
                 self.fault(format!(
                     "\"{shown}\" has a size behind it, which only DMARC knows"
                 ));
                 self.addresses(uri);
-            } else if uri.contains('@') && !uri.contains(':') {
+            } else if !uri.contains(':') && is_usable(&format!("mailto:{uri}")) {
                 self.fault(format!("\"{shown}\" lacks mailto:"));
                 self.uris.push(format!("mailto:{uri}"));
+            } else if let Some(error) = ReportUri::parse(uri.as_bytes())
+                .err()
+                .filter(|_| has_scheme(uri))
+            {
+                self.fault(format!("\"{shown}\" gets no reports: {error}"));
             } else {
                 self.fault(format!("\"{shown}\" is neither mailto: nor https:"));
             }
         }
     }
+}
+
+/// Whether a report can be sent to a URI: to a mailbox, or to a server of the web.
+fn is_usable(uri: &str) -> bool {
+    let Ok(read) = ReportUri::parse(uri.as_bytes()) else {
+        return false;
+    };
+    let web = uri
+        .get("https://".len()..)
+        .filter(|_| read.scheme().eq_ignore_ascii_case("https"));
+    let host = web.is_some_and(|rest| !rest.starts_with(['/', '?', '#']) && !rest.is_empty());
+    read.size_limit.is_none() && (read.mailbox.is_some() || host && uri.contains("://"))
+}
+
+fn has_scheme(uri: &str) -> bool {
+    let scheme = uri.split(':').next().unwrap_or_default();
+    ["mailto", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
 const VERSION: &str = "v=TLSRPTv1";
@@ -273,6 +304,47 @@ mod tests {
             );
             if mended_to.is_some() {
                 assert_eq!(words(&mended("tls-rpt", &zone)), [""; 0], "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_a_report_can_be_sent_to_counts() {
+        for (list, mended_to) in [
+            (
+                "mailto:a@example.org mailto:b@example.org",
+                Some("mailto:a@example.org,mailto:b@example.org"),
+            ),
+            (
+                "mailto:a@example.org https://example.org/r,mailto:b@example.org",
+                Some("mailto:a@example.org,https://example.org/r,mailto:b@example.org"),
+            ),
+            ("mailto:tls reports@example.org", None),
+            ("mailto:@", None),
+            ("mailto:@example.org", None),
+            ("mailto:a@", None),
+            ("https://", None),
+            ("https:///r", None),
+            ("https:example.org", None),
+            ("http://example.org/", None),
+            ("mailto:a\\027[2J@example.org", None),
+            ("mailto:a\\195\\164@example.org", None),
+            (
+                "mailto:a\\027@example.org,mailto:b@example.org",
+                Some("mailto:b@example.org"),
+            ),
+            ("mailto:a%4@example.org", None),
+        ] {
+            let zone = format!("_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua={list}\"");
+            let report = judge("tls-rpt", &zone);
+            assert_eq!(words(&report), ["tls-rpt-syntax"], "{list}");
+            let finding = &report.findings[0];
+            let published = finding.publish.first().map(|record| record.value.clone());
+            let expected = mended_to.map(|uri| format!("v=TLSRPTv1; rua={uri}"));
+            assert_eq!(published, expected, "{list}");
+            match mended_to {
+                Some(_) => assert_eq!(words(&mended("tls-rpt", &zone)), [""; 0], "{list}"),
+                None => assert!(finding.mend.contains("mailto:tls-reports@example.org")),
             }
         }
     }
