@@ -80,7 +80,7 @@ impl Mends<'_> {
             Ok(_) => None,
         };
         let left = left.iter().flat_map(RecordError::terms);
-        let left = left.filter_map(|term| Some(told(&term.text, &term.fault)?));
+        let left = left.filter_map(|term| told(&term.text, &term.fault));
         let mends: Vec<String> = slips.chain(left).collect();
         let repaired = Draft::repaired(&text);
         let mend = match mends.is_empty() {
