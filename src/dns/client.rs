@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::lookup::RecordType;
-use super::wire::wire_type;
+use super::wire::{wire_name_of, wire_type};
 
 pub use update::{Change, TsigKey, TsigKeyError, UpdateError, find_zone, update};
 
@@ -248,7 +248,7 @@ async fn ask_once(
     edns: bool,
     patience: Duration,
 ) -> Result<Reply, Failure> {
-    let name = Name::from_ascii(&question.name).map_err(|_| Failure::Name)?;
+    let name = wire_name_of(&question.name).ok_or(Failure::Name)?;
     let mut message = Message::query();
     message.metadata.recursion_desired = question.recursion;
     // RFC 6840 §5.7: so one asks to be told of AD.

@@ -22,6 +22,21 @@ pub(super) fn wire_type(kind: RecordType) -> rr::RecordType {
     }
 }
 
+/// A name for the library, label by label: the reader of texts there takes no label that begins with a hyphen, and DNS
+/// does (RFC 2181 §11).
+pub(super) fn wire_name(name: &DnsName) -> Option<Name> {
+    Name::from_labels(name.labels()).ok()
+}
+
+/// The same of a text, in which `\DDD` may stand (RFC 1035 §5.1).
+pub(super) fn wire_name_of(text: &str) -> Option<Name> {
+    let by_labels = || match text.contains('\\') {
+        true => None,
+        false => wire_name(&DnsName::new(text.as_bytes()).ok()?),
+    };
+    Name::from_ascii(text).ok().or_else(by_labels)
+}
+
 /// A name as the library has it; none where a dot stands within a label.
 pub(super) fn dns_name(name: &Name) -> Option<DnsName> {
     if name.iter().any(|label| label.contains(&b'.')) {
@@ -75,4 +90,24 @@ fn strings(mut bytes: &[u8]) -> Option<Vec<u8>> {
         bytes = rest;
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_labels_a_name_has_it_is_asked_for() {
+        for text in ["-x._domainkey.example.com", "a b.example", "x.-.example"] {
+            let name = DnsName::new(text.as_bytes()).unwrap();
+            let wire = wire_name(&name).unwrap();
+            assert_eq!(dns_name(&wire), Some(name), "{text}");
+            assert_eq!(wire_name_of(text), Some(wire), "{text}");
+        }
+        let long = format!("{}.{}", "a".repeat(63), "b".repeat(63));
+        let longest = DnsName::new(format!("{long}.{long}").replacen('a', "", 2).as_bytes());
+        assert!(wire_name(&longest.unwrap()).is_some());
+        assert!(wire_name(&DnsName::new(b"").unwrap()).is_some());
+        assert_eq!(wire_name_of("-\\032.example"), None);
+    }
 }

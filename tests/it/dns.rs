@@ -115,6 +115,21 @@ fn a_name_that_does_not_exist_is_told_from_one_without_txt() {
 }
 
 #[test]
+fn a_label_that_begins_with_a_hyphen_is_asked_for_like_any_other() {
+    let selector = Selector::new("-x").unwrap();
+    let domain = Domain::new("-a.example.com").unwrap();
+    let odd = KeyName::new(&selector, &domain).unwrap();
+    let server = NameServer::start(Script::zone(
+        "-x._domainkey.-a.example.com. TXT \"v=DKIM1; p=\"\n-x._domainkey.example.com. A 192.0.2.1",
+    ));
+    let resolver = resolver(&server, LONG);
+    assert_eq!(txt(ask(&resolver, &odd)), [b"v=DKIM1; p="]);
+    // A sender chooses the name, and must not make a failure that lasts of it.
+    assert_eq!(ask(&resolver, &key("-x")), Answer::NoData);
+    assert_eq!(ask(&resolver, &key("-y")), Answer::NoName);
+}
+
+#[test]
 fn a_failure_of_the_server_keeps_its_name_and_the_server_is_left_alone() {
     for (code, want) in [
         (ResponseCode::ServFail, Cause::ServerFailure),

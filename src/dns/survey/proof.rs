@@ -18,7 +18,7 @@ use super::Dnssec;
 use super::asking::MAX_CNAMES;
 use crate::dns::lookup::RecordType;
 use crate::dns::system::pool;
-use crate::dns::wire::wire_type;
+use crate::dns::wire::{wire_name_of, wire_type};
 
 /// Lets the resolver fetch and not judge (CD): one that validates keeps back what does not hold.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ pub(super) async fn of_answer(
 ) -> Dnssec {
     let mut options = ResolverOpts::default();
     options.timeout = patience;
-    let (Ok(tls), Ok(mut name)) = (TlsConfig::new(), Name::from_ascii(name)) else {
+    let (Ok(tls), Some(mut name)) = (TlsConfig::new(), wire_name_of(name)) else {
         return Dnssec::Unknown;
     };
     let context = Arc::new(PoolContext::new(options, tls));

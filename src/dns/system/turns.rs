@@ -21,8 +21,8 @@ use super::Shared;
 use super::cache::{FAILURE_KEPT, NOTHING_KEPT, RECORDS_KEPT};
 use super::said::{MAX_CNAMES, Said};
 use super::sockets::Sockets;
-use crate::dns::lookup::{self, Found, Question, RecordType};
-use crate::dns::wire::wire_type;
+use crate::dns::lookup::{self, DnsName, Found, Question, RecordType};
+use crate::dns::wire::{wire_name, wire_type};
 use crate::dns::{Answer, Cause};
 use crate::name::KeyName;
 
@@ -68,10 +68,7 @@ impl Lookup {
 
     pub(super) async fn answer(&self, name: &KeyName) -> Answer {
         let began = Instant::now();
-        let (found, keep) = match Name::from_ascii(name.as_str()) {
-            Ok(name) => self.resolve(name, RecordType::Txt).await,
-            Err(_) => return Answer::Temporary(Cause::Network),
-        };
+        let (found, keep) = self.named(&DnsName::from(name), RecordType::Txt).await;
         let answer = Answer::from(found);
         // What waited for its turn until there was hardly any time has not failed.
         let hurried = self.deadline - began < self.shared.timeout / 2;
@@ -83,10 +80,14 @@ impl Lookup {
     }
 
     pub(super) async fn find(&self, question: &Question) -> Found {
-        let labels = question.name.labels();
-        match Name::from_labels(labels) {
-            Ok(name) => self.resolve(name, question.kind).await.0,
-            Err(_) => Found::new(lookup::Said::Temporary(Cause::Network)),
+        self.named(&question.name, question.kind).await.0
+    }
+
+    async fn named(&self, name: &DnsName, kind: RecordType) -> (Found, Duration) {
+        match wire_name(name) {
+            Some(name) => self.resolve(name, kind).await,
+            // At what cannot be asked for nothing stands, at no other time either: who chose the name gets no doubt by it.
+            None => (Found::new(lookup::Said::NoName), Duration::ZERO),
         }
     }
 
