@@ -65,14 +65,12 @@ pub fn judge(
         thorough: true,
         ..Input::new(author.clone())
     };
-    if let Author::One(author) = &input.author {
-        let passing = input.dkim.iter();
-        let passing = passing.filter(|passing| passing.result == ResultWord::Pass);
-        // Who waits for these answers asks again.
-        let _ = announce(dns, author, client, passing.map(|passing| &passing.domain));
-    }
-    let spf = client.map(|query| spf::evaluate_both(dns, query));
-    let spf = spf.transpose()?;
+    let passing = input.dkim.iter();
+    let passing = passing.filter(|passing| passing.result == ResultWord::Pass);
+    let signers = passing.map(|passing| &passing.domain);
+    // Who waits for the walks asks again.
+    let (spf, _) = ask_in_turn(dns, client, author, signers);
+    let spf = spf?;
     if let Some((both, query)) = spf.as_ref().zip(client) {
         vouch(&mut input, both, query);
     }
@@ -103,35 +101,60 @@ pub fn foresee(
     author: &Author,
     signers: &[Domain],
 ) -> Result<(), Pending> {
-    let announced = match author {
-        Author::One(author) => announce(dns, author, client, signers.iter()),
-        _ => Ok(()),
-    };
-    if let Some(query) = client {
-        spf::evaluate_both(dns, query)?;
-    }
-    announced
+    let (spf, walks) = ask_in_turn(dns, client, author, signers.iter());
+    spf?;
+    walks
 }
 
-/// Lets what DMARC needs be fetched beside SPF: whoever sends the message chooses how slowly SPF goes, and must not take
-/// the time of the rest. Of the signers only those are looked at that may be aligned: an organizational domain is the
+/// SPF, and what DMARC needs beside it: whoever sends the message chooses how slowly SPF goes, and must not take the time of
+/// the rest. So what counts most is asked for first: the policy of the author, SPF of MAIL FROM, which never asks for more
+/// than a few names at a time, the walks of others, and last SPF of HELO, on which DMARC does not depend.
+fn ask_in_turn<'a>(
+    dns: &dyn Ask,
+    client: Option<&spf::Query>,
+    author: &Author,
+    signers: impl Iterator<Item = &'a Domain>,
+) -> (Result<Option<spf::Both>, Pending>, Result<(), Pending>) {
+    let author = match author {
+        Author::One(author) => Some(author),
+        _ => None,
+    };
+    let own = author.map(|author| {
+        let walk = dmarc::walk::walk(dns, author);
+        (author, walk, dmarc::walk::existence(dns, author).map(drop))
+    });
+    let mail_from = client.map(|query| spf::evaluate(dns, query));
+    let walks = own.map_or(Ok(()), |(author, walk, existence)| {
+        let sender = client.and_then(sender_of);
+        let others = sender.into_iter().chain(signers.cloned());
+        walk_others(dns, author, walk, others).and(existence)
+    });
+    let has_helo = |query: &&spf::Query| !query.helo.is_empty();
+    let helo = client.filter(has_helo);
+    let helo = helo.map(|query| spf::evaluate_helo(dns, query));
+    let both = || {
+        let helo = helo.transpose()?;
+        let mail_from = mail_from.transpose()?;
+        Ok(mail_from.map(|mail_from| spf::Both { helo, mail_from }))
+    };
+    (both(), walks)
+}
+
+/// Of those who may vouch for the message only those are looked at that may be aligned: an organizational domain is the
 /// domain itself or stands above it (RFC 9989 §4.10.2), and what strangers sign besides must not take a turn.
-fn announce<'a>(
+fn walk_others(
     dns: &dyn Ask,
     author: &Domain,
-    client: Option<&spf::Query>,
-    signers: impl Iterator<Item = &'a Domain>,
+    walk: Result<dmarc::walk::Walk, Pending>,
+    others: impl Iterator<Item = Domain>,
 ) -> Result<(), Pending> {
-    let sender = client.and_then(sender_of);
-    let walk = dmarc::walk::walk(dns, author);
-    let mut done = dmarc::walk::existence(dns, author).map(drop);
     let Ok((organization, _)) = walk?.organization() else {
-        return done;
+        return Ok(());
     };
     let is_of = |domain: &Domain| *domain == organization || domain.is_below(&organization);
+    let mut done = Ok(());
     let mut walked: Vec<Domain> = vec![author.clone()];
-    let own = sender.into_iter().chain(signers.cloned());
-    for domain in own.filter(is_of) {
+    for domain in others.filter(is_of) {
         if walked.len() == dmarc::MAX_WALKS {
             break;
         }
@@ -236,6 +259,30 @@ mod tests {
         let second = ["out", "mail"].map(|own| format!("_dmarc.{own}.bank.example TXT"));
         let second = second.to_vec();
         assert_eq!(rounds, [first, second]);
+    }
+
+    #[test]
+    fn what_helo_leads_to_is_asked_for_behind_all_that_decides() {
+        let author = Author::One(Domain::new("bank.example").unwrap());
+        let client = Query::new("8.8.8.66".parse().unwrap(), "h.example", "a@bank.example");
+        let zone = Zone::parse(
+            "bank.example. TXT \"v=spf1 include:spf.bank.example -all\"\n\
+             h.example. TXT \"v=spf1 mx -all\"\nh.example. MX 1 a.example.\nh.example. MX 2 b.example.",
+        )
+        .unwrap();
+        let mut known = Known::new(MAX_QUESTIONS);
+        let mut last = Vec::new();
+        while judge(&known, Some(&client), &author, &[]) == Err(Pending) {
+            let wanted = known.wanted();
+            let at = |name: &str| wanted.iter().position(|q| q.to_string().starts_with(name));
+            last.extend(at("spf.bank.example").zip(at("h.example")));
+            // That of HELO is answered sooner.
+            let is_helos = |question: &&Question| !question.to_string().contains("spf.bank");
+            let next = wanted.iter().find(is_helos).unwrap_or(&wanted[0]);
+            known.tell(next.clone(), zone.answer(next));
+            known.start_over();
+        }
+        assert!(last.iter().all(|(own, helo)| own < helo) && !last.is_empty());
     }
 
     #[test]

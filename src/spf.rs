@@ -196,7 +196,7 @@ pub struct Both {
     pub mail_from: Outcome,
 }
 
-/// Checks HELO and MAIL FROM; the questions of both are asked together.
+/// Checks HELO and MAIL FROM; the questions of both are asked together, those of MAIL FROM first.
 ///
 /// ```
 /// use dkimkit::dns::Zone;
@@ -212,8 +212,8 @@ pub struct Both {
 /// # Errors
 /// [`Pending`] while an answer is missing.
 pub fn evaluate_both(dns: &dyn Ask, query: &Query) -> Result<Both, Pending> {
-    let helo = (!query.helo.is_empty()).then(|| evaluate_helo(dns, query));
     let mail_from = evaluate(dns, query);
+    let helo = (!query.helo.is_empty()).then(|| evaluate_helo(dns, query));
     Ok(Both {
         helo: helo.transpose()?,
         mail_from: mail_from?,

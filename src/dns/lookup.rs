@@ -6,7 +6,7 @@
 //! same result over a [`Zone`](super::Zone), over a map, and over the network.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -446,6 +446,8 @@ pub trait Ask {
 pub struct Known {
     answers: HashMap<Question, Found>,
     wanted: RefCell<Vec<Question>>,
+    /// All that was ever asked, also what nobody wants any more.
+    asked: RefCell<HashSet<Question>>,
     limit: usize,
 }
 
@@ -456,6 +458,7 @@ impl Known {
         Known {
             answers: HashMap::new(),
             wanted: RefCell::default(),
+            asked: RefCell::default(),
             limit,
         }
     }
@@ -463,7 +466,22 @@ impl Known {
     /// Takes the answer to a question.
     pub fn tell(&mut self, question: Question, found: Found) {
         self.wanted.get_mut().retain(|wanted| *wanted != question);
+        self.asked.get_mut().insert(question.clone());
         self.answers.insert(question, found);
+    }
+
+    /// Nothing is wanted any more, until the judge is called again and asks. So what an answer has made needless takes no
+    /// turn, and what matters most is asked first.
+    ///
+    /// ```
+    /// use dkimkit::dns::lookup::{Ask, DnsName, Known, RecordType};
+    /// let mut known = Known::new(100);
+    /// let _ = known.look(&DnsName::new(b"example.com").unwrap(), RecordType::Mx);
+    /// known.start_over();
+    /// assert!(known.wanted().is_empty());
+    /// ```
+    pub fn start_over(&mut self) {
+        self.wanted.get_mut().clear();
     }
 
     /// The questions that are open, each once, in the order in which they were asked.
@@ -486,8 +504,12 @@ impl Ask for Known {
         if wanted.contains(question) {
             return Err(Pending);
         }
-        if self.answers.len() + wanted.len() >= self.limit {
-            return Ok(Found::new(Said::Temporary(Cause::NotAsked)));
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(question) {
+            if asked.len() >= self.limit {
+                return Ok(Found::new(Said::Temporary(Cause::NotAsked)));
+            }
+            asked.insert(question.clone());
         }
         wanted.push(question.clone());
         Err(Pending)
@@ -512,6 +534,7 @@ pub fn settle<T>(
 ) -> T {
     let mut known = Known::new(limit);
     loop {
+        known.start_over();
         match judge(&known) {
             Ok(result) => return result,
             Err(Pending) => {
@@ -600,6 +623,18 @@ mod tests {
         assert_eq!(known.look(&name("a"), RecordType::A), Err(Pending));
         assert_eq!(known.look(&name("a"), RecordType::A), Err(Pending));
         let found = known.look(&name("b"), RecordType::A).unwrap();
+        assert_eq!(found.failure(), Some(Cause::NotAsked));
+    }
+
+    #[test]
+    fn what_is_not_wanted_any_more_still_counts_for_the_limit() {
+        let mut known = Known::new(2);
+        assert_eq!(known.look(&name("a"), RecordType::A), Err(Pending));
+        known.start_over();
+        assert_eq!(known.look(&name("b"), RecordType::A), Err(Pending));
+        assert_eq!(known.wanted().len(), 1);
+        assert_eq!(known.look(&name("a"), RecordType::A), Err(Pending));
+        let found = known.look(&name("c"), RecordType::A).unwrap();
         assert_eq!(found.failure(), Some(Cause::NotAsked));
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use hickory_resolver::config::{ConnectionConfig, ResolverOpts};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{PoolContext, TlsConfig};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::Instant;
 
 use self::cache::Cache;
@@ -203,7 +203,8 @@ impl Resolver {
     /// asked at once, and waits for no other answer: who chose one of the names must not delay the rest by it.
     ///
     /// A question without an answer when the timeout is over gets [`Cause::Timeout`]. Of very many only 32 are under
-    /// way at any time.
+    /// way at any time: those that `judge` asked for first when it was called last. One that it asks for no more, or
+    /// only behind so many others, makes room for them, and begins anew when it has its turn again.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled, and where `judge` waits for nothing.
@@ -212,39 +213,17 @@ impl Resolver {
         known: &mut Known,
         judge: impl Fn(&Known) -> Result<T, Pending>,
     ) -> T {
-        let lookup = Arc::new(self.lookup());
-        let mut running = JoinSet::new();
-        let mut asked: HashMap<Id, Question> = HashMap::new();
+        let mut asking = Asking::new(self.lookup());
         loop {
+            known.start_over();
             if let Ok(result) = judge(known) {
                 return result;
             }
-            for question in known.wanted() {
-                if running.len() == MAX_RUNNING {
-                    break;
-                }
-                if !asked.values().any(|one| *one == question) {
-                    let (lookup, own) = (lookup.clone(), question.clone());
-                    let task = running.spawn(async move { lookup.find(&own).await });
-                    asked.insert(task.id(), question);
-                }
-            }
-            let first = running.join_next_with_id().await;
-            let first = first.expect("who waits has asked for something");
-            // All that is there by now is told before the judge is called again.
-            let more = std::iter::from_fn(|| running.try_join_next_with_id());
-            for done in std::iter::once(first).chain(more) {
-                let (id, found) = match done {
-                    Ok(done) => done,
-                    // What the answer was made hickory panic.
-                    Err(error) => (
-                        error.id(),
-                        Found::new(lookup::Said::Temporary(Cause::Network)),
-                    ),
-                };
-                if let Some(question) = asked.remove(&id) {
-                    known.tell(question, found);
-                }
+            let mut wanted = known.wanted();
+            wanted.truncate(MAX_RUNNING);
+            asking.turn_to(wanted);
+            for (question, found) in asking.answers().await {
+                known.tell(question, found);
             }
         }
     }
@@ -263,6 +242,66 @@ impl Resolver {
             Ok(runtime) => runtime.block_on(self.lookup_all(names)),
             Err(_) => filled(known),
         }
+    }
+}
+
+/// Questions that are under way.
+struct Asking {
+    lookup: Arc<Lookup>,
+    tasks: JoinSet<Found>,
+    /// Which task asks what. One that was given up is not here, though it may not have ended yet.
+    questions: HashMap<Id, (Question, AbortHandle)>,
+}
+
+impl Asking {
+    fn new(lookup: Lookup) -> Asking {
+        Asking {
+            lookup: Arc::new(lookup),
+            tasks: JoinSet::new(),
+            questions: HashMap::new(),
+        }
+    }
+
+    /// Asks these, and gives up all others.
+    fn turn_to(&mut self, wanted: Vec<Question>) {
+        self.questions.retain(|_, (question, task)| {
+            let stays = wanted.contains(question);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for question in wanted {
+            if !self.questions.values().any(|(one, _)| *one == question) {
+                let (lookup, own) = (self.lookup.clone(), question.clone());
+                let task = self.tasks.spawn(async move { lookup.find(&own).await });
+                self.questions.insert(task.id(), (question, task));
+            }
+        }
+    }
+
+    /// Waits for an answer, and takes what else is there by then.
+    async fn answers(&mut self) -> Vec<(Question, Found)> {
+        let mut answers = Vec::new();
+        while answers.is_empty() {
+            let first = self.tasks.join_next_with_id().await;
+            let first = first.expect("who waits has asked for something");
+            let more = std::iter::from_fn(|| self.tasks.try_join_next_with_id());
+            for done in std::iter::once(first).chain(more) {
+                let (id, found) = match done {
+                    Ok(done) => done,
+                    // It was given up, or what the answer was made hickory panic.
+                    Err(error) => (
+                        error.id(),
+                        Found::new(lookup::Said::Temporary(Cause::Network)),
+                    ),
+                };
+                if let Some((question, _)) = self.questions.remove(&id) {
+                    answers.push((question, found));
+                }
+            }
+        }
+        answers
     }
 }
 
@@ -379,6 +418,7 @@ mod tests {
     use hickory_resolver::proto::rr::{RData, Record};
 
     use super::*;
+    use crate::dns::lookup::Ask as _;
     use crate::name::{Domain, Selector};
 
     fn unbound() -> SocketAddr {
@@ -469,6 +509,82 @@ mod tests {
         let began = Instant::now();
         assert!(matches!(ask(&resolver, "b"), Answer::Records { .. }));
         assert!(began.elapsed() < Duration::from_millis(900));
+    }
+
+    /// A server that has a text for every name but those below `silent`.
+    fn half_silent() -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 512];
+            while let Ok((len, from)) = socket.recv_from(&mut buffer) {
+                let mut message = Message::from_vec(&buffer[..len]).unwrap().into_response();
+                let name = message.queries[0].name().clone();
+                if !name.to_string().contains("silent") {
+                    let txt = RData::TXT(TXT::from_bytes(vec![b"x"]));
+                    message.add_answer(Record::from_rdata(name, 300, txt));
+                    socket.send_to(&message.to_vec().unwrap(), from).unwrap();
+                }
+            }
+        });
+        addr
+    }
+
+    /// What `judge` comes to, and whether that was long before the time is over.
+    fn settled<T>(judge: impl Fn(&Known) -> Result<T, Pending>) -> (T, bool) {
+        let resolver = resolver(&[half_silent()]);
+        let began = Instant::now();
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        let judged = runtime.block_on(resolver.settle(&mut Known::new(500), judge));
+        (judged, began.elapsed() < Duration::from_secs(2))
+    }
+
+    fn look(known: &Known, name: &str) -> Result<Found, Pending> {
+        let name = lookup::DnsName::new(name.as_bytes()).unwrap();
+        known.look(&name, lookup::RecordType::Txt)
+    }
+
+    fn announce_silent(known: &Known, count: usize) -> Result<Found, Pending> {
+        let all = (0..count).map(|number| look(known, &format!("n{number}.silent.example")));
+        all.fold(Err(Pending), Result::or)
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_takes_no_turn() {
+        let (found, soon) = settled(|known| {
+            if look(known, "a.example").is_err() {
+                return announce_silent(known, 2 * MAX_RUNNING);
+            }
+            look(known, "b.example")
+        });
+        assert_eq!(found.texts().next(), Some(b"x".as_slice()));
+        assert!(soon);
+    }
+
+    #[test]
+    fn what_is_asked_for_first_has_the_first_turn_also_when_it_is_wanted_later() {
+        let (found, soon) = settled(|known| {
+            let first = (0..8).try_fold(Err(Pending), |_, number| {
+                look(known, &format!("a{number}.example")).map(Ok)
+            });
+            let _ = announce_silent(known, 3 * MAX_RUNNING);
+            first?
+        });
+        assert_eq!(found.texts().next(), Some(b"x".as_slice()));
+        assert!(soon);
+    }
+
+    #[test]
+    fn what_made_room_for_others_is_asked_for_again() {
+        let found = settled(|known| {
+            let first = look(known, "a.example").and_then(|_| look(known, "b.example"));
+            let rest =
+                (0..2 * MAX_RUNNING).map(|number| look(known, &format!("c{number}.example")));
+            rest.fold(first, |done, one| done.and(one))
+        });
+        assert_eq!(found.0.texts().next(), Some(b"x".as_slice()));
+        assert!(found.1);
     }
 
     #[test]
