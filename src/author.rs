@@ -3,6 +3,8 @@
 //! A signature vouches for an author only if nobody can read another author out of the same field. So the
 //! field is read by the grammar of RFC 5322 §3.4, and what does not fit it to the last byte has no author at all: a lenient reader drops the mailbox that another one shows.
 
+use std::cmp::Reverse;
+
 use crate::message::Header;
 use crate::name::{Alignment, Domain};
 
@@ -158,7 +160,26 @@ impl Authors {
             .max_by_key(|r| r.map_or(u8::MAX, |a| a as u8))
             .flatten()
     }
+
+    /// The place of a signature by `domain` among others: the aligned ones first, then those that have the most labels in
+    /// common with From. Whatever the organizational domain of the author is, all that belong to it (RFC 9989 §4.10.2) have
+    /// more of its labels than any that does not: so strangers, however many, stand behind all that may decide.
+    pub(crate) fn rank(&self, domain: &Domain) -> Rank {
+        let alignment = self.alignment(domain);
+        let common = self.domains.iter().map(|from| from.common_labels(domain));
+        Rank(
+            alignment.map_or(u8::MAX, |alignment| alignment as u8),
+            Reverse(common.min().unwrap_or(0)),
+        )
+    }
+
+    /// The place of a signature whose domain is not known.
+    pub(crate) const LAST: Rank = Rank(u8::MAX, Reverse(0));
 }
+
+/// In which order signatures are looked at; the least is the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(u8, Reverse<usize>);
 
 /// More author domains than this, or more mailboxes in a field, count as unreadable.
 const MAX_DOMAINS: usize = 100;
@@ -566,6 +587,43 @@ mod tests {
         }
         assert_eq!(authors("To: a@example.com\r\n").0, 0);
         assert_eq!(authors("From: a@b.c\r\nfrom: d@e.f\r\n").0, 2);
+    }
+
+    #[test]
+    fn strangers_stand_behind_all_that_may_be_of_the_authors_organization() {
+        for (from, order) in [
+            (
+                "ceo@mail.bank.example",
+                [
+                    "mail.bank.example",
+                    "bank.example",
+                    "x.mail.bank.example",
+                    "other.bank.example",
+                    "bank.evil.example",
+                ]
+                .as_slice(),
+            ),
+            (
+                "ceo@a.mail.bank.co.test",
+                &[
+                    "bank.co.test",
+                    "b.mail.bank.co.test",
+                    "c.bank.co.test",
+                    "evil.co.test",
+                    "a.mail.test",
+                ],
+            ),
+        ] {
+            let header = format!("From: {from}\r\n");
+            let header = Header::parse(header.as_bytes(), HeaderLimits::default()).unwrap();
+            let authors = Authors::of(&header);
+            let ranks = order
+                .iter()
+                .map(|name| authors.rank(&Domain::new(name).unwrap()));
+            let ranks: Vec<Rank> = ranks.collect();
+            assert!(ranks.is_sorted_by(|a, b| a < b), "{from}: {ranks:?}");
+            assert!(ranks.iter().all(|rank| *rank < Authors::LAST));
+        }
     }
 
     #[test]

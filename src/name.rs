@@ -59,6 +59,12 @@ impl Domain {
         head.is_some_and(|head| head.ends_with('.'))
     }
 
+    /// How many labels the two have in common, from the right.
+    pub(crate) fn common_labels(&self, other: &Domain) -> usize {
+        let pairs = self.labels().rev().zip(other.labels().rev());
+        pairs.take_while(|(own, others)| own == others).count()
+    }
+
     /// How a signature by this domain (d=) stands to a domain of From.
     ///
     /// ```

@@ -7,7 +7,7 @@ mod published;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::author::Authors;
+use crate::author::{Authors, Rank};
 use crate::canon::{self, Canon, Sink};
 use crate::dns::{Answer, LookupTxt};
 use crate::hash::{BodyHash, BodyHashSpec, BodyHasher, BodyLimit, Digest, HashAlgorithm, Hasher};
@@ -117,6 +117,7 @@ struct Shared {
 struct Item {
     index: usize,
     alignment: Option<Alignment>,
+    rank: Rank,
     state: State,
 }
 
@@ -137,7 +138,8 @@ struct Candidate {
 
 impl Verifier {
     /// Decides from the header alone which signatures may be tried and in which order: those aligned with
-    /// From first, equal before ancestor before below, each from the top down.
+    /// From first, equal before ancestor before below, then those whose d= has the most labels in common with From, as one
+    /// of the same organization has; each from the top down.
     pub fn new(header: Header, policy: Arc<Policy>, now: UnixTime) -> Verifier {
         let index = FieldIndex::new(&header);
         let authors = Authors::of(&header);
@@ -198,6 +200,7 @@ impl Verifier {
                 State::Open(candidate) => open.push(Tried {
                     index: item.index,
                     alignment: item.alignment,
+                    rank: item.rank,
                     position: candidate.position,
                     b_value: candidate.b_value,
                     body: BodyHashSpec {
@@ -255,14 +258,15 @@ fn read_item(
     Item {
         index,
         alignment,
+        rank: domain.map_or(Authors::LAST, |d| authors.rank(d)),
         state,
     }
 }
 
-/// Leaves out what is beyond the caps, the least aligned first; returns the keys of the others.
+/// Leaves out what is beyond the caps, the strangers to the author first; returns the keys of the others.
 fn choose(items: &mut [Item], policy: &Policy) -> Vec<KeyName> {
     let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|at| items[*at].alignment.map_or(u8::MAX, |a| a as u8));
+    order.sort_by_key(|at| items[*at].rank);
     let mut wanted: Vec<KeyName> = Vec::new();
     let mut tried = 0;
     for at in order {
@@ -331,6 +335,7 @@ pub struct BodyVerifier {
 struct Tried {
     index: usize,
     alignment: Option<Alignment>,
+    rank: Rank,
     signature: Signature,
     key_name: KeyName,
     /// Its field in the header, and where in it the value of b= stands.
@@ -387,7 +392,7 @@ impl BodyVerifier {
         let limit = self.shared.keyring.policy.limits.hashed_header;
         let mut work = HeaderWork::new(&self.header, &self.fields, limit);
         let mut open = self.open;
-        open.sort_by_key(|tried| tried.alignment.map_or(u8::MAX, |a| a as u8));
+        open.sort_by_key(|tried| tried.rank);
         for tried in open {
             let body = hashes.get(&tried.body);
             let (outcome, key) = self.shared.judge(&tried, body, &mut work);

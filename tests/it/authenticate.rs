@@ -45,7 +45,15 @@ fn zone() -> String {
 
 /// The exit code, what is said in JSON, and how long it took.
 fn authenticate(envelope: [&str; 2], header: &str) -> (Option<i32>, Value, Duration) {
-    let server = NameServer::start(Script::zone(&zone()));
+    authenticate_in(&zone(), envelope, header)
+}
+
+fn authenticate_in(
+    zone: &str,
+    envelope: [&str; 2],
+    header: &str,
+) -> (Option<i32>, Value, Duration) {
+    let server = NameServer::start(Script::zone(zone));
     let dir = tempfile::tempdir().unwrap();
     let message = dir.path().join("message.eml");
     std::fs::write(&message, format!("{header}Subject: x\r\n\r\nhello\r\n")).unwrap();
@@ -96,6 +104,35 @@ fn a_name_that_the_sender_keeps_silent_takes_nothing_from_the_rest() {
         let waited = took >= Duration::from_secs(2);
         assert!(waited || what == "nothing", "{what}: {took:?}");
     }
+}
+
+/// More than may be tried, and than are asked for at a time.
+#[test]
+fn strangers_that_keep_their_keys_silent_starve_no_signature_of_the_authors_organization() {
+    let strangers = 0..110;
+    let silent = strangers.clone().map(|number| {
+        format!("\n    \"x._domainkey.a{number}.slow.evil.example.\": {{\"status\": \"TIMEOUT\"}},")
+    });
+    let zone = ZONE.replacen('{', &format!("{{{}", silent.collect::<String>()), 1);
+    let sign = |domain: &str| {
+        let signed = SIGNED.replace("slow.evil.example", domain);
+        format!("DKIM-Signature: {signed}\r\n")
+    };
+    let strangers: String = strangers
+        .map(|number| sign(&format!("a{number}.slow.evil.example")))
+        .collect();
+    let own = sign("other.shop.example");
+    let header = format!("{strangers}{own}From: ceo@mail.shop.example\r\n");
+    let envelope = ["mx.evil.example", "x@evil.example"];
+    let (exit, json, _) = authenticate_in(&zone, envelope, &header);
+    let signatures = json["dkim"]["signatures"].as_array().unwrap();
+    assert_eq!(
+        signatures.last().unwrap()["reason"],
+        "key-missing",
+        "{json}"
+    );
+    assert_eq!(json["dmarc"]["result"], "fail", "{}", json["dmarc"]);
+    assert_eq!(exit, Some(1));
 }
 
 #[test]
