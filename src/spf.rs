@@ -50,9 +50,9 @@ pub const MAX_VOIDS: usize = 2;
 /// So many names of mail exchanges an mx may have, and so many names of an address are looked at (RFC 7208 §4.6.4).
 pub const MAX_NAMES: usize = 10;
 
-/// What one check asks at most, whoever wrote the records: the record, for each of ten terms a name and ten more, the names of
-/// the address and theirs, and the explanation.
-pub const MAX_QUESTIONS: usize = 1 + MAX_LOOKUPS * (1 + MAX_NAMES) + (1 + MAX_NAMES) + 1;
+/// What one check asks at most, whoever wrote the records: the record, the names of the address and theirs, and, with these
+/// names and as if there were none, for each of ten terms a name and ten more, and the explanation.
+pub const MAX_QUESTIONS: usize = 1 + (1 + MAX_NAMES) + 2 * (MAX_LOOKUPS * (1 + MAX_NAMES) + 1);
 
 /// Who wants to send mail, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,6 +35,7 @@ pub(super) fn check(dns: &dyn Ask, query: &Query, identity: Identity) -> Result<
         voids: 0,
         told: 0,
         explained_by: None,
+        names_wait: false,
     };
     let trace = match check.sender.domain().map(<[u8]>::to_vec) {
         _ if query.helo.len().max(query.mail_from.len()) > MAX_SENDER => {
@@ -50,6 +51,9 @@ pub(super) fn check(dns: &dyn Ask, query: &Query, identity: Identity) -> Result<
         SpfResult::Fail => check.explanation()?,
         _ => None,
     };
+    if check.names_wait {
+        return Err(Pending);
+    }
     Ok(Outcome {
         result: trace.result,
         identity,
@@ -73,6 +77,8 @@ struct Check<'a> {
     told: usize,
     /// What exp names, in the record of which domain, where a term of that record matched.
     explained_by: Option<(DomainSpec, Vec<u8>)>,
+    /// Whether the names of the client were taken for none because answers about them are missing.
+    names_wait: bool,
 }
 
 /// What ends the evaluation of a record.
@@ -239,7 +245,7 @@ impl Check<'_> {
             Mechanism::A(_, prefixes) => self.has_address(&name, *prefixes, step),
             Mechanism::Mx(_, prefixes) => self.is_exchange(&name, *prefixes, here, step),
             Mechanism::Ptr(_) => {
-                let names = self.validated_names(Some(step))?;
+                let names = self.validated_names(Some(step));
                 Ok(names.iter().any(|found| found.is_within(&name)))
             }
             // §5.7: A, whatever the family of the client.
@@ -275,7 +281,7 @@ impl Check<'_> {
         if spec.uses(Letter::ValidatedName) {
             // §4.6.4: the macro counts as a lookup of its own.
             self.count(here)?;
-            validated = self.validated_name(here.domain, Some(step))?;
+            validated = self.validated_name(here.domain, Some(step));
         }
         let expanded = spec.expand(&InRecord {
             sender: &self.sender,

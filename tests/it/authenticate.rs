@@ -126,13 +126,27 @@ fn strangers_that_keep_their_keys_silent_starve_no_signature_of_the_authors_orga
     let envelope = ["mx.evil.example", "x@evil.example"];
     let (exit, json, _) = authenticate_in(&zone, envelope, &header);
     let signatures = json["dkim"]["signatures"].as_array().unwrap();
-    assert_eq!(
-        signatures.last().unwrap()["reason"],
-        "key-missing",
-        "{json}"
-    );
+    assert_eq!(signatures.last().unwrap()["reason"], "key-not-found");
     assert_eq!(json["dmarc"]["result"], "fail", "{}", json["dmarc"]);
     assert_eq!(exit, Some(1));
+}
+
+#[test]
+fn names_of_a_client_that_nobody_answers_for_leave_the_verdict_to_the_record() {
+    let silent = "{\"status\": \"TIMEOUT\"}";
+    let reverse = "66.100.51.198.in-addr.arpa.";
+    for names in [
+        format!("\"{reverse}\": {{\"PTR\": [\"p.evil.example.\"]}}, \"p.evil.example.\": {silent}"),
+        format!("\"{reverse}\": {silent}"),
+    ] {
+        let zone = ZONE.replacen('{', &format!("{{{names},"), 1);
+        let zone = zone.replace("v=spf1 include", "v=spf1 ptr:bank.example include");
+        let envelope = ["mx.evil.example", "ceo@bank.example"];
+        let (exit, json, _) = authenticate_in(&zone, envelope, "From: ceo@bank.example\r\n");
+        assert_eq!(json["spf"]["mail_from"]["result"], "fail", "{json}");
+        assert_eq!(json["dmarc"]["result"], "fail", "{json}");
+        assert_eq!(exit, Some(1));
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Check<'_> {
         };
         let mut validated = Vec::new();
         if target.uses(Letter::ValidatedName) {
-            validated = self.validated_name(&domain, None)?;
+            validated = self.validated_name(&domain, None);
         }
         let values = InRecord {
             sender: &self.sender,
@@ -37,7 +37,7 @@ impl Check<'_> {
             return Ok(None);
         };
         if text.uses(Letter::ValidatedName) {
-            validated = self.validated_name(&domain, None)?;
+            validated = self.validated_name(&domain, None);
         }
         let expanded = text.expand(&InRecord {
             sender: &self.sender,

@@ -7,10 +7,17 @@ use crate::dns::lookup::{DnsName, Pending, RecordType};
 
 impl Check<'_> {
     /// §5.5: the names of the client that lead back to its address. Without a step nothing counts.
-    pub(super) fn validated_names(
-        &mut self,
-        step: Option<&mut Step>,
-    ) -> Result<Vec<DnsName>, Pending> {
+    ///
+    /// One that cannot be looked up is skipped, and the client chooses how late that is known. So while answers are missing
+    /// the check goes on as if there were no names, and asks for what it needs then; its end is that it waits. What comes
+    /// out when none of them is ever answered has all its answers by then.
+    pub(super) fn validated_names(&mut self, step: Option<&mut Step>) -> Vec<DnsName> {
+        let names = self.known_names(step);
+        self.names_wait |= names.is_err();
+        names.unwrap_or_default()
+    }
+
+    fn known_names(&mut self, step: Option<&mut Step>) -> Result<Vec<DnsName>, Pending> {
         let reverse = DnsName::of_address(self.ip);
         let found = self.dns.look(&reverse, RecordType::Ptr)?;
         if let Some(step) = step {
@@ -39,12 +46,8 @@ impl Check<'_> {
     }
 
     /// §7.3, the macro p: the domain itself if it is among the names, else one below it, else any.
-    pub(super) fn validated_name(
-        &mut self,
-        domain: &[u8],
-        step: Option<&mut Step>,
-    ) -> Result<Vec<u8>, Pending> {
-        let names = self.validated_names(step)?;
+    pub(super) fn validated_name(&mut self, domain: &[u8], step: Option<&mut Step>) -> Vec<u8> {
+        let names = self.validated_names(step);
         let domain = DnsName::new(domain).ok();
         let is = |name: &&DnsName| Some(*name) == domain.as_ref();
         let is_below =
@@ -54,6 +57,6 @@ impl Check<'_> {
             .find(is)
             .or_else(|| names.iter().find(is_below));
         let name = name.or(names.first());
-        Ok(name.map_or(b"unknown".to_vec(), |name| name.as_bytes().to_vec()))
+        name.map_or(b"unknown".to_vec(), |name| name.as_bytes().to_vec())
     }
 }
