@@ -39,13 +39,12 @@ pub fn received_spf(query: &Query, outcome: &Outcome) -> String {
     for (at, word) in format!("({comment})").split_ascii_whitespace().enumerate() {
         push(&mut text, &mut line, word, at == 0);
     }
-    let envelope_from = match (outcome.identity, query.mail_from.as_slice()) {
-        (Identity::MailFrom, [_, ..]) => query.mail_from.clone(),
+    // §9.1: the sender of the envelope, whichever identity was checked.
+    let envelope_from = match (query.mail_from.as_slice(), query.helo.as_slice()) {
         // §2.4; without a name there is nobody.
-        _ => match query.helo.as_slice() {
-            [] => Vec::new(),
-            helo => [b"postmaster@", helo].concat(),
-        },
+        ([], []) => Vec::new(),
+        ([], helo) => [b"postmaster@", helo].concat(),
+        (mail_from, _) => mail_from.to_vec(),
     };
     let (problem, mechanism) = match outcome.result {
         SpfResult::TempError | SpfResult::PermError => {
@@ -55,7 +54,7 @@ pub fn received_spf(query: &Query, outcome: &Outcome) -> String {
         // §9.1: default where no mechanism matched.
         _ => (
             None,
-            Some(outcome.mechanism.as_deref().unwrap_or("default")),
+            Some(sentence(outcome.mechanism.as_deref().unwrap_or("default"))),
         ),
     };
     let pairs = [
@@ -76,7 +75,7 @@ pub fn received_spf(query: &Query, outcome: &Outcome) -> String {
             "identity",
             Some(outcome.identity.as_str().as_bytes().to_vec()),
         ),
-        ("mechanism", mechanism.map(|text| text.as_bytes().to_vec())),
+        ("mechanism", mechanism.map(String::into_bytes)),
         ("problem", problem.map(String::into_bytes)),
     ];
     let pairs = pairs
@@ -275,6 +274,26 @@ mod tests {
         assert!(
             unfolded.ends_with("identity=helo; mechanism=all"),
             "{unfolded}"
+        );
+        // The sender of the envelope is who it is, whatever was checked.
+        let sender = "envelope-from=\"anna@example.com\"; helo=ok.example;";
+        assert!(unfolded.contains(sender), "{unfolded}");
+    }
+
+    #[test]
+    fn what_was_cut_stays_ascii() {
+        let labels = |count: usize| vec!["x".repeat(40); count].join(".");
+        // Of a name that is too long the first labels are left out (RFC 7208 §7.3).
+        let mut zone = Zone::parse(&format!("{}.example. A 127.0.0.2", labels(6))).unwrap();
+        let record = format!("v=spf1 exists:{}.example -all", labels(8));
+        zone.insert_txt("example.com.", record.into_bytes());
+        let query = Query::new("192.0.2.1".parse().unwrap(), "h.example", "a@example.com");
+        let outcome = evaluate(&zone, &query).unwrap();
+        assert_eq!(outcome.result, SpfResult::Pass);
+        let received = received_spf(&query, &outcome);
+        assert!(
+            received.is_ascii() && received.contains("...\""),
+            "{received}"
         );
     }
 

@@ -121,7 +121,11 @@ pub(super) fn fields(seen: &Seen<Box<Findings>>, id: &AuthservId) -> Vec<String>
         // RFC 7208 §9.1: one for each name that was checked.
         for outcome in both.helo.iter().chain([&both.mail_from]) {
             fields.push(spf::received_spf(query, outcome));
-            results.push(spf::resinfo(query, outcome));
+            // For a bounce both are of the name in HELO, and one line says it (RFC 8601 §2.7.2).
+            let result = spf::resinfo(query, outcome);
+            if results.last() != Some(&result) {
+                results.push(result);
+            }
         }
     } else if found.wants_spf {
         results.push(spf::unjudged());
