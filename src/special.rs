@@ -92,6 +92,11 @@ pub(crate) fn unreachable(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// Whether the address is one for documentation: nobody has it but in examples, where it stands for any of the Internet.
+pub(crate) fn is_for_documentation(address: IpAddr) -> bool {
+    unreachable(address).is_some_and(|why| why.starts_with("for documentation"))
+}
+
 /// Whether nobody but a machine of one's own network, or the machine itself, can have the address. Strangers reach a
 /// server under others that cannot be reached too: through NAT64 and 6to4, or a provider's NAT.
 pub(crate) fn is_of_own_network(address: IpAddr) -> bool {
@@ -126,6 +131,27 @@ fn unreachable_v4(address: Ipv4Addr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_examples_are_known() {
+        for (address, is) in [
+            ("192.0.2.1", true),
+            ("198.51.100.255", true),
+            ("203.0.113.0", true),
+            ("2001:db8::1", true),
+            ("3fff:fff::1", true),
+            ("192.0.3.1", false),
+            ("10.0.0.1", false),
+            ("2001::1", false),
+            ("4000::1", false),
+        ] {
+            assert_eq!(
+                is_for_documentation(address.parse().unwrap()),
+                is,
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn what_is_not_global_is_told() {

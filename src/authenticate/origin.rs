@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Client, Received};
 use crate::header::FieldIndex;
 use crate::message::Header;
-use crate::special::{in_one_form, is_of_own_network, unreachable};
+use crate::special::{in_one_form, is_for_documentation, is_of_own_network, unreachable};
 
 /// Client and envelope, read from the Received and Return-Path fields of a message; and how far they can be trusted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -88,7 +88,7 @@ impl Origin {
     /// those above it are of handovers within the receiver's own network. A field above it that does not tell its
     /// client ends the search: the client may be there, and what stands below it was then written by the sender. So
     /// does one of a user of the server, also of one who logged in from the own network, or of an address that is neither
-    /// one of the own network nor of the Internet.
+    /// one of the own network nor of the Internet; those for documentation count as of the Internet.
     ///
     /// ```
     /// use dkimkit::authenticate::Origin;
@@ -227,7 +227,11 @@ fn step(field: &Received, wanted: Option<IpAddr>) -> Step {
         Client::Address(ip) if wanted == Some(ip) => Step::Take(ip),
         // A web mailer on the machine itself is handed whatever its user likes.
         Client::Address(ip) if field.is_users && is_of_own_network(ip) => handed_in(),
-        Client::Address(ip) => match (wanted, unreachable(ip)) {
+        // In an example one for documentation is a client as any other, as it is where it is given.
+        Client::Address(ip) => match (
+            wanted,
+            unreachable(ip).filter(|_| !is_for_documentation(ip)),
+        ) {
             (None, None) => Step::Take(ip),
             (Some(_), None) => Step::Over(format!("is of a handover from {ip}")),
             (None, Some(why)) if !is_of_own_network(ip) => Step::End(format!(
@@ -323,12 +327,25 @@ mod tests {
             assert_eq!(found.ip, "8.8.8.66".parse().ok(), "{client}");
         }
         for client in [
+            "192.0.2.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "IPv6:2001:db8::1",
+            "IPv6:3fff::1",
+        ] {
+            let found = origin(&format!(
+                "Received: from x (unknown [{client}]) by mx.example.org; x\r\n{FORGED}"
+            ));
+            let bare = client.trim_start_matches("IPv6:");
+            assert_eq!(found.ip, bare.parse().ok(), "{client}");
+            assert_eq!(found.received, Some(1));
+        }
+        for client in [
             "IPv6:2002:808:842::1",
             "IPv6:2001:0:808:842::1",
             "IPv6:::808:842",
-            "IPv6:2001:db8::1",
             "100.64.0.1",
-            "192.0.2.1",
+            "198.18.0.1",
         ] {
             let found = origin(&format!(
                 "Received: from x (unknown [{client}]) by mx.example.org; x\r\n{FORGED}"

@@ -380,7 +380,7 @@ impl Seen {
             self.addresses.extend(literal(said));
         } else if !is_servers && !self.addresses.is_empty() {
             self.addresses
-                .extend(literal(said).or_else(|| address(said)));
+                .extend(bracketed(said).or_else(|| address(said)));
         }
     }
 
@@ -410,10 +410,18 @@ fn name_in(comment: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// `[192.0.2.1]`, perhaps with a port behind.
-fn literal(word: &str) -> Option<IpAddr> {
+/// `[192.0.2.1]`, whatever stands behind it.
+fn bracketed(word: &str) -> Option<IpAddr> {
     let (inner, _) = word.strip_prefix('[')?.split_once(']')?;
     address(inner)
+}
+
+/// `[192.0.2.1]`, perhaps with a port behind, and nothing else: a server writes no more.
+fn literal(word: &str) -> Option<IpAddr> {
+    let (_, behind) = word.strip_prefix('[')?.split_once(']')?;
+    let port = behind.strip_prefix(':');
+    let is_port = port.is_some_and(|port| port.parse::<u16>().is_ok());
+    (behind.is_empty() || is_port).then(|| bracketed(word))?
 }
 
 /// `192.0.2.1`, `IPv6:2001:db8::1`, `2001:db8::1`, with a port behind (`192.0.2.1:2525`) or a zone (`fe80::1%eth0`). One

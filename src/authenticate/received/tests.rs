@@ -539,3 +539,21 @@ fn a_client_that_said_nothing_stands_in_a_comment() {
     assert_eq!(address(field).as_deref(), Some("8.8.8.66"));
     assert_eq!(Received::parse(field.as_bytes()).helo, None);
 }
+
+#[test]
+fn behind_a_literal_stands_a_port_or_nothing() {
+    for (said, expected) in [
+        ("[8.8.8.66]", Some("8.8.8.66")),
+        ("[8.8.8.66]:2525", Some("8.8.8.66")),
+        ("[127.0.0.1]anything", None),
+        ("[127.0.0.1]:", None),
+        ("[127.0.0.1]:x", None),
+        ("[127.0.0.1]:99999", None),
+    ] {
+        let field = format!("from {said} (helo=x) by mx.example with esmtp (Exim 4.96) id 1; date");
+        assert_eq!(address(&field).as_deref(), expected, "{field}");
+    }
+    // Where a server wrote an address of its own, another one is too many, whatever stands behind it.
+    let field = "from [9.9.9.9]x (h [8.8.8.66]) by mx.example with ESMTP; date";
+    assert_eq!(address(field), address(&field.replace("]x", "]")));
+}
