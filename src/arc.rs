@@ -3,9 +3,9 @@
 //! An [`ArcVerifier`] has the stages of a [`Verifier`](crate::verify::Verifier), and may be fed the same answers
 //! and the same chunks of a body beside it. A [`Sealer`] has those of a [`Signer`](crate::sign::Signer).
 //!
-//! The policy counts as it does for DKIM: a message signature is validated as a DKIM-Signature is (RFC 8617 §5.2, step 4),
-//! and `strict` refuses one that leaves open what an attacker profits from. Only rsa-sha1, which was forbidden before
-//! there was ARC, is let through by none.
+//! A chain passes or fails by RFC 8617 alone under [`Level::Rfc`](crate::policy::Level::Rfc), and that is what others
+//! expect of `arc=` and `cv=`. Under `strict` a message signature that leaves open what an attacker profits from is refused, as
+//! it is for DKIM. Only rsa-sha1, which was forbidden before there was ARC, is let through by none.
 
 mod chain;
 mod coverage;
@@ -53,12 +53,12 @@ use self::chain::{Chain, Item, Open, Set};
 ///
 /// ```
 /// use dkimkit::dns::Zone;
-/// use dkimkit::policy::Policy;
+/// use dkimkit::policy::{Level, Policy};
 /// use dkimkit::report::ResultWord;
 /// use dkimkit::time::UnixTime;
 /// let message = b"From: a@example.com\r\n\r\nHi\r\n";
 /// let now = UnixTime(1_700_000_000);
-/// let report = dkimkit::arc::verify(message, &Zone::default(), &Policy::default(), now)?;
+/// let report = dkimkit::arc::verify(message, &Zone::default(), &Policy::new(Level::Rfc), now)?;
 /// assert_eq!(report.result(), ResultWord::None);
 /// # Ok::<(), dkimkit::message::SplitError>(())
 /// ```
@@ -100,11 +100,11 @@ impl ArcVerifier {
     /// use std::sync::Arc;
     /// use dkimkit::arc::ArcVerifier;
     /// use dkimkit::message::{Header, HeaderLimits};
-    /// use dkimkit::policy::Policy;
+    /// use dkimkit::policy::{Level, Policy};
     /// use dkimkit::time::UnixTime;
     /// let header = b"ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.com; s=s; b=YmFy\r\n";
     /// let header = Header::parse(header, HeaderLimits::default())?;
-    /// let policy = Arc::new(Policy::default());
+    /// let policy = Arc::new(Policy::new(Level::Rfc));
     /// let verifier = ArcVerifier::new(header, policy, UnixTime(1_700_000_000));
     /// assert!(verifier.wanted().is_empty());
     /// let report = verifier.start_body().finish();

@@ -91,8 +91,11 @@ enum Command {
     Generate(generate::Args),
     Record(record::Args),
     Sign(sign::Args),
+    #[command(mut_arg("policy", |arg| arg.default_value("strict")))]
     Verify(verify::Args),
+    #[command(mut_arg("policy", |arg| arg.help(authenticate::POLICY)))]
     Authenticate(Box<authenticate::Args>),
+    #[command(mut_arg("policy", |arg| arg.default_value("strict")))]
     Explain(explain::Args),
     Arc(Box<arc::Args>),
     Lint(lint::Args),

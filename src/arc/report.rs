@@ -105,11 +105,11 @@ impl ArcReport {
     /// ```
     /// use dkimkit::authres::{AuthservId, with_results};
     /// use dkimkit::dns::Zone;
-    /// use dkimkit::policy::Policy;
+    /// use dkimkit::policy::{Level, Policy};
     /// use dkimkit::time::UnixTime;
     /// let message = b"From: a@example.com\r\n\r\nHi\r\n";
     /// let now = UnixTime(1_700_000_000);
-    /// let report = dkimkit::arc::verify(message, &Zone::default(), &Policy::default(), now)?;
+    /// let report = dkimkit::arc::verify(message, &Zone::default(), &Policy::new(Level::Rfc), now)?;
     /// let id = AuthservId::new("mx.example.org").unwrap();
     /// let field = with_results(&id, &[report.result_for(None)]);
     /// assert_eq!(field, "Authentication-Results: mx.example.org;\r\n\tarc=none");

@@ -105,7 +105,7 @@ impl Sealer {
     /// use dkimkit::key::{KeyKind, SigningKey};
     /// use dkimkit::message::{HeaderLimits, split};
     /// use dkimkit::name::{Domain, Selector};
-    /// use dkimkit::policy::Policy;
+    /// use dkimkit::policy::{Level, Policy};
     /// use dkimkit::record::KeyRecord;
     /// use dkimkit::report::ResultWord;
     /// use dkimkit::sign::SigningIdentity;
@@ -130,7 +130,7 @@ impl Sealer {
     ///
     /// let mut dns = Zone::default();
     /// dns.insert_txt("arc._domainkey.example.org.", record.to_string().into_bytes());
-    /// let report = arc::verify(&sealed, &dns, &Policy::default(), now)?;
+    /// let report = arc::verify(&sealed, &dns, &Policy::new(Level::Rfc), now)?;
     /// assert_eq!(report.result(), ResultWord::Pass);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -19,6 +19,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    // A chain is what RFC 8617 §5.2 finds of it; what an attacker profits from is for those who ask for it.
+    #[command(mut_arg("policy", |arg| arg.default_value("rfc")))]
     Verify(verify::Args),
     // cv= tells others what RFC 8617 §5.2 finds of the chain, and cannot be taken back.
     #[command(mut_arg("policy", |arg| arg.default_value("rfc")))]

@@ -42,10 +42,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
     /// The name that it gave with HELO or EHLO
-    #[arg(long, value_name = "NAME", requires = "ip")]
+    #[arg(long, value_name = "NAME", requires = "ip", allow_hyphen_values = true)]
     helo: Option<String>,
     /// The address that it gave with MAIL FROM; empty for a bounce
-    #[arg(long, value_name = "ADDRESS", value_parser = mail_from)]
+    #[arg(long, value_name = "ADDRESS", value_parser = mail_from, allow_hyphen_values = true)]
     mail_from: Option<String>,
     /// Take what is not given from the message's own Received and Return-Path fields
     #[arg(long)]
@@ -61,6 +61,10 @@ pub(super) struct Args {
     #[command(flatten)]
     examine: ExamineArgs,
 }
+
+/// What `--policy` does here.
+pub(super) const POLICY: &str = "What is refused: see the table of policies in the README. If left out, signatures are judged by \
+    strict, and the chain of ARC by rfc";
 
 /// An address, perhaps in angle brackets.
 fn mail_from(text: &str) -> Result<String, String> {
@@ -207,7 +211,8 @@ impl Examiner for Args {
         let mut deadline = scene.published.deadline();
         let origin = self.origin(&header);
         let mut domainkeys = DomainKeysVerifier::new(&header, policy.clone());
-        let mut arc = ArcVerifier::new(header.clone(), policy.clone(), scene.now);
+        let chains = scene.published.chains.clone();
+        let mut arc = ArcVerifier::new(header.clone(), chains, scene.now);
         let mut dkim = Verifier::new(header, policy.clone(), scene.now);
         let authors = dkim.authors().clone();
         let mut wanted = dkim.wanted().to_vec();

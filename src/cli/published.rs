@@ -33,8 +33,9 @@ pub(super) struct PublishedArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct LookupArgs {
     /// What is refused: see the table of policies in the README
-    #[arg(long, value_enum, default_value_t, value_name = "POLICY")]
-    policy: PolicyName,
+    // The default is that of the subcommand.
+    #[arg(long, value_enum, value_name = "POLICY")]
+    policy: Option<PolicyName>,
     /// Take the keys from this zone file or JSON, and do not ask DNS. May be repeated
     #[arg(long, value_name = "FILE")]
     records: Vec<PathBuf>,
@@ -54,12 +55,11 @@ impl PublishedArgs {
 }
 
 /// The policies by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PolicyName {
     /// What the RFCs refuse, and what an attacker profits from
-    #[default]
     Strict,
-    /// What RFC 6376, 8301 and 8463 refuse
+    /// What RFC 6376, 8301, 8463 and 8617 refuse
     Rfc,
     /// rfc, with rsa-sha1 and RSA keys from 512 bits let through
     Legacy,
@@ -74,6 +74,9 @@ const MAX_KEYS: usize = 2_000;
 /// The keys that are published, for all messages of a run.
 pub(super) struct Published {
     pub(super) policy: Arc<Policy>,
+    /// The same for chains of ARC beside signatures: without a word for it, what RFC 8617 finds of them. The two read keys
+    /// alike.
+    pub(super) chains: Arc<Policy>,
     source: Keys,
     cache: KeyCache,
 }
@@ -115,10 +118,11 @@ impl Published {
 
     /// `store` is a key store to take the keys from.
     pub(super) fn of(args: &LookupArgs, store: Option<&Path>) -> Result<Published, Trouble> {
-        let level = match args.policy {
-            PolicyName::Strict => Level::Strict,
-            PolicyName::Rfc => Level::Rfc,
-            PolicyName::Legacy => Level::Legacy,
+        let named = |level| match args.policy {
+            None => level,
+            Some(PolicyName::Strict) => Level::Strict,
+            Some(PolicyName::Rfc) => Level::Rfc,
+            Some(PolicyName::Legacy) => Level::Legacy,
         };
         let offline = !args.records.is_empty() || store.is_some();
         let source = if offline {
@@ -138,7 +142,8 @@ impl Published {
             })
         };
         Ok(Published {
-            policy: Arc::new(Policy::new(level)),
+            policy: Arc::new(Policy::new(named(Level::Strict))),
+            chains: Arc::new(Policy::new(named(Level::Rfc))),
             source,
             cache: KeyCache::new(MAX_KEYS),
         })

@@ -155,7 +155,7 @@ impl Job<'_> {
                 "the message has no From field, and the seal says nothing of who wrote it",
             ),
             count => speech::warning(format!(
-                "the message has {count} From fields; readers show one of them, and `arc verify` refuses the set"
+                "the message has {count} From fields; readers show one of them, and `arc verify --policy strict` refuses the set"
             )),
         }
         let options = SealOptions::new(self.args.clock.now()).with(|options| {

@@ -19,8 +19,8 @@ use crate::corpus::{as_read, corpus};
 /// diverge.
 const LEDGER: &[(&str, &str, &str)] = &[];
 
-/// Cases that pass and leave open what an attacker profits from, so that `strict` refuses them: id and reason. A listed
-/// case must still be refused.
+/// Cases that pass and leave open what an attacker profits from, so that `strict` refuses them, by which no chain is judged
+/// unless it is asked for: id and reason. A listed case must still be refused.
 const STRICT: &[(&str, &str)] = &[
     ("valimail/ams_fields_h_empty", "from-not-signed"),
     // MIME-Version stands twice, and h= names it once.
