@@ -382,10 +382,15 @@ impl Check<'_> {
         exchanges.sort();
         // RFC 7505: the root is no exchange.
         exchanges.retain(|(_, exchange)| !exchange.is_root());
-        self.announce(exchanges.iter().map(|(_, exchange)| *exchange));
-        for (_, exchange) in exchanges {
-            if self.has_address(exchange, prefixes, step)? {
-                return Ok(true);
+        for (at, (_, exchange)) in exchanges.iter().enumerate() {
+            match self.has_address(exchange, prefixes, step) {
+                Ok(false) => {}
+                Err(Stop::Pending) => {
+                    // Once one matches, nobody asks for those behind it.
+                    self.announce(exchanges[at..].iter().map(|(_, exchange)| *exchange));
+                    return Err(Stop::Pending);
+                }
+                decided => return decided,
             }
         }
         Ok(false)
