@@ -3,8 +3,9 @@
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{self, Texts};
+use super::destinations::gets_reports;
 use super::draft::{self, Draft};
-use super::{Policies, gets_reports, is_parked, takes_no_mail, texts_of};
+use super::{Policies, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::{Mode, Reading};
 use crate::dmarc::walk::{AtName, Walk};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
