@@ -107,8 +107,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "not a span of time such as 5s, 30m or 14d".to_owned())
 }
 
+/// A domain as people write it, who may end it with a dot as zone files do. Within a message that is no domain.
 pub(super) fn domain(text: &str) -> Result<Domain, String> {
-    Domain::new(text).map_err(|e| e.to_string())
+    Domain::new(text.strip_suffix('.').unwrap_or(text)).map_err(|e| e.to_string())
 }
 
 pub(super) fn selector(text: &str) -> Result<Selector, String> {
