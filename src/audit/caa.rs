@@ -97,11 +97,14 @@ fn is_known(tag: &str) -> bool {
     KNOWN.iter().any(|known| known.eq_ignore_ascii_case(tag))
 }
 
+/// The flag of a record that is critical (RFC 8659 §4.1).
+const CRITICAL: u8 = 128;
+
 /// CAA records, and where they stand.
 struct Set {
     name: DnsName,
     place: Place,
-    records: Vec<(bool, String, Vec<u8>)>,
+    records: Vec<(u8, String, Vec<u8>)>,
 }
 
 /// The records that hold for a host: those of the nearest name above it that has any (RFC 8659 §3).
@@ -123,11 +126,7 @@ fn relevant(
             return Ok(Err(Box::new(Finding::no_answer(&question, cause))));
         }
         let records = found.records().iter().filter_map(|record| match record {
-            Record::Caa {
-                critical,
-                tag,
-                value,
-            } => Some((*critical, tag.clone(), value.clone())),
+            Record::Caa { flags, tag, value } => Some((*flags, tag.clone(), value.clone())),
             _ => None,
         });
         let records: Vec<_> = records.collect();
@@ -169,8 +168,8 @@ impl Set {
         let unknown = self
             .records
             .iter()
-            .filter(|(critical, tag, _)| *critical && !is_known(tag));
-        let finding = |(_, tag, value): &(bool, String, Vec<u8>)| {
+            .filter(|(flags, tag, _)| flags & CRITICAL != 0 && !is_known(tag));
+        let finding = |(flags, tag, value): &(u8, String, Vec<u8>)| {
             let record = |flags: u8| ResourceRecord::new(&self.name, "CAA", caa(flags, tag, value));
             let finding = Finding::new(
                 "caa-critical",
@@ -181,7 +180,8 @@ impl Set {
                 ),
                 "take the flag away, or the record",
             );
-            self.place.mend(finding, [record(128)], [record(0)])
+            self.place
+                .mend(finding, [record(*flags)], [record(flags & !CRITICAL)])
         };
         unknown.map(finding).collect()
     }
@@ -250,6 +250,7 @@ mod tests {
                 "example.org. CAA 128 issue \"ca.example\"\nexample.org. CAA 128 tbs \"x\"",
                 &["caa-critical"],
             ),
+            ("example.org. CAA 129 Tbs \"x\"", &["caa-critical"]),
         ] {
             let zone = format!("{RIGHT}{records}");
             assert_eq!(words(&judge("caa", &zone)), expected, "{zone}");

@@ -135,16 +135,14 @@ fn base(facts: &Facts<'_>, host: &DnsName) -> Result<DnsName, Pending> {
     let Some(question) = question(end) else {
         return Ok(host.clone());
     };
-    if facts
-        .look(&question.name, RecordType::Tlsa)?
-        .records()
-        .is_empty()
-    {
+    let found = facts.look(&question.name, RecordType::Tlsa)?;
+    if found.records().is_empty() && found.failure().is_none() {
         return Ok(host.clone());
     }
+    // What is not known is told of that name: there senders wait for an answer.
     Ok(match facts.proof(&of_address(host, &addresses))? {
-        Dnssec::Secure => end.clone(),
-        _ => host.clone(),
+        Dnssec::Insecure => host.clone(),
+        Dnssec::Secure | Dnssec::Bogus | Dnssec::Unknown => end.clone(),
     })
 }
 

@@ -389,7 +389,7 @@ impl<'a> Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The addresses that the domain sends from: those that were named; or else those of the server that was named; or
+    /// The addresses that the domain sends from: those that were named; or else those of the server that was named, as others see it; or
     /// else those of MX hosts that SPF lets send, where they are the domain's own or its own record names them. That the
     /// hosts of a provider pass by its record does not say that they send: they are those that take the mail. Nor does
     /// `mx`, which many write without a thought, where somebody else could send as well.
@@ -403,12 +403,15 @@ impl Facts<'_> {
             });
         }
         if let Some((host, _)) = &self.options.smtp {
-            let mut addresses = host.addresses(self)?;
-            addresses.list.truncate(MAX_ADDRESSES);
-            return Ok(Senders {
-                list: addresses.list,
-                failure: addresses.failure,
-            });
+            let addresses = host.addresses(self)?;
+            let reachable: Vec<_> = addresses.reachable().take(MAX_ADDRESSES).collect();
+            // An address within the own network is one to talk to; mail leaves from another.
+            if !reachable.is_empty() || addresses.list.is_empty() {
+                return Ok(Senders {
+                    list: reachable,
+                    failure: addresses.failure,
+                });
+            }
         }
         let servers = self.servers()?;
         let judged: Vec<_> = servers

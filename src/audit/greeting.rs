@@ -13,6 +13,7 @@ use super::net::{Greeting, Reply};
 use super::refusal;
 use super::reverse::{lead, may_lead};
 use crate::dns::lookup::{DnsName, Pending};
+use crate::special::unreachable;
 
 pub(super) const NAME: &str = "greeting";
 
@@ -144,7 +145,8 @@ fn judge_names(
     let addresses = facts.addresses(&host)?;
     let here = server.address.ip();
     let kind = if here.is_ipv4() { "A" } else { "AAAA" };
-    if addresses.list.contains(&here) {
+    // What is within the own network need not lead anywhere for others.
+    if addresses.list.contains(&here) || unreachable(here).is_some() {
         return Ok(findings);
     }
     if let Some((question, cause)) = &addresses.failure {

@@ -88,9 +88,12 @@ impl Host {
 
 /// Whether a server has no name but its address.
 pub(super) fn is_literal(name: &DnsName) -> bool {
-    name.labels()
-        .next()
-        .is_some_and(|label| label.starts_with(b"["))
+    bare(&name.to_string()).is_some_and(|text| text.parse::<IpAddr>().is_ok())
+}
+
+/// What stands between brackets.
+pub(super) fn bare(text: &str) -> Option<&str> {
+    text.strip_prefix('[')?.strip_suffix(']')
 }
 
 #[cfg(test)]
@@ -172,6 +175,28 @@ mod tests {
         let report = judge_with("reverse-dns", &zone, &options, shows);
         assert_eq!(words(&report), ["ptr-missing"]);
         assert!(report.findings[0].publish.is_empty());
+    }
+
+    #[test]
+    fn an_address_of_the_own_network_is_one_to_talk_to_and_never_a_sender() {
+        let zone = format!("{ZONE}\nexample.org. TXT \"v=spf1 mx -all\"");
+        let shown = greeting("220 mx.example.org", "250 mx.example.org", Tls::NotOffered);
+        for text in ["127.0.0.1", "10.0.0.1", "fe80::1", "0.0.0.0"] {
+            let options = at(Host::Address(address(text)));
+            let judged =
+                |check| words(&judge_with(check, &zone, &options, |_| Some(shown.clone())));
+            // That of the MX host.
+            assert_eq!(judged("reverse-dns"), ["ptr-missing"], "{text}");
+            assert_eq!(judged("spf"), [""; 0], "{text}");
+            assert_eq!(judged("greeting"), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_bracket_is_no_address() {
+        let literal = |text: &str| is_literal(&DnsName::new(text.as_bytes()).unwrap());
+        assert!(literal("[192.88.1.1]") && literal("[2a01::1]"));
+        assert!(!literal("[mail].example.org") && !literal("192.88.1.1") && !literal("[mail]"));
     }
 
     #[test]

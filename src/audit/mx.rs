@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::facts::{Addresses, Exchanges, Facts};
 use super::finding::{CheckReport, Finding, ResourceRecord};
+use super::host::bare;
 use super::mta_sts::Mode;
 use super::net::{NoConnection, Tls, is_for};
 use super::place::{self, Place, dotted};
@@ -293,9 +294,16 @@ fn first(
     target: &DnsName,
     addresses: &Addresses,
 ) -> Result<Option<String>, Pending> {
+    // None without an answer.
     let tlsa = |host: &DnsName| match host.below("_25._tcp") {
-        Ok(name) => Ok(facts.look(&name, RecordType::Tlsa)?.records().to_vec()),
-        Err(_) => Ok(Vec::new()),
+        Ok(name) => {
+            let found = facts.look(&name, RecordType::Tlsa)?;
+            Ok(match found.failure() {
+                Some(_) => None,
+                None => Some(found.records().to_vec()),
+            })
+        }
+        Err(_) => Ok(Some(Vec::new())),
     };
     let policy = mta_sts::judge(facts);
     let promised = mta_sts::promises(facts);
@@ -308,6 +316,13 @@ fn first(
             "first give that an address at which it is reached".to_owned(),
         ));
     }
+    let unknown = policy.findings.iter().any(|one| one.finding == "no-answer");
+    let (Some(pinned), Some(still), false) = (pinned, still, unknown) else {
+        return Ok(Some(
+            "but first run the audit again, until there is an answer for the records of MTA-STS and for all TLSA records: mail may depend on them"
+                .to_owned(),
+        ));
+    };
     let mut first = Vec::new();
     if policy.facts.contains_key("records") {
         let body = policy.facts.get("policy").and_then(|body| body.as_str());
@@ -435,7 +450,8 @@ fn private(
 
 /// Whether a name is an address in text.
 fn is_address(host: &DnsName) -> bool {
-    std::str::from_utf8(host.as_bytes()).is_ok_and(|text| text.parse::<IpAddr>().is_ok())
+    std::str::from_utf8(host.as_bytes())
+        .is_ok_and(|text| bare(text).unwrap_or(text).parse::<IpAddr>().is_ok())
 }
 
 #[cfg(test)]

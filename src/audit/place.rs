@@ -55,6 +55,12 @@ pub(super) fn of(
         let place = at(facts, name, kind)?;
         return Ok(match &place {
             Place::Covered(covered) if covered.lost.is_some() => place,
+            // These count together with those at the end of the alias.
+            _ if kind == RecordType::Tlsa => Place::Covered(Box::new(Covered {
+                name: name.clone(),
+                here: wildcard::records(name, &facts.look(name, kind)?).unwrap_or_default(),
+                lost: None,
+            })),
             _ => Place::Instead(name.clone()),
         });
     }
@@ -114,6 +120,15 @@ fn at(facts: &Facts<'_>, name: &DnsName, kind: RecordType) -> Result<Place, Pend
         true => wildcard::records(name, &found).unwrap_or_default(),
         false => Vec::new(),
     };
+    // Its data are those of a text.
+    let of_spf = kind == RecordType::Spf;
+    let here: Vec<_> = here
+        .into_iter()
+        .map(|record| ResourceRecord {
+            kind: if of_spf { "SPF" } else { record.kind },
+            ..record
+        })
+        .collect();
     if lost.is_none() && here.is_empty() {
         return Ok(Place::At(name.clone()));
     }

@@ -148,6 +148,10 @@ fn wanted(
         if led.aliases.is_empty() && led.list.contains(&server.address.ip()) {
             return Ok(Some(name));
         }
+        // It may be the right one.
+        if led.failure.is_some() {
+            return Ok(None);
+        }
     }
     match is_literal(&server.name) {
         true => Ok(None),
@@ -244,7 +248,11 @@ fn judge_address(
                 "the server at {address} calls itself {greeted}, and its address has the name {name}"
             ),
             format!(
-                "set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname), or have the PTR record changed to {greeted}"
+                "set the name of the server to {name} (Postfix: myhostname; Exim: primary_hostname){}",
+                match qualified(greeted) {
+                    Some(_) => format!(", or have the PTR record changed to {greeted}"),
+                    None => String::new(),
+                }
             ),
         );
         // Another name than that of the greeting would mend nothing.

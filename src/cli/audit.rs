@@ -99,8 +99,12 @@ pub(super) struct Args {
 
 /// Reads `HOST` or `HOST:PORT`; the host is a name or an address, and one of IPv6 before a port stands in brackets.
 fn host(text: &str) -> Result<(Host, u16), String> {
-    if let Ok(address) = text.parse() {
-        return Ok((Host::Address(address), 25));
+    let read = |text: &str| {
+        text.parse::<IpAddr>()
+            .map(|ip| Host::Address(ip.to_canonical()))
+    };
+    if let Ok(host) = read(text) {
+        return Ok((host, 25));
     }
     let (name, port) = match text.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => {
@@ -113,12 +117,11 @@ fn host(text: &str) -> Result<(Host, u16), String> {
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
     let bare = bare.map(|name| name.strip_prefix("IPv6:").unwrap_or(name));
-    let host = match (bare, name.parse()) {
+    let host = match (bare, read(name)) {
         (Some(address), _) => {
-            let address = address.parse().ok();
-            Host::Address(address.ok_or("an address stands between the brackets")?)
+            read(address).map_err(|_| "an address stands between the brackets")?
         }
-        (None, Ok(address)) => Host::Address(address),
+        (None, Ok(host)) => host,
         (None, Err(_)) => Host::Name(domain(name)?),
     };
     Ok((host, port))
@@ -371,6 +374,8 @@ mod tests {
             ("2001:db8::25", "[2001:db8::25] 25"),
             ("[2001:db8::25]", "[2001:db8::25] 25"),
             ("[IPv6:2001:db8::25]:587", "[2001:db8::25] 587"),
+            ("::ffff:192.0.2.25", "[192.0.2.25] 25"),
+            ("mx.example.org.:587", "mx.example.org 587"),
         ] {
             let (host, port) = host(text).unwrap();
             assert_eq!(format!("{host} {port}"), expected, "{text}");

@@ -316,9 +316,9 @@ pub enum Record {
     },
     /// Who may issue certificates (RFC 8659 §4.1).
     Caa {
-        /// Whether an issuer that does not know the property must not issue.
-        critical: bool,
-        /// The property.
+        /// The flags: 128 where an issuer that does not know the property must not issue.
+        flags: u8,
+        /// The property, as it stands: in upper and lower case it is the same.
         tag: String,
         /// Its value.
         value: Vec<u8>,

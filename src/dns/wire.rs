@@ -68,8 +68,8 @@ pub(super) fn record(data: &RData, kind: RecordType) -> Option<Record> {
             data: tlsa.cert_data.clone(),
         },
         (RData::CAA(caa), RecordType::Caa) => Record::Caa {
-            critical: caa.issuer_critical,
-            tag: caa.tag.to_ascii_lowercase(),
+            flags: caa.flags(),
+            tag: caa.tag.clone(),
             value: caa.value.clone(),
         },
         (RData::DNSSEC(DNSSECRData::DS(ds)), RecordType::Ds) => Record::Ds {

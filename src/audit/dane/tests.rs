@@ -404,6 +404,52 @@ fn what_a_wildcard_says_of_other_keys_stays_beside_the_new_record() {
 }
 
 #[test]
+fn what_the_alias_of_a_wildcard_leads_to_stays_beside_the_new_record() {
+    let (one, two) = (self_signed("mx.example.org"), self_signed("mx.example.org"));
+    let hash = |certified: &Certified| key_hash(&certified.chain[0]);
+    let zone = format!(
+        "{}mx.example.org. A 192.88.1.2\n*._tcp.mx.example.org. CNAME tlsa.example.org.\ntlsa.example.org. TLSA 3 1 1 {}",
+        zone(&[]),
+        hash(&two)
+    );
+    let shown = |probe: &Probe| match probe {
+        Probe::Proof(_) => Some(Answered::Proof(Dnssec::Secure)),
+        Probe::Greeting(server) => {
+            let first = server.address.ip().to_string() == "192.88.1.1";
+            let tls = shaken(if first { &one } else { &two });
+            Some(greeting("220 mx.example.org", "250 mx.example.org", tls))
+        }
+        _ => None,
+    };
+    let report = judge_with("dane", &zone, &options(), shown);
+    assert_eq!(words(&report), ["dane-mismatch"]);
+    assert_eq!(report.findings[0].remove, []);
+    let after = judge_with("dane", &apply(&zone, &report), &options(), shown);
+    assert_eq!(words(&after), [""; 0]);
+}
+
+#[test]
+fn what_is_not_known_of_the_end_of_an_alias_is_told() {
+    let certified = self_signed("mx.example.org");
+    let zone = r#"{"example.org.": {"MX": ["10 alias.example.org."]}, "alias.example.org.": {"CNAME": ["mx.example.org."]}, "mx.example.org.": {"A": ["192.88.1.1"]}, "_25._tcp.mx.example.org.": {"status": "SERVFAIL"}}"#;
+    let shows_secure = shows(shaken(&certified), Dnssec::Secure);
+    let report = judge_with("dane", zone, &options(), shows_secure);
+    assert_eq!(words(&report), ["no-answer"]);
+    let zone = format!(
+        "example.org. MX 10 alias.example.org.\nalias.example.org. CNAME mx.example.org.\nmx.example.org. A 192.88.1.1\n_25._tcp.mx.example.org. TLSA 3 1 1 {}",
+        key_hash(&certified.chain[0])
+    );
+    let unknown = shows_where(shaken(&certified), |question| {
+        match question.name.to_string().starts_with("alias") {
+            true => Dnssec::Unknown,
+            false => Dnssec::Secure,
+        }
+    });
+    let report = judge_with("dane", &zone, &options(), unknown);
+    assert_eq!(words(&report), ["no-answer"]);
+}
+
+#[test]
 fn the_records_of_an_alias_stand_where_dnssec_proves_that_it_leads() {
     let certified = self_signed("mx.example.org");
     let hash = key_hash(&certified.chain[0]);

@@ -21,6 +21,7 @@ fn hosts_are_names_with_addresses_that_can_be_reached() {
             vec!["mx-unresolvable"],
         ),
         ("example.org. MX 10 192.88.1.1.", vec!["mx-address"]),
+        ("example.org. MX 10 [192.88.1.1].", vec!["mx-address"]),
         (
             "example.org. MX 10 a.example.org.\na.example.org. CNAME b.example.org.\nb.example.org. A 192.88.1.1",
             vec!["mx-cname"],
@@ -296,6 +297,32 @@ fn the_new_host_has_tlsa_records_where_the_old_name_has() {
     // Where an authority is named, the certificate has to be for the host.
     let named = both.replace("TLSA 3", "TLSA 2");
     assert_eq!(judge("mx", &named).findings[0].publish, []);
+}
+
+#[test]
+fn an_mx_record_is_not_changed_while_it_is_not_known_what_depends_on_it() {
+    let alias = r#""example.org.": {"MX": ["10 a.example.org."]}, "a.example.org.": {"CNAME": ["b.example.org."]}, "b.example.org.": {"A": ["192.88.1.1"]}"#;
+    for silent in [
+        "_mta-sts.example.org.",
+        "_25._tcp.a.example.org.",
+        "_25._tcp.b.example.org.",
+    ] {
+        for status in ["TIMEOUT", "SERVFAIL"] {
+            let report = judge(
+                "mx",
+                &format!(r#"{{{alias}, "{silent}": {{"status": "{status}"}}}}"#),
+            );
+            assert_eq!(words(&report), ["mx-cname"]);
+            let finding = &report.findings[0];
+            assert_eq!((&*finding.remove, &*finding.publish), (&[][..], &[][..]));
+            assert!(
+                finding.mend.contains("first run the audit again"),
+                "{silent}"
+            );
+        }
+    }
+    let report = judge("mx", &format!("{{{alias}}}"));
+    assert_eq!(report.findings[0].publish.len(), 1);
 }
 
 #[test]

@@ -195,14 +195,7 @@ pub(super) fn records(name: &DnsName, found: &Found) -> Option<Vec<ResourceRecor
                 exchange,
             } => ("MX", format!("{preference} {}", dotted(exchange))),
             Record::Text(text) => ("TXT", std::str::from_utf8(text).ok()?.to_owned()),
-            Record::Caa {
-                critical,
-                tag,
-                value,
-            } => {
-                let flags = if *critical { 128 } else { 0 };
-                ("CAA", caa(flags, tag, value))
-            }
+            Record::Caa { flags, tag, value } => ("CAA", caa(*flags, tag, value)),
             Record::Tlsa {
                 usage,
                 selector,
@@ -409,6 +402,16 @@ mx.example.org. A 192.88.1.2
         let report = judge("dmarc", both);
         assert_eq!(report.findings[0].remove.len(), 1);
         assert_eq!(words(&judge("dmarc", &apply(both, &report))), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_of_the_old_type_of_spf_that_a_wildcard_gives_is_not_taken_away() {
+        let zone = "*.example.org. SPF \"v=spf1 -all\"\n*.example.org. TXT \"v=spf1 -all\"";
+        let report = news("spf", zone);
+        for finding in &report.findings {
+            assert_eq!(finding.remove, [], "{finding:?}");
+        }
+        assert!(!report.findings.is_empty());
     }
 
     #[test]

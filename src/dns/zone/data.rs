@@ -63,8 +63,8 @@ pub(super) fn of_words(
         RecordType::Caa => {
             enough(3)?;
             Some(Record::Caa {
-                critical: octet(0)? & 0x80 != 0,
-                tag: word(1)?.to_ascii_lowercase(),
+                flags: octet(0)?,
+                tag: word(1)?.to_owned(),
                 value: word(2)?.as_bytes().to_vec(),
             })
         }
@@ -214,7 +214,7 @@ mod tests {
         };
         assert_eq!(records("_25._tcp.mx.example.com", RecordType::Tlsa), [tlsa]);
         let caa = Record::Caa {
-            critical: true,
+            flags: 128,
             tag: "issue".to_owned(),
             value: b"ca.example; x=y".to_vec(),
         };
