@@ -211,14 +211,20 @@ impl Mends<'_> {
             .map(|(_, branch)| branch.term.as_str())
             .collect();
         // A name without addresses of a family counts for those who send over that, and they are known.
-        let meets = |sender: &&Sender| {
+        let voided: Vec<&Sender> = senders.iter().filter(|sender| sender.is_voided).collect();
+        // Without ours there may be few enough.
+        let meets = |sender: &&&Sender| {
             let all = match sender.address.is_ipv4() {
                 true => grown.voids.v4,
                 false => grown.voids.v6,
             };
-            sender.is_voided && all.saturating_sub(ours.len()) > MAX_VOIDS
+            all.saturating_sub(ours.len()) > MAX_VOIDS
         };
-        let meeting: Vec<&Sender> = senders.iter().filter(meets).collect();
+        let first: Vec<IpAddr> = voided
+            .iter()
+            .filter(meets)
+            .map(|sender| sender.address)
+            .collect();
         let finding = if voids > MAX_VOIDS && (void.len() > MAX_VOIDS || !missing) {
             let what = if told.is_empty() {
                 String::new()
@@ -233,7 +239,7 @@ impl Mends<'_> {
                 ),
                 "take out the names that have no address, or give them one",
             )
-        } else if let Some(one) = meeting.first() {
+        } else if let Some(one) = voided.first() {
             Finding::new(
                 "spf-too-many-voids",
                 &self.about,
@@ -251,7 +257,6 @@ impl Mends<'_> {
             return;
         };
         let ours: Vec<String> = ours.into_iter().map(str::to_owned).collect();
-        let first: Vec<IpAddr> = meeting.iter().map(|sender| sender.address).collect();
         match ours.is_empty() && first.is_empty() {
             true => self.find(finding),
             false => self.mended(finding, move |draft| {

@@ -81,6 +81,24 @@ fn names_of_one_family_are_void_for_known_senders_of_the_other_alone() {
 }
 
 #[test]
+fn who_meets_too_many_voids_is_named_though_the_record_gets_short_enough() {
+    let zone = "example.org. MX 10 mx.example.org.\nmx.example.org. A 192.88.1.1\nmx.example.org. AAAA 2a01::6\nv4a.example.org. A 192.88.1.2\nv4b.example.org. A 192.88.1.3\nexample.org. TXT \"v=spf1 a:gone.example.org a:v4a.example.org a:v4b.example.org ip6:2a01::6 mx -all\"";
+    let both = ["2a01::6", "192.88.1.1"];
+    let report = sending(zone, &both);
+    assert_eq!(words(&report), ["spf-too-many-voids"]);
+    let finding = &report.findings[0];
+    let start = "mail from 2a01::6 does not pass";
+    assert!(finding.sentence.starts_with(start), "{}", finding.sentence);
+    assert_eq!(
+        finding.publish[0].value,
+        "v=spf1 a:v4a.example.org a:v4b.example.org ip6:2a01::6 mx -all"
+    );
+    let after = sending(&apply(zone, &report), &both);
+    assert_eq!(words(&after), [""; 0]);
+    assert_eq!(after.facts["senders"][0]["result"], "pass");
+}
+
+#[test]
 fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
     let own = "ip4:192.88.1.9";
     for (record, word, after) in [
