@@ -315,7 +315,7 @@ fn senders(facts: &Facts<'_>) -> Result<Vec<Sender>, Pending> {
             address,
             result: outcome.result,
             why: outcome.reason.to_string(),
-            is_voided: matches!(outcome.reason, Reason::TooManyVoids { .. }),
+            is_voided: stay::is_voided(&outcome),
             by: by.filter(|_| outcome.result == SpfResult::Pass),
         });
     }

@@ -6,10 +6,10 @@ use super::super::facts::Facts;
 use super::draft::Draft;
 use super::{Sender, results_with};
 use crate::dns::lookup::Pending;
-use crate::spf::SpfResult;
+use crate::spf::{Outcome, Reason, SpfResult};
 
-/// Names those in a changed record whom it would refuse: who passes now, or would if the record could be read. Told is
-/// the first who passes now and even so would not.
+/// Names those in a changed record whom it would refuse, or whose check it would end with too many terms that find
+/// nothing: who passes now, or would if the record could be read. Told is the first who passes now and even so would not.
 pub(super) fn keep(
     facts: &Facts<'_>,
     senders: &[Sender],
@@ -27,14 +27,22 @@ pub(super) fn keep(
         .filter(|(_, outcome)| is_refusal(outcome.result))
         .map(|(address, _)| *address)
         .collect();
-    if !refused.is_empty() {
+    // Who meets them now has a finding of their own.
+    let becomes_voided =
+        |(sender, outcome): &(&&Sender, &Outcome)| is_voided(outcome) && !sender.is_voided;
+    let voided = senders.iter().zip(&outcomes).filter(becomes_voided);
+    let voided: Vec<IpAddr> = voided.map(|(sender, _)| sender.address).collect();
+    if !refused.is_empty() || !voided.is_empty() {
         refused.iter().for_each(|address| draft.allow(*address));
+        draft.allow_first(&voided);
         outcomes = results_with(facts, draft, &addresses)?;
     }
-    let after = senders.iter().zip(outcomes);
-    let mut lost = after.filter(|(sender, outcome)| {
+    let after = senders.iter().zip(&outcomes);
+    let mut lost = after.filter(|both| {
+        let (sender, outcome) = both;
         let passes = outcome.result == SpfResult::Pass;
-        sender.result == SpfResult::Pass && !passes || is_refusal(outcome.result)
+        let loses = sender.result == SpfResult::Pass && !passes;
+        loses || is_refusal(outcome.result) || becomes_voided(both)
     });
     Ok(lost.next().map(|(sender, _)| sender.address))
 }
@@ -52,4 +60,9 @@ pub(super) fn is_refusal(result: SpfResult) -> bool {
         result,
         SpfResult::Fail | SpfResult::SoftFail | SpfResult::Neutral
     )
+}
+
+/// Whether too many terms find nothing before one that matches.
+pub(super) fn is_voided(outcome: &Outcome) -> bool {
+    matches!(outcome.reason, Reason::TooManyVoids { .. })
 }

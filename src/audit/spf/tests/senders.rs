@@ -99,6 +99,37 @@ fn who_meets_too_many_voids_is_named_though_the_record_gets_short_enough() {
 }
 
 #[test]
+fn a_record_that_comes_into_force_voids_nobody_who_is_named() {
+    let names = "v4a.example.org. A 192.88.1.2\nv4b.example.org. A 192.88.1.3\nv4c.example.org. A 192.88.1.4\n";
+    let hosts = "example.org. MX 10 mx.example.org.\nmx.example.org. A 192.88.1.1\nmx.example.org. AAAA 2a01::6\n";
+    let three = "a:v4a.example.org a:v4b.example.org a:v4c.example.org";
+    for (records, word) in [
+        (&[format!("v=spf1 {three} mx -all;")][..], "spf-syntax"),
+        (&[format!("v=spf1; {three} mx -all")], "spf-syntax"),
+        (
+            &[
+                "v=spf1 a:v4a.example.org a:v4b.example.org -all".to_owned(),
+                "v=spf1 a:v4c.example.org mx -all".to_owned(),
+            ],
+            "spf-several",
+        ),
+    ] {
+        let texts = records.iter();
+        let texts = texts.map(|text| format!("example.org. TXT \"{text}\"\n"));
+        let zone = format!("{names}{hosts}{}", texts.collect::<String>());
+        let report = sending(zone.trim_end(), &["2a01::6"]);
+        assert_eq!(words(&report), [word], "{records:?}");
+        assert_eq!(
+            report.findings[0].publish[0].value,
+            format!("v=spf1 ip6:2a01::6 {three} mx -all")
+        );
+        let after = sending(&apply(zone.trim_end(), &report), &["2a01::6"]);
+        assert_eq!(words(&after), [""; 0], "{records:?}");
+        assert_eq!(after.facts["senders"][0]["result"], "pass");
+    }
+}
+
+#[test]
 fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
     let own = "ip4:192.88.1.9";
     for (record, word, after) in [
