@@ -6,7 +6,7 @@ mod without;
 
 use serde_json::{Value, json};
 
-use self::destinations::{destination, gets_reports, of_subdomain};
+use self::destinations::{destination, gets_reports, of_subdomain, still_refused};
 use self::draft::Draft;
 use self::without::{Above, without};
 use super::facts::Facts;
@@ -67,6 +67,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         }));
     }
     let destinations = destinations?;
+    let still = still_refused(facts, domain, holder, &findings)?;
+    let is_needed = |name: &str| {
+        let still = still.as_ref();
+        still.is_none_or(|still| still.iter().any(|known| known == name))
+    };
     let mut refused: Vec<&str> = Vec::new();
     for one in &destinations {
         let name = one.name.as_deref().unwrap_or(&one.uri);
@@ -75,7 +80,15 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         match one.authorization {
             Authorization::Internal | Authorization::Authorized => {}
             _ if told => {}
-            Authorization::NotAuthorized => findings.push(destination(facts, one)?),
+            Authorization::NotAuthorized => {
+                let finding = destination(facts, one)?;
+                findings.push(match finding.publish.is_empty() || is_needed(name) {
+                    true => finding,
+                    false => finding.in_words(&format!(
+                        "nothing has to be published there for {domain} once the other mends of its DMARC record are followed"
+                    )),
+                });
+            }
             Authorization::Unknown => findings.push(Finding::new(
                 "no-answer",
                 format!("{name} TXT"),

@@ -5,9 +5,11 @@ use super::super::finding::{Finding, ResourceRecord};
 use super::super::place::{self, Place};
 use super::super::text::Texts;
 use super::draft::Draft;
+use super::texts_of;
 use crate::dmarc::record::Reading;
+use crate::dmarc::walk::walk;
 use crate::dmarc::{AUTHORIZING_RECORD, Authorization, Destination, report_destinations};
-use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
+use crate::dns::lookup::{Ask, DnsName, Found, Pending, Question, Record, RecordType, Said};
 use crate::name::Domain;
 
 /// What is to be done where a destination has not agreed.
@@ -48,31 +50,105 @@ pub(super) fn of_subdomain(
     domain: &Domain,
     mut draft: Draft,
 ) -> Result<Finding, Pending> {
-    let text = draft.to_string();
-    let Ok(reading) = Reading::parse(text.as_bytes()) else {
-        return Ok(finding);
-    };
-    let destinations = report_destinations(facts, &reading.record, domain)?;
-    let is_refused = |one: &&Destination| one.authorization == Authorization::NotAuthorized;
-    let refused: Vec<&Destination> = destinations.iter().filter(is_refused).collect();
-    if refused.is_empty() {
-        return Ok(own.publish(finding, text));
-    }
-    for one in &refused {
-        draft.remove_address(one.tag, &one.uri);
-    }
-    let mut told: Vec<&str> = refused.iter().map(|one| one.sentence.as_str()).collect();
-    told.dedup();
-    let told = told.join("; ");
+    let heard = is_heard(&draft);
+    let told = without_refusing(facts, domain, &mut draft)?;
     // Somebody hears now, and would not.
-    if draft.get("rua").is_none() && gets_reports(&reading) {
+    if let Some(told) = told.as_ref().filter(|_| heard && !is_heard(&draft)) {
         finding.mend.push_str(&format!("; {domain} is to have a record of its own, for which first somebody has to take the reports: {told}"));
         return Ok(own.tell(finding));
     }
-    finding.mend.push_str(&format!(
-        "; the record below names those alone who take reports about {domain}: {told}"
-    ));
+    if let Some(told) = told {
+        finding.mend.push_str(&named_alone(domain, &told));
+    }
     Ok(own.publish(finding, draft.to_string()))
+}
+
+/// Takes those out of a record for a domain who do not take reports about it; who that is, in a sentence.
+pub(super) fn without_refusing(
+    facts: &Facts<'_>,
+    domain: &Domain,
+    draft: &mut Draft,
+) -> Result<Option<String>, Pending> {
+    let text = draft.to_string();
+    let Ok(reading) = Reading::parse(text.as_bytes()) else {
+        return Ok(None);
+    };
+    let destinations = report_destinations(facts, &reading.record, domain)?;
+    let mut told: Vec<&str> = Vec::new();
+    for one in destinations.iter().filter(|one| is_refused(one)) {
+        draft.remove_address(one.tag, &one.uri);
+        told.push(&one.sentence);
+    }
+    told.dedup();
+    Ok((!told.is_empty()).then(|| told.join("; ")))
+}
+
+/// What is said where a record is published without those.
+pub(super) fn named_alone(domain: &Domain, told: &str) -> String {
+    format!("; the record below names those alone who take reports about {domain}: {told}")
+}
+
+/// Whether reports of a record reach anybody.
+fn is_heard(draft: &Draft) -> bool {
+    let text = draft.to_string();
+    Reading::parse(text.as_bytes()).is_ok_and(|reading| gets_reports(&reading))
+}
+
+fn is_refused(one: &Destination) -> bool {
+    one.authorization == Authorization::NotAuthorized
+}
+
+/// The names at which somebody would still have to agree once the records are published that these findings name; none
+/// where they name none.
+pub(super) fn still_refused(
+    facts: &Facts<'_>,
+    domain: &Domain,
+    holder: &Domain,
+    findings: &[Finding],
+) -> Result<Option<Vec<String>>, Pending> {
+    let mut texts = Vec::new();
+    for of in [domain, holder] {
+        let (Ok(name), Some(there)) = (DnsName::from(of).below("_dmarc"), texts_of(facts, of)?)
+        else {
+            continue;
+        };
+        let at = format!("{}.", there.name);
+        let published = findings.iter().flat_map(|finding| &finding.publish);
+        let mut values = published.filter(|one| one.kind == "TXT" && one.name == at);
+        let last = values.rfind(|one| Reading::parse(one.value.as_bytes()).is_ok());
+        texts.extend(last.map(|one| (name, one.value.clone().into_bytes())));
+    }
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let then = Then { facts, texts };
+    let walk = walk(&then, domain)?;
+    let Ok(Some((holder, reading))) = walk.policy() else {
+        return Ok(None);
+    };
+    let destinations = report_destinations(&then, &reading.record, holder)?;
+    let refused = destinations.into_iter().filter(is_refused);
+    Ok(Some(refused.filter_map(|one| one.name).collect()))
+}
+
+/// DNS as it would be with these texts at their names.
+struct Then<'a> {
+    facts: &'a Facts<'a>,
+    texts: Vec<(DnsName, Vec<u8>)>,
+}
+
+impl Ask for Then<'_> {
+    fn ask(&self, question: &Question) -> Result<Found, Pending> {
+        let here = |text: &&(DnsName, Vec<u8>)| text.0 == question.name;
+        let mut texts = self.texts.iter();
+        match texts
+            .find(here)
+            .filter(|_| question.kind == RecordType::Txt)
+        {
+            Some((_, text)) => Ok(Found::new(Said::Records(vec![Record::Text(text.clone())]))),
+            None => self.facts.ask(question),
+        }
+    }
 }
 
 /// Whether somebody hears: reports are sent by mail alone.

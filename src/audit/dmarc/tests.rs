@@ -684,3 +684,91 @@ fn t_is_not_advised_where_it_stands() {
     assert_eq!(words(&report), ["dmarc-obsolete-tag", "dmarc-testing"]);
     assert!(!report.findings[0].mend.contains("in its place"));
 }
+
+#[test]
+fn a_record_that_takes_the_place_of_that_above_names_who_takes_reports_about_the_subdomain() {
+    let mut options = options();
+    options.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+    let agreed = "example.org._report._dmarc.example.net. TXT \"v=DMARC1;\"\n";
+    let above = zone("v=DMARC1; p=reject; rua=mailto:a@example.net");
+    let both = "rua=mailto:a@example.net,mailto:b@example.org";
+    for (own, word, after) in [
+        (
+            &[
+                "v=DMARC1; p=reject; rua=mailto:a@example.net".to_owned(),
+                "v=DMARC1; p=reject; adkim=r".to_owned(),
+            ][..],
+            "dmarc-several",
+            None,
+        ),
+        (
+            &["v=DMARC1 p=reject; rua=mailto:a@example.net".to_owned()],
+            "dmarc-syntax",
+            None,
+        ),
+        (
+            &[format!("v=DMARC1 p=reject; {both}")],
+            "dmarc-syntax",
+            Some("v=DMARC1; p=reject; rua=mailto:b@example.org"),
+        ),
+        (
+            &[
+                format!("v=DMARC1; p=reject; {both}"),
+                "v=DMARC1; p=reject".to_owned(),
+            ],
+            "dmarc-several",
+            Some("v=DMARC1; p=reject; rua=mailto:b@example.org"),
+        ),
+    ] {
+        let texts = own
+            .iter()
+            .map(|own| format!("_dmarc.news.example.org. TXT \"{own}\"\n"));
+        let zone = format!("{agreed}{}{above}", texts.collect::<String>());
+        let report = judge(&zone);
+        assert_eq!(words(&report), [word], "{zone}");
+        let finding = &report.findings[0];
+        let published = finding.publish.first().map(|one| one.value.as_str());
+        assert_eq!(published, after, "{zone}");
+        let alone = "names those alone who take reports about news.example.org";
+        assert_eq!(finding.mend.contains(alone), after.is_some());
+        assert_eq!(words(&judge(&apply(&zone, &report))), [""; 0], "{zone}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_to_agree_where_a_mend_of_the_record_makes_that_needless() {
+    // What is below a public suffix belongs to others.
+    let psd = zone("v=DMARC1; p=reject; psd=y; rua=mailto:a@r.example.org");
+    let psd = format!("example.org. MX 10 mx.example.org.\n{psd}");
+    let suffix = "\n_dmarc.r.example.org. TXT \"v=DMARC1; p=reject; psd=n\"";
+    // The subdomain gets a record of its own.
+    let above = zone(&format!(
+        "v=DMARC1; p=none; rua=mailto:a@example.net,{}",
+        &RUA[4..]
+    ));
+    for (domain, zone, word, authorizes) in [
+        ("example.org", psd.clone(), "dmarc-psd", false),
+        ("example.org", format!("{psd}{suffix}"), "dmarc-psd", true),
+        (
+            "news.example.org",
+            above.clone(),
+            "dmarc-policy-none",
+            false,
+        ),
+        ("example.org", above, "dmarc-policy-none", true),
+    ] {
+        let mut options = options();
+        options.domain = crate::name::Domain::new(domain).unwrap();
+        let judge = |zone: &str| judge_with("dmarc", zone, &options, |_| None);
+        let report = judge(&zone);
+        let mut found = words(&report);
+        found.sort_unstable();
+        assert_eq!(found, ["dmarc-destination-refused", word], "{zone}");
+        let published = report.together.publish.iter();
+        let authorizing = published.filter(|one| one.name.contains("_report"));
+        assert_eq!(authorizing.count(), usize::from(authorizes), "{zone}");
+        assert_eq!(report.together.publish.len(), 1 + usize::from(authorizes));
+        assert_eq!(words(&judge(&apply(&zone, &report))), [""; 0], "{zone}");
+    }
+}

@@ -3,7 +3,7 @@
 use super::super::facts::Facts;
 use super::super::finding::Finding;
 use super::super::text::{self, Texts};
-use super::destinations::gets_reports;
+use super::destinations::{gets_reports, named_alone, without_refusing};
 use super::draft::{self, Draft};
 use super::{Policies, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::{Mode, Reading};
@@ -150,7 +150,7 @@ pub(super) fn without(
         let right: Vec<(&[u8], Reading)> = parsed.collect();
         let old: Vec<&[u8]> = right.iter().map(|(text, _)| *text).collect();
         let what = format!("{count} DMARC records stand at _dmarc.{domain}, and so none counts");
-        let merged = Draft::merged(&right);
+        let mut merged = Draft::merged(&right);
         let finding = |sentence: String, mend: &str| {
             Finding::new("dmarc-several", &texts.name, sentence, mend)
         };
@@ -162,8 +162,11 @@ pub(super) fn without(
             }
             Some(above) => {
                 let sentence = format!("{what}: {}", above.sentence());
+                let refusing = without_refusing(facts, domain, &mut merged)?;
+                let alone = refusing.map(|told| named_alone(domain, &told));
+                let one = format!("{one}{}", alone.unwrap_or_default());
                 match above.is_kept_by(&merged) {
-                    true => texts.replace(finding(sentence, one), &old, merged.to_string()),
+                    true => texts.replace(finding(sentence, &one), &old, merged.to_string()),
                     false => match holds_open(facts, &texts, &old)? {
                         false => texts.replace(finding(sentence, &above.mend()), &old, None),
                         true => texts.tell(finding(sentence, &above.instead())),
@@ -190,11 +193,17 @@ pub(super) fn without(
             texts.replace(finding(what, as_below), &[text], repaired.to_string())
         }
         (None, None) => finding(what, in_words),
-        (Some(above), repaired) => {
+        (Some(above), mut repaired) => {
             let sentence = format!("{what}; {}", above.sentence());
+            let refusing = match &mut repaired {
+                Some(repaired) => without_refusing(facts, domain, repaired)?,
+                None => None,
+            };
+            let alone = refusing.map(|told| named_alone(domain, &told));
+            let as_below = format!("{as_below}{}", alone.unwrap_or_default());
             match repaired.filter(|repaired| above.is_kept_by(repaired)) {
                 Some(repaired) => {
-                    texts.replace(finding(sentence, as_below), &[text], repaired.to_string())
+                    texts.replace(finding(sentence, &as_below), &[text], repaired.to_string())
                 }
                 None => match holds_open(facts, &texts, &[text])? {
                     false => texts.replace(finding(sentence, &above.mend()), &[text], None),
