@@ -161,25 +161,25 @@ impl Authors {
             .flatten()
     }
 
-    /// The place of a signature by `domain` among others: the aligned ones first, then those that have the most labels in
-    /// common with From. Whatever the organizational domain of the author is, all that belong to it (RFC 9989 §4.10.2) have
+    /// The place of a signature by `domain` among others: first those that have the most labels in common with From, and
+    /// among them the aligned ones. Whatever the organizational domain of the author is, all that belong to it (RFC 9989 §4.10.2) have
     /// more of its labels than any that does not: so strangers, however many, stand behind all that may decide.
     pub(crate) fn rank(&self, domain: &Domain) -> Rank {
         let alignment = self.alignment(domain);
         let common = self.domains.iter().map(|from| from.common_labels(domain));
         Rank(
-            alignment.map_or(u8::MAX, |alignment| alignment as u8),
             Reverse(common.min().unwrap_or(0)),
+            alignment.map_or(u8::MAX, |alignment| alignment as u8),
         )
     }
 
     /// The place of a signature whose domain is not known.
-    pub(crate) const LAST: Rank = Rank(u8::MAX, Reverse(0));
+    pub(crate) const LAST: Rank = Rank(Reverse(0), u8::MAX);
 }
 
 /// In which order signatures are looked at; the least is the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank(u8, Reverse<usize>);
+pub(crate) struct Rank(Reverse<usize>, u8);
 
 /// More author domains than this, or more mailboxes in a field, count as unreadable.
 const MAX_DOMAINS: usize = 100;
@@ -596,8 +596,8 @@ mod tests {
                 "ceo@mail.bank.example",
                 [
                     "mail.bank.example",
-                    "bank.example",
                     "x.mail.bank.example",
+                    "bank.example",
                     "other.bank.example",
                     "bank.evil.example",
                 ]
@@ -606,8 +606,8 @@ mod tests {
             (
                 "ceo@a.mail.bank.co.test",
                 &[
-                    "bank.co.test",
                     "b.mail.bank.co.test",
+                    "bank.co.test",
                     "c.bank.co.test",
                     "evil.co.test",
                     "a.mail.test",

@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
     /// The name that it gave with HELO or EHLO
-    #[arg(long, value_name = "NAME", requires = "ip", allow_hyphen_values = true)]
+    #[arg(long, value_name = "NAME", requires = "ip", allow_hyphen_values = true, value_parser = helo)]
     helo: Option<String>,
     /// The address that it gave with MAIL FROM; empty for a bounce
     #[arg(long, value_name = "ADDRESS", value_parser = mail_from, allow_hyphen_values = true)]
@@ -67,6 +67,14 @@ pub(super) const POLICY: &str = "What is refused: see the table of policies in t
     strict, and the chain of ARC by rfc";
 
 /// An address, perhaps in angle brackets.
+/// A name may begin with a hyphen; with two, an option has been taken for it.
+fn helo(text: &str) -> Result<String, String> {
+    match text.starts_with("--") {
+        true => Err("no name begins with two hyphens: an option stands where it should".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
 fn mail_from(text: &str) -> Result<String, String> {
     let bare = text
         .strip_prefix('<')
