@@ -4,6 +4,7 @@ mod cover;
 mod draft;
 mod first;
 mod health;
+mod hidden;
 mod lets;
 mod mend;
 mod size;
@@ -61,7 +62,8 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
         }
         [one] => {
             let grown = grown?;
-            let senders = senders(facts)?;
+            let mut senders = senders(facts)?;
+            senders.extend(hidden::senders(facts, &grown, &senders)?);
             let record = work::of_record(facts, &texts, one, &grown, &senders)?;
             findings.extend(record);
             let sentence = format!(

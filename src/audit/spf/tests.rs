@@ -354,7 +354,29 @@ fn hosts_of_one_family_are_no_void() {
         "{}\nv4.example.org. A 192.88.1.1",
         zone("v=spf1 a:v4.example.org a:v4.example.org a:v4.example.org mx -all")
     );
-    assert_eq!(words(&judge("spf", &zone)), [""; 0]);
+    let of_one_family = zone.replace("mx.example.org. AAAA 2a01::25\n", "");
+    assert_eq!(words(&judge("spf", &of_one_family)), [""; 0]);
+    // An own server that sends over the other does not get so far as to pass.
+    let report = judge("spf", &zone);
+    assert_eq!(words(&report), ["spf-too-many-voids"]);
+    let finding = &report.findings[0];
+    let start = "mail from 2a01::25 does not pass";
+    assert!(finding.sentence.starts_with(start), "{}", finding.sentence);
+    assert_eq!(
+        finding.publish[0].value,
+        "v=spf1 ip6:2a01::25 a:v4.example.org a:v4.example.org a:v4.example.org mx -all"
+    );
+    assert_eq!(words(&judge("spf", &apply(&zone, &report))), [""; 0]);
+    // Those whom no term lets send, and those of others, are not known to send.
+    for other in [
+        zone.replace(" mx -all", " -all"),
+        zone.replace(" mx -all", " -mx +all"),
+        zone.replace(" mx.example.org.", " mx.example.net.")
+            .replace("mx.example.org. A", "mx.example.net. A"),
+    ] {
+        let report = judge("spf", &other);
+        assert!(!words(&report).contains(&"spf-too-many-voids"), "{other}");
+    }
 }
 
 #[test]
