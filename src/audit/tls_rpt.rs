@@ -183,34 +183,88 @@ impl Reading {
 
     /// URIs of RFC 3986, with commas between.
     fn addresses(&mut self, list: &str) {
-        for uri in list.split(',').map(str::trim) {
-            let shown = text::excerpt(uri);
-            let parted: Vec<&str> = uri.split_ascii_whitespace().collect();
-            if is_usable(uri) {
-                self.uris.push(uri.to_owned());
-            } else if parted.len() > 1 && parted.iter().all(|part| is_usable(part)) {
-                self.fault(format!(
-                    "in \"{shown}\" a blank stands where a comma must stand"
-                ));
-                self.uris.extend(parted.into_iter().map(str::to_owned));
-            } else if let Some((uri, _)) = uri.split_once('!') {
-                self.fault(format!(
-                    "\"{shown}\" has a size behind it, which only DMARC knows"
-                ));
-                self.addresses(uri);
-            } else if !uri.contains(':') && is_usable(&format!("mailto:{uri}")) {
-                self.fault(format!("\"{shown}\" lacks mailto:"));
-                self.uris.push(format!("mailto:{uri}"));
-            } else if let Some(error) = ReportUri::parse(uri.as_bytes())
-                .err()
-                .filter(|_| has_scheme(uri))
-            {
-                self.fault(format!("\"{shown}\" gets no reports: {error}"));
-            } else {
-                self.fault(format!("\"{shown}\" is neither mailto: nor https:"));
+        let mut pieces = list.split(',').peekable();
+        while let Some(piece) = pieces.next() {
+            let mut uri = piece.to_owned();
+            while let Some(next) = pieces.next_if(|next| continues(&uri, next)) {
+                uri = format!("{uri},{next}");
             }
+            self.address(uri.trim());
         }
     }
+
+    fn address(&mut self, uri: &str) {
+        let shown = text::excerpt(uri);
+        let parted: Vec<&str> = uri.split_ascii_whitespace().collect();
+        let encoded = encoded(uri);
+        if !uri.contains(',') && is_usable(uri) {
+            self.uris.push(uri.to_owned());
+        } else if parted.len() > 1 && parted.iter().all(|part| is_usable(part)) {
+            self.fault(format!(
+                "in \"{shown}\" a blank stands where a comma must stand"
+            ));
+            self.uris.extend(parted.into_iter().map(str::to_owned));
+        } else if let Some((uri, _)) = uri.rsplit_once('!').filter(|(_, size)| is_size(size)) {
+            self.fault(format!(
+                "\"{shown}\" has a size behind it, which only DMARC knows"
+            ));
+            self.address(uri);
+        } else if encoded != uri && is_usable(&encoded) {
+            self.fault(format!(
+                "in \"{shown}\" a comma must be written %2C, and an exclamation mark %21"
+            ));
+            self.uris.push(encoded);
+        } else if !uri.contains(':') && is_usable(&format!("mailto:{uri}")) {
+            self.fault(format!("\"{shown}\" lacks mailto:"));
+            self.uris.push(format!("mailto:{uri}"));
+        } else if let Some(address) = after_slashes(uri).filter(|address| is_usable(address)) {
+            self.fault(format!("\"{shown}\" has slashes behind mailto:"));
+            self.uris.push(address);
+        } else if let Some(error) = ReportUri::parse(uri.as_bytes())
+            .err()
+            .filter(|_| has_scheme(uri))
+        {
+            self.fault(format!("\"{shown}\" gets no reports: {error}"));
+        } else if has_scheme(uri) {
+            self.fault(format!(
+                "\"{shown}\" gets no reports: it names no host, or no mailbox"
+            ));
+        } else {
+            self.fault(format!("\"{shown}\" is neither mailto: nor https:"));
+        }
+    }
+}
+
+/// Whether what stands behind a comma belongs to the address of a web server before it: it is no address, and no blank
+/// parts them.
+fn continues(uri: &str, next: &str) -> bool {
+    let is_apart = next.is_empty() || next.contains([':', '@', ' ', '\t']);
+    let joined = encoded(&format!("{},{next}", uri.trim_start()));
+    !is_apart && is_web(uri.trim_start()) && is_usable(&joined)
+}
+
+/// A URI with that encoded which means something else in a record (RFC 8460 §3).
+fn encoded(uri: &str) -> String {
+    uri.replace(',', "%2C").replace('!', "%21")
+}
+
+/// Whether it is a size of DMARC: digits, and perhaps a unit.
+fn is_size(text: &str) -> bool {
+    let digits = text.strip_suffix(['k', 'm', 'g', 't', 'K', 'M', 'G', 'T']);
+    let digits = digits.unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The address behind `mailto://`, as it must be written.
+fn after_slashes(uri: &str) -> Option<String> {
+    let (scheme, address) = uri.split_once("://")?;
+    let is_mail = scheme.eq_ignore_ascii_case("mailto");
+    is_mail.then(|| format!("mailto:{address}"))
+}
+
+fn is_web(uri: &str) -> bool {
+    let scheme = uri.get(.."https://".len());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
 }
 
 /// Whether a report can be sent to a URI: to a mailbox, or to a server of the web.
@@ -218,11 +272,18 @@ fn is_usable(uri: &str) -> bool {
     let Ok(read) = ReportUri::parse(uri.as_bytes()) else {
         return false;
     };
-    let web = uri
-        .get("https://".len()..)
-        .filter(|_| read.scheme().eq_ignore_ascii_case("https"));
-    let host = web.is_some_and(|rest| !rest.starts_with(['/', '?', '#']) && !rest.is_empty());
-    read.size_limit.is_none() && (read.mailbox.is_some() || host && uri.contains("://"))
+    if read.size_limit.is_some() {
+        return false;
+    }
+    if read.mailbox.is_some() {
+        let address = uri.split(['?', '#']).next().unwrap_or_default();
+        let twice = address.matches('@').count() > 1;
+        return !twice && !address.contains("://");
+    }
+    let rest = uri.get("https://".len()..).filter(|_| is_web(uri));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+    let host = authority.and_then(|authority| authority.rsplit('@').next());
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
 }
 
 fn has_scheme(uri: &str) -> bool {
@@ -326,6 +387,24 @@ mod tests {
             ("https://", None),
             ("https:///r", None),
             ("https:example.org", None),
+            ("https://:443/", None),
+            ("https://a@:443/", None),
+            ("mailto:a@b@example.org", None),
+            ("mailto://a@example.org", Some("mailto:a@example.org")),
+            ("mailto:a!b@example.org", Some("mailto:a%21b@example.org")),
+            ("https://example.org/a,b", Some("https://example.org/a%2Cb")),
+            (
+                "https://example.org/?a=b!c,d,mailto:b@example.org",
+                Some("https://example.org/?a=b%21c%2Cd,mailto:b@example.org"),
+            ),
+            (
+                "https://example.org/?a=b!c!10m",
+                Some("https://example.org/?a=b%21c"),
+            ),
+            (
+                "https://example.org/a!10m,b@example.org,",
+                Some("https://example.org/a,mailto:b@example.org"),
+            ),
             ("http://example.org/", None),
             ("mailto:a\\027[2J@example.org", None),
             ("mailto:a\\195\\164@example.org", None),
