@@ -130,6 +130,17 @@ impl Draft {
         self.terms.retain(|term| !term.is_empty());
     }
 
+    /// Writes several terms in the place of this one.
+    pub(super) fn part(&mut self, term: &str, terms: &[String]) {
+        let old = std::mem::take(&mut self.terms);
+        for known in old {
+            match known == term {
+                true => self.terms.extend_from_slice(terms),
+                false => self.terms.push(known),
+            }
+        }
+    }
+
     /// What is meant by a modifier with the name of a mechanism.
     pub(super) fn colon(term: &str) -> Option<String> {
         let right = term.replacen('=', ":", 1);

@@ -7,8 +7,9 @@ use super::super::finding::Finding;
 use super::super::text::{Change, Texts};
 use super::draft::{Draft, is_all};
 use super::health::{Health, Worse};
-use super::{Sender, grown_with, results_with, size, stay};
-use crate::dns::lookup::{DnsName, Pending};
+use super::{Sender, grown_with, results_with, size, slips, stay};
+use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
+use crate::spf::record::Record;
 use crate::spf::{Reason, SpfResult, Tree};
 
 /// The findings, and the record as it becomes.
@@ -248,6 +249,36 @@ impl<'a> Mends<'a> {
         if let Some(mend) = self.findings.last_mut() {
             mend.with_record = with_record;
         }
+    }
+
+    /// A finding about a term of our record that names several domains with commas between: terms that name one each take
+    /// its place where all of them have a record.
+    pub(super) fn parted(&mut self, finding: Finding, term: &str) -> Result<(), Pending> {
+        let terms = slips::several(term).unwrap_or_default();
+        let names = terms
+            .iter()
+            .filter_map(|term| Some(term.split_once(':')?.1));
+        let names = names.map(|name| DnsName::new(name.as_bytes()));
+        let found: Vec<_> = names
+            .map(|name| name.map(|name| self.facts.look(&name, RecordType::Txt)))
+            .collect();
+        let mut all = !terms.is_empty();
+        for found in found.into_iter().flatten() {
+            all &= found?.texts().any(Record::is_spf);
+        }
+        let mut finding = finding;
+        finding.mend = match all {
+            true => format!("write {} instead of “{term}”", terms.join(" ")),
+            false => format!(
+                "each name needs a term of its own, without commas: let each that stands in {term} have one, if it has an SPF record"
+            ),
+        };
+        let term = term.to_owned();
+        match all {
+            true => self.mended(finding, move |draft| draft.part(&term, &terms)),
+            false => self.find(finding),
+        }
+        Ok(())
     }
 
     /// The known senders that pass by a term of our record.

@@ -40,6 +40,8 @@ pub(super) fn mended(text: &str) -> (String, Vec<Slip>) {
 
 /// One term for two words: a mechanism that ends with its colon, and what belongs behind that. Neither is right alone.
 fn joined(word: &str, next: &str) -> Option<String> {
+    // A comma may follow, and more behind a blank.
+    let next = next.trim_end_matches([',', ';']);
     let cut = word.ends_with(':') && !is_term(word) && !is_term(next);
     let meant = format!("{word}{next}");
     (cut && (is_term(&meant) || parted(&meant).is_some())).then_some(meant)
@@ -70,10 +72,25 @@ fn parted(word: &str) -> Option<String> {
             Err(_) => (*piece).to_owned(),
         };
         // Nobody is let in by what is only likely to be meant.
-        (is_term(&term) && !is_all(&term)).then_some(term)
+        let lets_in = is_all(&term) && !term.starts_with(['-', '~']);
+        (is_term(&term) && !lets_in).then_some(term)
     });
     let terms: Option<Vec<String>> = terms.collect();
     Some(terms?.join(" "))
+}
+
+/// The terms that are meant by one that is legal by grammar, and names several domains with commas between.
+pub(super) fn several(term: &str) -> Option<Vec<String>> {
+    let (name, domains) = term
+        .split_once(':')
+        .filter(|(_, list)| list.contains(','))?;
+    let domains = domains.split(',').filter(|domain| !domain.is_empty());
+    let terms = domains.map(|domain| match domain.strip_prefix(name) {
+        Some(behind) if behind.starts_with(':') => domain.to_owned(),
+        _ => format!("{name}:{domain}"),
+    });
+    let terms: Vec<String> = terms.collect();
+    terms.iter().all(|term| is_term(term)).then_some(terms)
 }
 
 fn is_term(word: &str) -> bool {
@@ -83,6 +100,21 @@ fn is_term(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn domains_with_commas_between_are_terms_each() {
+        for (term, expected) in [
+            ("include:p.net,q.net", "include:p.net include:q.net"),
+            ("?include:p.net,q.net,", "?include:p.net ?include:q.net"),
+            ("include:p.net,include:q.net", "include:p.net include:q.net"),
+            ("include:p.net", ""),
+            ("include:p.net,q", ""),
+            ("redirect=p.net,q.net", ""),
+        ] {
+            let terms = several(term).unwrap_or_default();
+            assert_eq!(terms.join(" "), expected, "{term}");
+        }
+    }
 
     #[test]
     fn a_term_in_two_words_and_two_terms_in_one_are_told_apart() {
@@ -125,6 +157,19 @@ mod tests {
                 "v=spf1 mx a ip4:192.88.1.1",
                 2,
             ),
+            (
+                "v=spf1 ip4: 192.88.1.1, 192.88.1.2 -all",
+                "v=spf1 ip4:192.88.1.1 192.88.1.2 -all",
+                1,
+            ),
+            (
+                "v=spf1 ip4:192.88.1.1;ip4:192.88.1.2;-all",
+                "v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 -all",
+                1,
+            ),
+            ("v=spf1 mx,~all", "v=spf1 mx ~all", 1),
+            ("v=spf1 mx,?all", "v=spf1 mx,?all", 0),
+            ("v=spf1 ip4: mx, -all", "v=spf1 ip4: mx, -all", 0),
             // Each of these is right alone, or nobody knows what is meant.
             ("v=spf1 ip4: mx", "v=spf1 ip4: mx", 0),
             (

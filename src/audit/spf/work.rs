@@ -41,7 +41,7 @@ pub(super) fn of_record(
     }
     let mut places = Vec::new();
     collect(&grown.root, &mut places);
-    work.leading_wrong(&places);
+    work.leading_wrong(&places)?;
     work.counts(grown, &places, senders);
     work.ends(&grown.root, &places)?;
     work.networks(grown);
@@ -103,7 +103,7 @@ impl Mends<'_> {
     }
 
     /// What the terms lead to.
-    fn leading_wrong(&mut self, places: &[At<'_>]) {
+    fn leading_wrong(&mut self, places: &[At<'_>]) -> Result<(), Pending> {
         for (domain, branch) in places.iter().filter(|(_, branch)| branch.reached) {
             let term = &branch.term;
             let target = branch.target.as_deref().unwrap_or(term);
@@ -159,10 +159,14 @@ impl Mends<'_> {
             };
             let finding = Finding::new(word, target, format!("{of}: {trouble}"), mend);
             match word {
+                "spf-include-missing" if *domain == self.domain && target.contains(',') => {
+                    self.parted(finding, term)?;
+                }
                 "spf-include-missing" => self.without_term(finding, domain, term),
                 _ => self.find(finding),
             }
         }
+        Ok(())
     }
 
     /// RFC 7208 §4.6.4.

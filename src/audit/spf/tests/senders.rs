@@ -196,6 +196,16 @@ fn each_slip_has_one_instruction_and_a_record_where_it_is_plain() {
             "v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 -all",
         ),
         (
+            "v=spf1 ip4:192.88.1.1;ip4:192.88.1.2;-all",
+            "write ip4:192.88.1.1 ip4:192.88.1.2 -all instead of “ip4:192.88.1.1;ip4:192.88.1.2;-all”",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 -all",
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1,192.88.1.2 ip4: 192.88.1.3, 192.88.1.4 -all",
+            "write ip4:192.88.1.1 ip4:192.88.1.2 instead of “ip4:192.88.1.1,192.88.1.2”; write ip4:192.88.1.3 instead of “ip4: 192.88.1.3,”; write ip4: before the address instead of “192.88.1.4”",
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.2 ip4:192.88.1.3 ip4:192.88.1.4 -all",
+        ),
+        (
             "v=spf1 ip4:192.88.1.1/33 -all",
             "write ip4:192.88.1.1 with a slash and a number from 0 to 32, or ip4:192.88.1.1 alone for a single address, instead of “ip4:192.88.1.1/33”",
             "",
@@ -268,4 +278,25 @@ fn what_stands_behind_all_lets_nobody_send_whom_nobody_knows() {
         assert_eq!(report.findings[0].publish[0].value, "v=spf1 -all");
         assert_eq!(words(&judge("spf", &apply(&zone, &report))), [""; 0]);
     }
+}
+
+#[test]
+fn an_include_of_two_names_with_a_comma_between_becomes_two() {
+    let p = "p.example.net. TXT \"v=spf1 ip4:192.88.1.9 -all\"\n";
+    let q = "q.example.net. TXT \"v=spf1 ip4:192.88.1.8 -all\"\n";
+    let record =
+        "example.org. TXT \"v=spf1 ip4:192.88.1.1 include:p.example.net,q.example.net -all\"";
+    let zone = format!("{p}{q}{record}");
+    let report = sending(&zone, &["192.88.1.1"]);
+    assert_eq!(words(&report), ["spf-include-missing"]);
+    assert_eq!(
+        report.findings[0].publish[0].value,
+        "v=spf1 ip4:192.88.1.1 include:p.example.net include:q.example.net -all"
+    );
+    let after = sending(&apply(&zone, &report), &["192.88.1.1"]);
+    assert_eq!(words(&after), [""; 0]);
+    // Where one of them has no record nobody knows what is meant.
+    let report = sending(&format!("{p}{record}"), &["192.88.1.1"]);
+    assert_eq!(words(&report), ["spf-include-missing"]);
+    assert_eq!(report.findings[0].publish, []);
 }
