@@ -52,7 +52,8 @@ fn private(key: &SigningKey, file: &[u8]) {
     let again = SigningKey::read(pem.as_bytes()).unwrap();
     assert_eq!(again.public_bytes(), p);
     assert_eq!(again.to_pkcs8_pem().unwrap(), pem);
-    if file[0] == 0x30 {
+    // DER, and not a seed in base64 that begins with "0": the version of each form holds a zero octet.
+    if file[0] == 0x30 && file.contains(&0) {
         let more = [file, b"\0"].concat();
         assert!(SigningKey::read(&more).is_err(), "bytes behind the key");
         assert!(SigningKey::read(&file[..file.len() - 1]).is_err());

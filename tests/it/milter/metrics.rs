@@ -47,8 +47,12 @@ fn readers_that_are_slow_large_or_many_are_sent_away() {
     // As many as there may be, who say nothing.
     let began = Instant::now();
     let silent: Vec<TcpStream> = (0..16).map(|_| TcpStream::connect(addr).unwrap()).collect();
-    std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(ask(addr, get), "");
+    // Until all of them are taken, which a machine with other work does when it comes to it.
+    let sent_away = (0..30).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        ask(addr, get).is_empty()
+    });
+    assert!(sent_away);
     for mut stream in silent {
         let _ = stream.read_to_end(&mut Vec::new());
     }
