@@ -17,11 +17,14 @@ use crate::spf::{self, SpfResult};
 pub use self::origin::{Given, Origin};
 pub use self::received::{Client, Obscurity, Received};
 
+/// Of so many signers the walks may be foreseen, one after the other, as it turns out that others have no key.
+pub const MAX_FORESEEN: usize = 64;
+
 /// What one judgement asks of DNS at most: both checks of SPF, and the tree walks of DMARC for the
 /// author and for other domains, those foreseen, those announced and those that are judged, and whether the author
 /// domain exists.
 pub const MAX_QUESTIONS: usize =
-    2 * spf::MAX_QUESTIONS + dmarc::walk::MAX_QUERIES * 3 * dmarc::MAX_WALKS + 2;
+    2 * spf::MAX_QUESTIONS + dmarc::walk::MAX_QUERIES * (MAX_FORESEEN + 3 * dmarc::MAX_WALKS) + 2;
 
 /// What SPF and DMARC say of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,7 +82,9 @@ pub fn judge(
 }
 
 /// Asks for what [`judge`] will most likely ask for, before it is known which signatures pass: those of `signers`
-/// may. Whoever looks up the keys of a message looks this up beside them, since its sender chose how slowly they come.
+/// may. Whoever looks up the keys of a message looks this up beside them, since its sender chose how slowly they come. Only
+/// the first signers are looked at: call it again without those that turn out to have no key, and with those first that have
+/// one. Of all its calls, [`MAX_FORESEEN`] signers have room in [`MAX_QUESTIONS`].
 ///
 /// ```
 /// use dkimkit::authenticate::foresee;

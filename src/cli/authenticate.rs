@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use dkimkit::arc::{ArcReport, ArcVerifier};
-use dkimkit::authenticate::{Given, Judged, MAX_QUESTIONS, Origin, foresee, judge};
+use dkimkit::authenticate::{Given, Judged, MAX_FORESEEN, MAX_QUESTIONS, Origin, foresee, judge};
 use dkimkit::author::Authors;
 use dkimkit::authres::AuthservId;
 use dkimkit::dmarc::{Author, DmarcResult, Reason};
@@ -231,9 +231,13 @@ impl Examiner for Args {
         }
         let client = self.query(&self.handover(origin.as_ref()), scene.now);
         let author = Author::of(&authors);
-        let signers: Vec<Domain> = dkim.wanted().iter().filter_map(KeyName::domain).collect();
+        let signers = dkim.wanted()[..dkim.wanted().len().min(MAX_FORESEEN)].to_vec();
         let mut known = Known::new(MAX_QUESTIONS);
-        let foresee = |dns: &dyn Ask| foresee(dns, client.as_ref(), &author, &signers);
+        let foresee = |dns: &dyn Ask, keys: &[KeyName]| {
+            let keys = keys.iter().filter(|name| signers.contains(name));
+            let signers: Vec<Domain> = keys.filter_map(KeyName::domain).collect();
+            foresee(dns, client.as_ref(), &author, &signers)
+        };
         let published = &scene.published;
         for (name, keys) in published.keys_beside(&wanted, deadline, &mut known, foresee)? {
             dkim.supply_keys(&name, keys.clone());

@@ -1,5 +1,7 @@
 //! Where the keys of a verification come from: DNS, or files that are given.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -170,21 +172,40 @@ impl Published {
     }
 
     /// The same for one who has more to look up before `deadline`: what `foresee` asks for is looked up beside the
-    /// keys, since who wrote the message chose how slowly these come.
+    /// keys, since who wrote the message chose how slowly these come. It is handed the names at which a key may stand: those first
+    /// where one does, then those without an answer yet, then those whose lookup failed. So whoever has no key takes no place.
     pub(super) fn keys_beside(
         &self,
         names: &[KeyName],
         deadline: Instant,
         known: &mut Known,
-        foresee: impl Fn(&dyn Ask) -> Result<(), Pending>,
+        foresee: impl Fn(&dyn Ask, &[KeyName]) -> Result<(), Pending>,
     ) -> Result<Vec<(KeyName, Arc<PublishedKeys>)>, Trouble> {
         self.found(names, |missing| match &self.source {
             Keys::Offline(zone) => Ok(in_zone(zone, missing)),
             Keys::Online(online) => {
                 let resolver = online.resolver()?.until(deadline);
-                let keys = resolver.lookup_all(missing);
-                let rest = resolver.settle(known, |known| foresee(known));
-                block_on(async { tokio::join!(keys, rest).0 })
+                let kept = names.iter().filter(|name| !missing.contains(name));
+                let kept = kept.filter_map(|name| Some((name.clone(), self.cache.get(name)?)));
+                let standing = kept.map(|(name, keys)| (name, Standing::of(&keys)));
+                let standing = RefCell::new(standing.collect::<HashMap<_, _>>());
+                let foresee = |known: &Known, answers: &[(KeyName, Option<Answer>)]| {
+                    let mut standing = standing.borrow_mut();
+                    for (name, answer) in answers {
+                        let Some(answer) = answer else { continue };
+                        if !standing.contains_key(name) {
+                            let one = match answer {
+                                Answer::Temporary(_) => Standing::Failed,
+                                _ => {
+                                    Standing::of(&PublishedKeys::read(answer.clone(), &self.policy))
+                                }
+                            };
+                            standing.insert(name.clone(), one);
+                        }
+                    }
+                    foresee(known, &in_order(names, &standing))
+                };
+                block_on(resolver.lookup_all_beside(missing, known, foresee))
             }
         })
     }
@@ -240,6 +261,33 @@ impl Published {
     }
 }
 
+/// What is known of a name of a key while others are awaited, in the order in which they count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Standing {
+    Key,
+    Awaited,
+    Failed,
+    Nothing,
+}
+
+impl Standing {
+    fn of(keys: &PublishedKeys) -> Standing {
+        match keys.has_key() {
+            true => Standing::Key,
+            false => Standing::Nothing,
+        }
+    }
+}
+
+/// The names at which a key may stand, those first that count most.
+fn in_order(names: &[KeyName], standing: &HashMap<KeyName, Standing>) -> Vec<KeyName> {
+    let of = |name: &KeyName| standing.get(name).copied().unwrap_or(Standing::Awaited);
+    let mut names = names.to_vec();
+    names.retain(|name| of(name) != Standing::Nothing);
+    names.sort_by_key(of);
+    names
+}
+
 fn in_zone(zone: &Zone, names: &[KeyName]) -> Vec<(KeyName, Answer)> {
     let ask = |name: &KeyName| (name.clone(), zone.lookup_txt(name));
     names.iter().map(ask).collect()
@@ -271,4 +319,33 @@ fn read_zone(args: &LookupArgs, store: Option<&Path>) -> Result<Zone, Trouble> {
         zone.merge(records);
     }
     Ok(zone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_key_makes_room_and_one_with_a_key_comes_first() {
+        let name = |text: &str| {
+            let (selector, domain) = text.split_once('.').unwrap();
+            let selector = dkimkit::name::Selector::new(selector).unwrap();
+            KeyName::new(&selector, &dkimkit::name::Domain::new(domain).unwrap()).unwrap()
+        };
+        let names = [
+            "a.example",
+            "b.example",
+            "c.example",
+            "d.example",
+            "e.example",
+        ]
+        .map(name);
+        let standing = [
+            (names[0].clone(), Standing::Failed),
+            (names[1].clone(), Standing::Nothing),
+            (names[4].clone(), Standing::Key),
+        ];
+        let order = in_order(&names, &standing.into_iter().collect());
+        assert_eq!(order, [4, 2, 3, 0].map(|at| names[at].clone()));
+    }
 }

@@ -15,15 +15,17 @@ mod turns;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, ResolverOpts};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{PoolContext, TlsConfig};
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::cache::Cache;
@@ -161,6 +163,26 @@ impl Resolver {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled; see [`Resolver::lookup_all_blocking`].
     pub async fn lookup_all(&self, names: &[KeyName]) -> Vec<(KeyName, Answer)> {
+        let known = self.shared.known(names);
+        if known.iter().all(|(_, answer)| answer.is_some()) {
+            return filled(known);
+        }
+        let mut nothing = Known::new(0);
+        self.lookup_all_beside(names, &mut nothing, |_, _| Ok(()))
+            .await
+    }
+
+    /// The same, and beside it what `judge` asks for, as in [`Resolver::settle`]: it is called each time that an answer comes,
+    /// also one about a key, with those about keys that are there, and may ask for other things then.
+    ///
+    /// # Panics
+    /// As [`Resolver::settle`].
+    pub async fn lookup_all_beside(
+        &self,
+        names: &[KeyName],
+        known: &mut Known,
+        judge: impl Fn(&Known, &[(KeyName, Option<Answer>)]) -> Result<(), Pending>,
+    ) -> Vec<(KeyName, Answer)> {
         let mut answers = self.shared.known(names);
         let missing: Vec<(usize, KeyName)> = answers
             .iter()
@@ -168,25 +190,46 @@ impl Resolver {
             .filter(|(_, (_, answer))| answer.is_none())
             .map(|(at, (name, _))| (at, name.clone()))
             .collect();
-        if missing.is_empty() {
-            return filled(answers);
-        }
-        let lookup = Arc::new(self.lookup());
+        let mut asking = Asking::new(self.lookup());
         let mut waiting = missing.into_iter();
         let mut running = JoinSet::new();
         loop {
             for (at, name) in waiting.by_ref().take(MAX_RUNNING - running.len()) {
-                let lookup = lookup.clone();
+                let lookup = asking.lookup.clone();
                 running.spawn(async move { (at, lookup.answer(&name).await) });
             }
-            match running.join_next().await {
-                None => break,
-                Some(Ok((at, answer))) => answers[at].1 = Some(answer),
-                // What the answer was made hickory panic.
-                Some(Err(_)) => {}
+            known.start_over();
+            let mut wanted = match judge(known, &answers) {
+                Ok(()) => Vec::new(),
+                Err(Pending) => known.wanted(),
+            };
+            if wanted.is_empty() && running.is_empty() {
+                return filled(answers);
+            }
+            wanted.truncate(MAX_RUNNING);
+            asking.turn_to(wanted);
+            let (key, done) = poll_fn(|context| {
+                let key = running.poll_join_next(context);
+                let done = asking.tasks.poll_join_next_with_id(context);
+                match (key, done) {
+                    // One of them has no task, or none that is done.
+                    (Poll::Pending | Poll::Ready(None), Poll::Pending | Poll::Ready(None)) => {
+                        Poll::Pending
+                    }
+                    (key, done) => Poll::Ready((key, done)),
+                }
+            })
+            .await;
+            // Where it is an error, what the answer was made hickory panic.
+            if let Poll::Ready(Some(Ok((at, answer)))) = key {
+                answers[at].1 = Some(answer);
+            }
+            if let Poll::Ready(Some(done)) = done
+                && let Some((question, found)) = asking.read(done)
+            {
+                known.tell(question, found);
             }
         }
-        filled(answers)
     }
 
     /// Answers a question of whatever type; nothing of it is kept, since who asks keeps it.
@@ -287,21 +330,24 @@ impl Asking {
             let first = self.tasks.join_next_with_id().await;
             let first = first.expect("who waits has asked for something");
             let more = std::iter::from_fn(|| self.tasks.try_join_next_with_id());
-            for done in std::iter::once(first).chain(more) {
-                let (id, found) = match done {
-                    Ok(done) => done,
-                    // It was given up, or what the answer was made hickory panic.
-                    Err(error) => (
-                        error.id(),
-                        Found::new(lookup::Said::Temporary(Cause::Network)),
-                    ),
-                };
-                if let Some((question, _)) = self.questions.remove(&id) {
-                    answers.push((question, found));
-                }
-            }
+            let done: Vec<_> = std::iter::once(first).chain(more).collect();
+            answers.extend(done.into_iter().filter_map(|done| self.read(done)));
         }
         answers
+    }
+
+    /// What a task has found; nothing where it was given up.
+    fn read(&mut self, done: Result<(Id, Found), JoinError>) -> Option<(Question, Found)> {
+        let (id, found) = match done {
+            Ok(done) => done,
+            // It was given up, or what the answer was made hickory panic.
+            Err(error) => (
+                error.id(),
+                Found::new(lookup::Said::Temporary(Cause::Network)),
+            ),
+        };
+        let (question, _) = self.questions.remove(&id)?;
+        Some((question, found))
     }
 }
 

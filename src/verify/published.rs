@@ -42,6 +42,12 @@ impl PublishedKeys {
         PublishedKeys(Keys::read(answer, policy))
     }
 
+    /// Whether a key stands there, for whatever signature.
+    pub fn has_key(&self) -> bool {
+        let is_key = |one: &Published| matches!(one, Published::Key { key: Ok(_), .. });
+        matches!(&self.0, Keys::Records(records) if records.iter().any(is_key))
+    }
+
     /// The keys that this signature may use.
     #[cfg(feature = "explain")]
     pub(crate) fn usable_for(&self, signature: &Signature) -> Vec<&VerifyingKey> {
