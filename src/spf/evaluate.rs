@@ -77,7 +77,7 @@ struct Check<'a> {
     told: usize,
     /// What exp names, in the record of which domain, where a term of that record matched.
     explained_by: Option<(DomainSpec, Vec<u8>)>,
-    /// Whether the names of the client were taken for none because answers about them are missing.
+    /// Whether names of the client were taken for not validated because answers about them are missing.
     names_wait: bool,
 }
 

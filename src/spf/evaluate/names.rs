@@ -9,17 +9,14 @@ impl Check<'_> {
     /// §5.5: the names of the client that lead back to its address. Without a step nothing counts.
     ///
     /// One that cannot be looked up is skipped, and the client chooses how late that is known. So while answers are missing
-    /// the check goes on as if there were no names, and asks for what it needs then; its end is that it waits. What comes
-    /// out when none of them is ever answered has all its answers by then.
+    /// the check goes on with the names that are known, and asks for what it needs then; its end is that it waits. What
+    /// comes out when none of the others is ever answered has all its answers by then.
     pub(super) fn validated_names(&mut self, step: Option<&mut Step>) -> Vec<DnsName> {
-        let names = self.known_names(step);
-        self.names_wait |= names.is_err();
-        names.unwrap_or_default()
-    }
-
-    fn known_names(&mut self, step: Option<&mut Step>) -> Result<Vec<DnsName>, Pending> {
         let reverse = DnsName::of_address(self.ip);
-        let found = self.dns.look(&reverse, RecordType::Ptr)?;
+        let Ok(found) = self.dns.look(&reverse, RecordType::Ptr) else {
+            self.names_wait = true;
+            return Vec::new();
+        };
         if let Some(step) = step {
             step.asked
                 .push(Asked::new(&reverse, RecordType::Ptr, &found));
@@ -37,12 +34,15 @@ impl Check<'_> {
         for name in names {
             // A name whose lookup fails is skipped. Nor does it count as void: who has the address wrote it, not who has
             // the record.
-            let found = self.dns.look(name, self.family())?;
-            if found.addresses().any(|address| address == self.ip) {
-                validated.push(name.clone());
+            match self.dns.look(name, self.family()) {
+                Ok(found) if found.addresses().any(|address| address == self.ip) => {
+                    validated.push(name.clone());
+                }
+                Ok(_) => {}
+                Err(Pending) => self.names_wait = true,
             }
         }
-        Ok(validated)
+        validated
     }
 
     /// §7.3, the macro p: the domain itself if it is among the names, else one below it, else any.

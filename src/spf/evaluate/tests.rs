@@ -335,6 +335,33 @@ fn what_stands_behind_names_of_a_client_that_keeps_them_silent_is_asked_meanwhil
 }
 
 #[test]
+fn what_stands_behind_a_validated_name_is_asked_while_another_is_silent() {
+    use SpfResult::{Fail, Pass};
+    // Each order of the two, since the first name without an answer must not hide those behind it.
+    let pointers = ["p.silent.example", "client.example"];
+    for order in [[0, 1], [1, 0]] {
+        let [first, second] = order.map(|at| pointers[at]);
+        for (terms, result) in [
+            ("-exists:%{p}.x.example include:b.example -all", Pass),
+            ("exists:%{p}.b.example -all", Pass),
+            ("-ptr:client.example +all", Fail),
+            ("exists:%{p}.none.example include:b.example -all", Pass),
+            ("-all exp=%{p}.e.example", Fail),
+        ] {
+            let zone = format!(
+                "example.com. TXT \"v=spf1 {terms}\"\nclient.example. A 192.0.2.1\n\
+                 1.2.0.192.in-addr.arpa. PTR {first}.\n1.2.0.192.in-addr.arpa. PTR {second}.\n\
+                 b.example. TXT \"v=spf1 a -all\"\nb.example. A 192.0.2.1\n\
+                 client.example.b.example. A 127.0.0.2\nclient.example.e.example. TXT \"why\""
+            );
+            let (left, outcome) = with_silence(&zone);
+            assert_eq!(outcome.result, result, "{terms}: {}", outcome.trace);
+            assert!(!left.is_empty(), "{terms}");
+        }
+    }
+}
+
+#[test]
 fn a_record_without_end_is_an_error_and_a_long_one_is_not_told_whole() {
     let of_length = |len: usize| {
         let fill = " ip4:9.9.9.9".repeat(len / 12);
