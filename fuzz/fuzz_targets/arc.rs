@@ -179,6 +179,9 @@ fn seal(message: &[u8], report: &ArcReport, steering: &mut Steering) {
     assert_eq!(result, ResultWord::Pass, "{}", again.escape_ascii());
     if steering.flag() && again.ends_with(b"\n") {
         let more = [&again[..], b"x\r\n"].concat();
-        assert_ne!(verify(&more).unwrap().0, ResultWord::Pass);
+        // Without an empty line behind the header this is no line of a body, and no field either.
+        if let Ok((result, _)) = verify(&more) {
+            assert_ne!(result, ResultWord::Pass);
+        }
     }
 }
