@@ -6,7 +6,7 @@ mod without;
 
 use serde_json::{Value, json};
 
-use self::destinations::{destination, gets_reports, of_subdomain, still_refused};
+use self::destinations::{destination, gets_reports, of_subdomain, refused_then, still_refused};
 use self::draft::Draft;
 use self::without::{Above, without};
 use super::facts::Facts;
@@ -29,8 +29,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let (holder, reading) = match walk.policy() {
         Ok(Some(found)) => found,
         Ok(None) => {
-            let finding = without(facts, &walk, None)?;
-            return Ok(CheckReport::new(NAME, "", vec![finding]).fact("walk", steps(&walk)));
+            let mut findings = vec![without(facts, &walk, None)?];
+            let still = still_refused(facts, domain, domain, &findings)?;
+            findings.extend(refused_then(facts, &still.unwrap_or_default(), &[])?);
+            return Ok(CheckReport::new(NAME, "", findings).fact("walk", steps(&walk)));
         }
         Err(missing) => {
             let finding = no_answer(&missing);
@@ -70,7 +72,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let still = still_refused(facts, domain, holder, &findings)?;
     let is_needed = |name: &str| {
         let still = still.as_ref();
-        still.is_none_or(|still| still.iter().any(|known| known == name))
+        still.is_none_or(|still| still.iter().any(|one| one.name.as_deref() == Some(name)))
     };
     let mut refused: Vec<&str> = Vec::new();
     for one in &destinations {
@@ -97,6 +99,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             )),
         }
     }
+    findings.extend(refused_then(
+        facts,
+        still.as_deref().unwrap_or_default(),
+        &refused,
+    )?);
     let policies = Policies::new(domain, holder, reading);
     let sentence = format!(
         "DMARC asks receivers to {} mail in the name of {domain} for which nobody vouches",
@@ -175,11 +182,13 @@ fn has_mail(facts: &Facts<'_>) -> Result<bool, Pending> {
     Ok(takes || has_spf && lets? != Lets::Nobody)
 }
 
-/// Whether the domain says that nobody sends mail of it, and names no server that takes any.
+/// Whether the domain says that nobody sends mail of it, and names no server that takes any, or none once the MX records
+/// are mended.
 fn is_parked(facts: &Facts<'_>) -> Result<bool, Pending> {
     let exchanges = facts.exchanges()?;
     let names_none = exchanges.hosts.is_empty() && exchanges.failure.is_none();
-    Ok((exchanges.null || names_none) && mx::parked(facts)?)
+    let takes_none = exchanges.null || names_none;
+    Ok((takes_none && mx::parked(facts)?) || mx::leaves_null(facts)?)
 }
 
 /// Whether no report arrives at a domain: it says so with a null MX (RFC 7505 §3),
@@ -188,7 +197,11 @@ fn takes_no_mail(facts: &Facts<'_>, domain: &Domain) -> Result<bool, Pending> {
     let name = DnsName::from(domain);
     let found = facts.look(&name, RecordType::Mx)?;
     Ok(match found.records() {
-        [Record::Mx { exchange, .. }] => exchange.is_root(),
+        [_, ..] => {
+            let is_null =
+                |one: &Record| matches!(one, Record::Mx { exchange, .. } if exchange.is_root());
+            found.records().iter().all(is_null)
+        }
         [] if found.failure().is_none() => {
             let addresses = facts.addresses(&name)?;
             addresses.list.is_empty() && addresses.failure.is_none()

@@ -145,6 +145,18 @@ pub(super) fn parked(facts: &Facts<'_>) -> Result<bool, Pending> {
     Ok(facts.senders()?.list.is_empty() && spf::nobody_sends(facts)?)
 }
 
+/// Whether a null MX stands beside others, and is all that is left of them by our mend.
+pub(super) fn leaves_null(facts: &Facts<'_>) -> Result<bool, Pending> {
+    let exchanges = facts.exchanges()?;
+    if exchanges.null || !exchanges.has_null() {
+        return Ok(false);
+    }
+    let hosts = exchanges.hosts.iter();
+    let found: Vec<_> = hosts.map(|(_, host)| facts.addresses(host)).collect();
+    let is_parked = parked(facts)?;
+    Ok(is_parked && others(&exchanges, &found) == Others::Useless)
+}
+
 fn mx(at: &DnsName, preference: u16, host: &DnsName) -> ResourceRecord {
     ResourceRecord::new(at, "MX", format!("{preference} {}", dotted(host)))
 }

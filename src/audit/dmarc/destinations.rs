@@ -98,14 +98,13 @@ fn is_refused(one: &Destination) -> bool {
     one.authorization == Authorization::NotAuthorized
 }
 
-/// The names at which somebody would still have to agree once the records are published that these findings name; none
-/// where they name none.
+/// Who would have to agree once the records are published that these findings name; none where they name none.
 pub(super) fn still_refused(
     facts: &Facts<'_>,
     domain: &Domain,
     holder: &Domain,
     findings: &[Finding],
-) -> Result<Option<Vec<String>>, Pending> {
+) -> Result<Option<Vec<Destination>>, Pending> {
     let mut texts = Vec::new();
     for of in [domain, holder] {
         let (Ok(name), Some(there)) = (DnsName::from(of).below("_dmarc"), texts_of(facts, of)?)
@@ -126,9 +125,31 @@ pub(super) fn still_refused(
     let Ok(Some((holder, reading))) = walk.policy() else {
         return Ok(None);
     };
-    let destinations = report_destinations(&then, &reading.record, holder)?;
-    let refused = destinations.into_iter().filter(is_refused);
-    Ok(Some(refused.filter_map(|one| one.name).collect()))
+    let mut refused = report_destinations(&then, &reading.record, holder)?;
+    refused.retain(is_refused);
+    Ok(Some(refused))
+}
+
+/// Those who are asked to agree first by a record that comes into force with these findings' mends; `told` are those of
+/// whom it is known.
+pub(super) fn refused_then(
+    facts: &Facts<'_>,
+    still: &[Destination],
+    told: &[&str],
+) -> Result<Vec<Finding>, Pending> {
+    let mut names: Vec<&str> = told.to_vec();
+    let mut findings = Vec::new();
+    for one in still {
+        let name = one.name.as_deref().unwrap_or(&one.uri);
+        if names.contains(&name) {
+            continue;
+        }
+        names.push(name);
+        let mut finding = destination(facts, one)?;
+        finding.sentence = format!("with the mended record: {}", finding.sentence);
+        findings.push(finding);
+    }
+    Ok(findings)
 }
 
 /// DNS as it would be with these texts at their names.

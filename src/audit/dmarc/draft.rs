@@ -46,6 +46,10 @@ impl Draft {
         draft.set_unless("sp", sub, own);
         draft.set_unless("np", missing, sub);
         let any = |is_it: fn(&Reading) -> bool| readings().any(is_it);
+        // What one says alone of the domains below or above holds by none.
+        if readings().any(|reading| reading.record.psd != base.record.psd) {
+            draft.remove("psd");
+        }
         if any(|reading| reading.record.testing) {
             draft.set("t", "y");
         }
@@ -276,8 +280,8 @@ pub(super) fn repaired(text: &str) -> Option<Draft> {
     Some(draft)
 }
 
-const NAMES: [&str; 12] = [
-    "p", "sp", "np", "rua", "ruf", "adkim", "aspf", "fo", "pct", "rf", "ri", "t",
+const NAMES: [&str; 13] = [
+    "p", "sp", "np", "rua", "ruf", "adkim", "aspf", "fo", "pct", "psd", "rf", "ri", "t",
 ];
 
 /// A text with a semicolon before each tag that has only blanks or commas there; none where it still has a tag with a

@@ -772,3 +772,114 @@ fn nobody_is_asked_to_agree_where_a_mend_of_the_record_makes_that_needless() {
         assert_eq!(words(&judge(&apply(&zone, &report))), [""; 0], "{zone}");
     }
 }
+
+#[test]
+fn a_record_that_comes_into_force_leaves_the_organization_as_it_is() {
+    let mut news = options();
+    news.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let above = format!("\n{}", zone(&format!("v=DMARC1; p=quarantine; {RUA}")));
+    let b = "rua=mailto:b@example.org";
+    for (own, above, word, after) in [
+        (
+            &[
+                "v=DMARC1; p=reject; psd=n; RUA",
+                "v=DMARC1; p=reject; psd=n; RUA; x=1",
+            ][..],
+            above.as_str(),
+            "dmarc-several",
+            "v=DMARC1; p=reject; RUA",
+        ),
+        (
+            &["v=DMARC1 p=reject psd=n; RUA"],
+            &above,
+            "dmarc-syntax",
+            "v=DMARC1; p=reject; RUA",
+        ),
+        (
+            &["v=DMARC1 p=reject psd=y; RUA"],
+            &above,
+            "dmarc-syntax",
+            "v=DMARC1; p=reject; RUA",
+        ),
+        // With mail it is no suffix, and with none above an organization of its own in any case.
+        (
+            &["v=DMARC1 p=reject psd=y; RUA"],
+            "\nnews.example.org. MX 1 mx.example.org.",
+            "dmarc-syntax",
+            "v=DMARC1; p=reject; RUA",
+        ),
+        (
+            &["v=DMARC1; p=reject; psd=y; RUA", "v=DMARC1; p=reject; RUA"],
+            "",
+            "dmarc-several",
+            "v=DMARC1; p=reject; RUA",
+        ),
+        (
+            &["v=DMARC1 p=reject psd=n; RUA"],
+            "",
+            "dmarc-syntax",
+            "v=DMARC1; p=reject; psd=n; RUA",
+        ),
+    ] {
+        let texts = own
+            .iter()
+            .map(|own| format!("\n_dmarc.news.example.org. TXT \"{own}\""));
+        let texts: String = texts.collect();
+        let zone = format!("{HOST}{above}{}", texts.replace("RUA", b));
+        let report = judge_with("dmarc", &zone, &news, |_| None);
+        let mut found = words(&report);
+        found.retain(|word| *word != "dmarc-destination-refused");
+        assert_eq!(found, [word], "{zone}");
+        let finding = &report.findings[0];
+        assert_eq!(finding.publish[0].value, after.replace("RUA", b), "{zone}");
+        let own_psd = own.iter().all(|own| own.contains("psd="));
+        let told = finding.mend.contains(" is left out, since ");
+        assert_eq!(told, own_psd && !after.contains("psd="), "{}", finding.mend);
+        let after = judge_with("dmarc", &apply(&zone, &report), &news, |_| None);
+        assert_eq!(words(&after), [""; 0], "{zone}");
+    }
+}
+
+#[test]
+fn who_has_to_agree_once_a_record_is_in_force_is_told_with_its_mend() {
+    for records in [
+        &["v=DMARC1 p=reject rua=mailto:x@example.net"][..],
+        &["v=DMARC1; p=rejct; rua=x@example.net"],
+        &[
+            "v=DMARC1; p=reject; rua=mailto:x@example.net",
+            "v=DMARC1; p=reject; rua=mailto:a@example.org",
+        ],
+    ] {
+        let texts = records
+            .iter()
+            .map(|one| format!("\n_dmarc.example.org. TXT \"{one}\""));
+        let zone = format!("{HOST}{}", texts.collect::<String>());
+        let report = judge("dmarc", &zone);
+        assert_eq!(report.findings.len(), 2, "{zone}");
+        let asked = &report.findings[1];
+        assert_eq!(asked.finding, "dmarc-destination-refused", "{zone}");
+        assert!(asked.sentence.starts_with("with the mended record: "));
+        assert_eq!(
+            asked.publish[0].name,
+            "example.org._report._dmarc.example.net."
+        );
+        assert_eq!(words(&mended("dmarc", &zone)), [""; 0], "{zone}");
+        let agreed = "\nexample.org._report._dmarc.example.net. TXT \"v=DMARC1\"";
+        let report = judge("dmarc", &format!("{zone}{agreed}"));
+        assert_eq!(report.findings.len(), 1, "{zone}");
+    }
+}
+
+#[test]
+fn a_domain_whose_null_mx_is_all_that_a_mend_leaves_is_parked() {
+    let zone = "example.org. TXT \"v=spf1 -all\"\nexample.org. MX 0 .\nexample.org. MX 10 gone.example.org.";
+    let report = judge("dmarc", zone);
+    assert_eq!(words(&report), ["dmarc-missing"]);
+    assert_eq!(report.findings[0].publish[0].value, "v=DMARC1; p=reject");
+    let takes = format!("{zone}\ngone.example.org. A 192.88.1.1");
+    let report = judge("dmarc", &takes);
+    assert_eq!(
+        report.findings[0].publish[0].value,
+        "v=DMARC1; p=none; rua=mailto:postmaster@example.org"
+    );
+}

@@ -5,7 +5,7 @@ use super::super::finding::Finding;
 use super::super::text::{self, Texts};
 use super::destinations::{gets_reports, named_alone, without_refusing};
 use super::draft::{self, Draft};
-use super::{Policies, is_parked, takes_no_mail, texts_of};
+use super::{Policies, has_mail, is_parked, takes_no_mail, texts_of};
 use crate::dmarc::record::{Mode, Reading};
 use crate::dmarc::walk::{AtName, Walk};
 use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
@@ -88,6 +88,40 @@ impl<'a> Above<'a> {
     }
 }
 
+/// Takes psd= out of a record that does not count so far where its coming into force is not to change which names belong
+/// together: then mail that passes by another name of the organization would fail. What is said of it.
+fn without_psd(
+    facts: &Facts<'_>,
+    draft: &mut Draft,
+    above: Option<&Above<'_>>,
+) -> Result<Option<String>, Pending> {
+    let domain = &facts.options.domain;
+    let psd = draft.get("psd").unwrap_or_default().to_ascii_lowercase();
+    let (goes, why) = match (above, psd.as_str()) {
+        (Some(above), "n") => (
+            true,
+            format!(
+                "names above it would vouch for {domain} no more, and it belongs to {} now",
+                above.holder
+            ),
+        ),
+        (Some(_), "y") => (
+            true,
+            format!("names above and below it would vouch for {domain} no more"),
+        ),
+        (None, "y") => (
+            has_mail(facts)?,
+            format!("{domain} has mail of its own, so it is no public suffix"),
+        ),
+        _ => (false, String::new()),
+    };
+    if !goes {
+        return Ok(None);
+    }
+    draft.remove("psd");
+    Ok(Some(format!("; psd={psd} is left out, since {why}")))
+}
+
 /// Whether the domain is there through these texts alone, and a wildcard stands for it once they are gone (RFC 4592
 /// §2.2.1). What else is below it nobody knows.
 fn holds_open(facts: &Facts<'_>, texts: &Texts, old: &[&[u8]]) -> Result<bool, Pending> {
@@ -155,16 +189,18 @@ pub(super) fn without(
             Finding::new("dmarc-several", &texts.name, sentence, mend)
         };
         let one = "publish one record alone; the one below asks for no more than the mildest of all, and sends reports to all";
+        let suffix = without_psd(facts, &mut merged, above)?.unwrap_or_default();
         return Ok(match above {
             None => {
-                let finding = finding(what, &format!("{one}, since nothing is asked for now"));
+                let mend = format!("{one}, since nothing is asked for now{suffix}");
+                let finding = finding(what, &mend);
                 texts.replace(finding, &old, merged.to_string())
             }
             Some(above) => {
                 let sentence = format!("{what}: {}", above.sentence());
                 let refusing = without_refusing(facts, domain, &mut merged)?;
                 let alone = refusing.map(|told| named_alone(domain, &told));
-                let one = format!("{one}{}", alone.unwrap_or_default());
+                let one = format!("{one}{suffix}{}", alone.unwrap_or_default());
                 match above.is_kept_by(&merged) {
                     true => texts.replace(finding(sentence, &one), &old, merged.to_string()),
                     false => match holds_open(facts, &texts, &old)? {
@@ -187,10 +223,16 @@ pub(super) fn without(
         |sentence: String, mend: &str| Finding::new("dmarc-syntax", &texts.name, sentence, mend);
     let as_below = "publish the record as it stands below";
     let in_words = "let the record begin with v=DMARC1; and write the tags as tag=value with semicolons between";
-    let repaired = draft::with_version(text);
+    let mut repaired = draft::with_version(text);
+    let suffix = match &mut repaired {
+        Some(repaired) => without_psd(facts, repaired, above)?,
+        None => None,
+    };
+    let suffix = suffix.unwrap_or_default();
+    let as_below = format!("{as_below}{suffix}");
     Ok(match (above, repaired) {
         (None, Some(repaired)) => {
-            texts.replace(finding(what, as_below), &[text], repaired.to_string())
+            texts.replace(finding(what, &as_below), &[text], repaired.to_string())
         }
         (None, None) => finding(what, in_words),
         (Some(above), mut repaired) => {
