@@ -202,7 +202,7 @@ pub struct Limits {
     pub header: HeaderLimits,
     /// Tags and names of one signature.
     pub signature: SignatureLimits,
-    /// Signatures that are tried; those aligned with From come first.
+    /// Signatures that are tried; those come first whose d= has the most labels in common with From.
     pub signatures: usize,
     /// Different keys that are looked up.
     pub lookups: usize,

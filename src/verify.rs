@@ -137,9 +137,9 @@ struct Candidate {
 }
 
 impl Verifier {
-    /// Decides from the header alone which signatures may be tried and in which order: those aligned with
-    /// From first, equal before ancestor before below, then those whose d= has the most labels in common with From, as one
-    /// of the same organization has; each from the top down.
+    /// Decides from the header alone which signatures may be tried and in which order: first those whose d= has the most
+    /// labels in common with From, as one of the same organization has, and among them those that are aligned, equal before
+    /// ancestor before below; each from the top down.
     pub fn new(header: Header, policy: Arc<Policy>, now: UnixTime) -> Verifier {
         let index = FieldIndex::new(&header);
         let authors = Authors::of(&header);

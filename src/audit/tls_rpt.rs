@@ -36,7 +36,9 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             uris.push(uri.clone());
         }
     }
-    let better = (!uris.is_empty()).then(|| format!("v=TLSRPTv1; rua={}", uris.join(",")));
+    let is_unclear = judged.iter().any(|(_, reading)| reading.is_unclear);
+    let better =
+        (!uris.is_empty() && !is_unclear).then(|| format!("v=TLSRPTv1; rua={}", uris.join(",")));
     let old: Vec<&[u8]> = judged.iter().map(|(text, _)| *text).collect();
     let mended = |finding| match better {
         Some(better) => texts.replace(finding, &old, better),
@@ -126,6 +128,8 @@ struct Reading {
     uris: Vec<String>,
     /// The first thing that is wrong with it.
     fault: Option<String>,
+    /// Whether it is not known where an address ends; a guess could send reports to somebody else.
+    is_unclear: bool,
 }
 
 impl Reading {
@@ -135,6 +139,7 @@ impl Reading {
             counts: false,
             uris: Vec::new(),
             fault: None,
+            is_unclear: false,
         };
         let clean = text::unpasted(text);
         if clean.as_bytes() != text {
@@ -150,12 +155,34 @@ impl Reading {
             Some((_, rest)) => rest,
             None => behind.unwrap_or_default(),
         };
-        for field in rest
-            .split(';')
-            .map(str::trim)
-            .filter(|field| !field.is_empty())
-        {
-            match field.split_once('=') {
+        let mut in_list = false;
+        for piece in rest.split(';') {
+            let field = piece.trim();
+            if field.is_empty() {
+                continue;
+            }
+            if in_list && is_of_list(field) {
+                let shown = text::excerpt(field);
+                reading.fault(format!(
+                    "a semicolon stands before \"{shown}\" where a comma must stand"
+                ));
+                reading.addresses(field);
+                continue;
+            }
+            let parts = field.split_once('=');
+            if in_list
+                && parts.is_none()
+                && !piece.starts_with([' ', '\t'])
+                && reading.ends_in_web()
+            {
+                let shown = text::excerpt(field);
+                reading.unclear(format!(
+                    "\"{shown}\" stands behind a semicolon, which ends the address before it: where it belongs to that, write the semicolon %3B"
+                ));
+                continue;
+            }
+            in_list = parts.is_some_and(|(tag, _)| tag.trim().eq_ignore_ascii_case("rua"));
+            match parts {
                 Some((tag, value)) if tag.trim().eq_ignore_ascii_case("rua") => {
                     if !field.starts_with("rua=") {
                         let tag = text::excerpt(tag);
@@ -171,6 +198,9 @@ impl Reading {
                 )),
             }
         }
+        if reading.is_unclear {
+            reading.uris.clear();
+        }
         if reading.uris.is_empty() {
             reading.fault("rua= names nobody who could get reports".to_owned());
         }
@@ -181,6 +211,18 @@ impl Reading {
         self.fault.get_or_insert(fault);
     }
 
+    /// What is not known comes before all else that is wrong, since nothing can be published for it.
+    fn unclear(&mut self, fault: String) {
+        if !self.is_unclear {
+            self.fault = Some(fault);
+        }
+        self.is_unclear = true;
+    }
+
+    fn ends_in_web(&self) -> bool {
+        self.uris.last().is_some_and(|uri| is_web(uri))
+    }
+
     /// URIs of RFC 3986, with commas between.
     fn addresses(&mut self, list: &str) {
         let mut pieces = list.split(',').peekable();
@@ -189,7 +231,15 @@ impl Reading {
             while let Some(next) = pieces.next_if(|next| continues(&uri, next)) {
                 uri = format!("{uri},{next}");
             }
-            self.address(uri.trim());
+            let uri = uri.trim();
+            if let Some(next) = pieces.next_if(|next| may_continue(uri, next)) {
+                self.unclear(format!(
+                    "in \"{}\" a comma stands within an address, where it must be written %2C, or the address before it is not whole",
+                    text::excerpt(&format!("{uri},{next}"))
+                ));
+                continue;
+            }
+            self.address(uri);
         }
     }
 
@@ -241,6 +291,23 @@ fn continues(uri: &str, next: &str) -> bool {
     let is_apart = next.is_empty() || next.contains([':', '@', ' ', '\t']);
     let joined = encoded(&format!("{},{next}", uri.trim_start()));
     !is_apart && is_web(uri.trim_start()) && is_usable(&joined)
+}
+
+/// Whether a comma may stand within the address of a mailbox: what is before it has no domain, and what is behind it no
+/// scheme.
+fn may_continue(uri: &str, next: &str) -> bool {
+    let is_mail = ReportUri::parse(uri.as_bytes()).is_ok_and(|read| read.mailbox.is_some());
+    let scheme = uri.get(.."mailto:".len());
+    let begins = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
+    begins && !is_mail && !uri.contains('@') && next.contains('@') && !next.contains(':')
+}
+
+/// Whether a field is an address for reports, and no tag with its value.
+fn is_of_list(field: &str) -> bool {
+    let mut pieces = field.split(',').map(str::trim);
+    pieces.all(|piece| {
+        is_usable(piece) || !piece.contains('=') && is_usable(&format!("mailto:{piece}"))
+    })
 }
 
 /// A URI with that encoded which means something else in a record (RFC 8460 §3).
@@ -413,6 +480,24 @@ mod tests {
                 Some("mailto:b@example.org"),
             ),
             ("mailto:a%4@example.org", None),
+            // Where an address ends is not known, and b is another mailbox.
+            ("mailto:a,b@example.org", None),
+            ("mailto:\\\"a,b\\\"@example.org,mailto:c@example.org", None),
+            ("https://example.org/a;b", None),
+            (
+                "mailto:a@example.org;mailto:b@example.org",
+                Some("mailto:a@example.org,mailto:b@example.org"),
+            ),
+            (
+                "mailto:a@example.org,b@example.org; mailto:c@example.org , d@example.org;",
+                Some(
+                    "mailto:a@example.org,mailto:b@example.org,mailto:c@example.org,mailto:d@example.org",
+                ),
+            ),
+            (
+                "https://example.org/r; mailto:b@example.org?subject=x",
+                Some("https://example.org/r,mailto:b@example.org?subject=x"),
+            ),
         ] {
             let zone = format!("_smtp._tls.example.org. TXT \"v=TLSRPTv1; rua={list}\"");
             let report = judge("tls-rpt", &zone);
@@ -459,6 +544,11 @@ mod tests {
             "v=TLSRPTv1; rua=mailto:a@example.org"
         );
         assert_eq!(words(&mended("tls-rpt", &several)), [""; 0]);
+        // Nobody of those is left out whose address is not known.
+        let unclear = several.replace("rua=\"", "rua=mailto:c,d@example.org\"");
+        let report = judge("tls-rpt", &unclear);
+        assert_eq!(words(&report), ["tls-rpt-several"]);
+        assert_eq!(report.findings[0].publish, []);
     }
 
     #[test]
