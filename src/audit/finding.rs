@@ -128,13 +128,18 @@ impl Finding {
         self
     }
 
-    /// Nobody knows from where the domain sends.
-    pub(super) fn no_sending_address(about: impl ToString) -> Finding {
+    /// Nobody knows from where the domain sends. `given`: a server was named, and it has no address that the world sees.
+    pub(super) fn no_sending_address(about: impl ToString, given: bool) -> Finding {
         Finding::new(
             "no-sending-address",
             about,
             "no address is known that the domain sends from",
-            "name each with --ip ADDR, or the server with --smtp HOST",
+            match given {
+                true => {
+                    "name each with --ip ADDR, as the world sees it: what --smtp names leads to none outside of the own network"
+                }
+                false => "name each with --ip ADDR, or the server with --smtp HOST",
+            },
         )
     }
 

@@ -115,7 +115,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     if seen.is_empty() && of_addresses && !idle {
         findings.push(match (&senders.failure, hidden.first()) {
             (Some((question, cause)), None) => Finding::no_answer(question, *cause),
-            (None, None) => Finding::no_sending_address(&domain),
+            (None, None) => Finding::no_sending_address(&domain, facts.options.smtp.is_some()),
             (_, Some(address)) => not_reachable(&domain, *address),
         });
     }

@@ -30,7 +30,10 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             Some(Lets::Somebody) | None => {
                 let finding = match &senders.failure {
                     Some((question, cause)) => Finding::no_answer(question, *cause),
-                    None => Finding::no_sending_address(&facts.options.domain),
+                    None => Finding::no_sending_address(
+                        &facts.options.domain,
+                        facts.options.smtp.is_some(),
+                    ),
                 };
                 return Ok(CheckReport::new(NAME, "", vec![finding]));
             }

@@ -50,6 +50,12 @@ fn an_address_has_a_name_that_leads_back() {
         words(&judge("reverse-dns", "example.org. TXT x")),
         ["no-sending-address"]
     );
+    let mut within = options();
+    within.smtp = Some((super::super::Host::Address("10.0.0.1".parse().unwrap()), 25));
+    let report = judge_with("reverse-dns", "example.org. TXT x", &within, |_| None);
+    assert_eq!(words(&report), ["no-sending-address"]);
+    let mend = &report.findings[0].mend;
+    assert!(mend.starts_with("name each with --ip ADDR, as the world sees it"));
 }
 
 #[test]
