@@ -83,7 +83,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             Authorization::Internal | Authorization::Authorized => {}
             _ if told => {}
             Authorization::NotAuthorized => {
-                let finding = destination(facts, one)?;
+                let mut finding = destination(facts, one)?;
+                if domain != holder && reading.record.psd == Psd::Yes {
+                    finding.mend.push_str(&format!(
+                        "; or, where {holder} and the names below it are one organization, take psd=y out of its record: that says that they are not"
+                    ));
+                }
                 findings.push(match finding.publish.is_empty() || is_needed(name) {
                     true => finding,
                     false => finding.in_words(&format!(

@@ -665,6 +665,14 @@ fn a_domain_with_mail_is_no_public_suffix() {
             assert_eq!(aligned(&after), 2);
         }
     }
+    // Seen from below.
+    let mut news = options();
+    news.domain = crate::name::Domain::new("news.example.org").unwrap();
+    let record = record.replace("@example.org", "@r.example.org");
+    let below = judge_with("dmarc", &record, &news, |_| None);
+    assert_eq!(words(&below), ["dmarc-destination-refused"]);
+    let mend = &below.findings[0].mend;
+    assert!(mend.ends_with("take psd=y out of its record: that says that they are not"));
     // A registry has names of one label.
     let mut options = options();
     options.domain = crate::name::Domain::new("example").unwrap();
