@@ -36,7 +36,10 @@ impl Draft {
                 .terms
                 .iter()
                 .any(|term| term.eq_ignore_ascii_case("-all"));
-            for term in draft.counting() {
+            let mut counting: Vec<&String> = draft.counting().collect();
+            // It counts where nothing else matches, wherever it stands (RFC 7208 §6.1).
+            counting.sort_by_key(|term| is_redirect(term));
+            for term in counting {
                 let term = match term.split_once('=') {
                     // Only one redirect may stand there, and it would hide the others.
                     Some((_, target)) if is_redirect(term) => format!("include:{target}"),
@@ -112,14 +115,13 @@ impl Draft {
         None
     }
 
-    /// Takes a term out; a redirect leaves an end in its place.
+    /// Takes a term out; where a redirect goes that was the end of the record, it gets another.
     pub(super) fn without(&mut self, term: &str) {
+        self.replace(term, "");
         let has_end = self.terms.iter().any(|known| is_all(known));
-        let right = match is_redirect(term) && !has_end {
-            true => "~all",
-            false => "",
-        };
-        self.replace(term, right);
+        if is_redirect(term) && !has_end {
+            self.terms.push("~all".to_owned());
+        }
     }
 
     /// Writes another term in the place of this one, or none.

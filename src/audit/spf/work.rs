@@ -363,7 +363,7 @@ impl Mends<'_> {
             &self.about,
             format!("the SPF record leads to that of {at}, which {what}: {nothing}"),
             format!(
-                "end the record of {at} with ~all, and with -all when you are sure that all who send are named; where it is not yours, write include:{target} ~all in the place of {term}"
+                "end the record of {at} with ~all, and with -all when you are sure that all who send are named; where it is not yours, take {term} out and end your own record with include:{target} ~all"
             ),
         ));
         Ok(())

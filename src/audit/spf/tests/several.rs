@@ -38,6 +38,14 @@ fn the_record_of_several_can_be_evaluated() {
             ["v=spf1 redirect=_spf.example.net", "v=spf1 mx -all"],
             "v=spf1 include:_spf.example.net mx ~all",
         ),
+        // A redirect counts behind all else of its record, wherever it stands there.
+        (
+            [
+                "v=spf1 redirect=_spf.example.net -ip4:192.88.2.7",
+                "v=spf1 mx -all",
+            ],
+            "v=spf1 -ip4:192.88.2.7 include:_spf.example.net mx ~all",
+        ),
         // Nobody might send.
         (["v=spf1 ?all", "v=spf1 -all"], ""),
         // Each alone needs ten lookups at most.
