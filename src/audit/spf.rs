@@ -7,6 +7,7 @@ mod health;
 mod hidden;
 mod lets;
 mod mend;
+mod parts;
 mod size;
 mod slips;
 mod stay;
@@ -20,6 +21,7 @@ use serde_json::json;
 use self::draft::Draft;
 use self::health::Health;
 pub(super) use self::lets::{Lets, lets, nobody_sends, only_exchanges};
+use self::parts::Parts;
 use super::facts::Facts;
 use super::finding::{CheckReport, Finding, ResourceRecord};
 use super::place::{self, Place};
@@ -130,11 +132,19 @@ fn without(facts: &Facts<'_>, texts: &Texts, senders: &[Sender]) -> Result<Findi
         let Some(mut repaired) = repaired else {
             return Ok(finding);
         };
+        let parts = Parts::of(facts, &repaired.before_all())?;
+        parts.put_into(&mut repaired);
+        for told in parts.written() {
+            finding.mend.push_str("; ");
+            finding.mend.push_str(&told);
+        }
         let lost = stay::keep(facts, senders, &mut repaired)?;
         let repaired = repaired.to_string();
         let health = Health::of(&grown_with(facts, &repaired)?);
         let against = lost.map(stay::first);
-        let against = against.or(health.worse_than(&Health::default()).map(|why| why.first()));
+        let hidden = Draft::bare(&clean);
+        let worse = health.worse_than(&Health::default());
+        let against = against.or(worse.map(|why| why.first(hidden.terms())));
         return Ok(match against {
             None => texts.replace(finding, &[text], repaired),
             Some(why) => {
@@ -195,6 +205,12 @@ fn of_several(
     if read.iter().any(stops) {
         return Ok(finding);
     }
+    let parts = Parts::of(facts, &merged.before_all())?;
+    parts.put_into(&mut merged);
+    for told in parts.written() {
+        finding.mend.push_str("; ");
+        finding.mend.push_str(&told);
+    }
     let lost = stay::keep(facts, senders, &mut merged)?;
     let merged = merged.to_string();
     let grown = grown_with(facts, &merged)?;
@@ -206,7 +222,11 @@ fn of_several(
         return Ok(finding);
     }
     if let Some(why) = Health::of(&grown).worse_than(&Health::default()) {
-        finding.mend.push_str(&why.first());
+        let hidden: Vec<String> = read
+            .iter()
+            .flat_map(|text| Draft::of(text).terms().to_vec())
+            .collect();
+        finding.mend.push_str(&why.first(&hidden));
         return Ok(finding);
     }
     if let Some(address) = lost {

@@ -25,6 +25,23 @@ impl Draft {
         }
     }
 
+    /// The same, without what some write at the end of a term.
+    pub(super) fn bare(text: &str) -> Draft {
+        let mut draft = Draft::of(text);
+        for term in &mut draft.terms {
+            let bare = term.trim_end_matches(AT_END);
+            if bare.len() < term.len() && !slips::is_term(term) && slips::is_term(bare) {
+                *term = bare.to_owned();
+            }
+        }
+        draft
+    }
+
+    /// The words, in their order.
+    pub(super) fn terms(&self) -> &[String] {
+        &self.terms
+    }
+
     /// One record for several: all that they let send, the first explanation, and the milder of their ends.
     pub(super) fn merged(records: &[&str]) -> Draft {
         let mut terms: Vec<String> = Vec::new();
@@ -73,6 +90,12 @@ impl Draft {
             None => true,
         });
         counting.map(|(_, term)| term)
+    }
+
+    /// The terms before `all`.
+    pub(super) fn before_all(&self) -> Vec<String> {
+        let terms = self.terms.iter();
+        terms.take_while(|term| !is_all(term)).cloned().collect()
     }
 
     /// Whether a term lets somebody send, or does not say.

@@ -7,9 +7,9 @@ use super::super::finding::Finding;
 use super::super::text::{Change, Texts};
 use super::draft::{Draft, is_all};
 use super::health::{Health, Worse};
-use super::{Sender, grown_with, results_with, size, slips, stay};
-use crate::dns::lookup::{Ask as _, DnsName, Pending, RecordType};
-use crate::spf::record::Record;
+use super::parts::{self, Parts};
+use super::{Sender, grown_with, results_with, size, stay};
+use crate::dns::lookup::{DnsName, Pending};
 use crate::spf::{Reason, SpfResult, Tree};
 
 /// The findings, and the record as it becomes.
@@ -25,6 +25,10 @@ pub(super) struct Mends<'a> {
     facts: &'a Facts<'a>,
     /// What ails the record as it is so far.
     health: Health,
+    /// The words of a record that nobody can evaluate: what they bring was there before it is mended.
+    hidden: Vec<String>,
+    /// The terms that name several domains, and lead nowhere.
+    pub(super) parts: Parts,
     checked: usize,
     findings: Vec<Mend>,
 }
@@ -70,14 +74,14 @@ impl Against {
     }
 
     /// What is said where no record is published: what is to be done first.
-    fn first(&self) -> String {
+    fn first(&self, hidden: &[String]) -> String {
         match self {
             Against::Nobody => {
                 "; first name those who send: nothing else in the record lets anybody send"
                     .to_owned()
             }
             Against::Enough => "; follow the other mends first, and run the audit again".to_owned(),
-            Against::Worse(worse) => worse.first(),
+            Against::Worse(worse) => worse.first(hidden),
             Against::Sender(address) => stay::first(*address),
         }
     }
@@ -100,6 +104,8 @@ impl<'a> Mends<'a> {
             senders,
             facts,
             health: Health::of(grown),
+            hidden: Vec::new(),
+            parts: Parts::default(),
             checked: 0,
             findings: Vec::new(),
         }
@@ -141,7 +147,7 @@ impl<'a> Mends<'a> {
             return Ok(self.change.to(finding, text));
         }
         if let Some(why) = against {
-            finding.mend.push_str(&why.first());
+            finding.mend.push_str(&why.first(&self.hidden));
         }
         Ok(finding)
     }
@@ -171,6 +177,17 @@ impl<'a> Mends<'a> {
         }
         self.health = health;
         Ok(Ok(next))
+    }
+
+    /// These are words of a record that nobody can evaluate.
+    pub(super) fn hide(&mut self, words: &[String]) {
+        self.hidden.extend_from_slice(words);
+    }
+
+    /// Looks for terms of our record, as it is or becomes, that name several domains.
+    pub(super) fn find_parts(&mut self, draft: &Draft) -> Result<(), Pending> {
+        self.parts = Parts::of(self.facts, &draft.before_all())?;
+        Ok(())
     }
 
     fn push(&mut self, finding: Finding, edits: Vec<Edit>) {
@@ -253,32 +270,15 @@ impl<'a> Mends<'a> {
 
     /// A finding about a term of our record that names several domains with commas between: terms that name one each take
     /// its place where all of them have a record.
-    pub(super) fn parted(&mut self, finding: Finding, term: &str) -> Result<(), Pending> {
-        let terms = slips::several(term).unwrap_or_default();
-        let names = terms
-            .iter()
-            .filter_map(|term| Some(term.split_once(':')?.1));
-        let names = names.map(|name| DnsName::new(name.as_bytes()));
-        let found: Vec<_> = names
-            .map(|name| name.map(|name| self.facts.look(&name, RecordType::Txt)))
-            .collect();
-        let mut all = !terms.is_empty();
-        for found in found.into_iter().flatten() {
-            all &= found?.texts().any(Record::is_spf);
-        }
-        let mut finding = finding;
-        finding.mend = match all {
-            true => format!("write {} instead of “{term}”", terms.join(" ")),
-            false => format!(
-                "each name needs a term of its own, without commas: let each that stands in {term} have one, if it has an SPF record"
-            ),
-        };
+    pub(super) fn parted(&mut self, mut finding: Finding, term: &str) {
+        let told = self.parts.told(term);
+        finding.mend = told.unwrap_or_else(|| parts::one_each(term));
+        let meant = self.parts.meant(term).map(<[String]>::to_vec);
         let term = term.to_owned();
-        match all {
-            true => self.mended(finding, move |draft| draft.part(&term, &terms)),
-            false => self.find(finding),
+        match meant {
+            Some(meant) => self.mended(finding, move |draft| draft.part(&term, &meant)),
+            None => self.find(finding),
         }
-        Ok(())
     }
 
     /// The known senders that pass by a term of our record.
@@ -297,6 +297,7 @@ impl<'a> Mends<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::health::Origin;
     use super::*;
 
     #[test]
@@ -315,7 +316,7 @@ mod tests {
                 "follow the other mends first, and run the audit again",
             ),
             (
-                Against::Worse(Worse::Fault(fault.clone())),
+                Against::Worse(Worse::Fault(fault.clone(), Origin::default())),
                 &format!("otherwise {fault}"),
                 &format!("mend this first, which the change brings with it: {fault}"),
             ),
@@ -347,7 +348,7 @@ mod tests {
         ] {
             let told = format!("; the record below is without it, because {without_it}");
             assert_eq!(against.without_it(), told);
-            assert_eq!(against.first(), format!("; {first}"));
+            assert_eq!(against.first(&[]), format!("; {first}"));
         }
     }
 }

@@ -85,15 +85,18 @@ pub(super) fn several(term: &str) -> Option<Vec<String>> {
         .split_once(':')
         .filter(|(_, list)| list.contains(','))?;
     let domains = domains.split(',').filter(|domain| !domain.is_empty());
-    let terms = domains.map(|domain| match domain.strip_prefix(name) {
-        Some(behind) if behind.starts_with(':') => domain.to_owned(),
-        _ => format!("{name}:{domain}"),
+    let has_sign = |term: &str| term.starts_with(['+', '-', '~', '?']);
+    let terms = domains.map(|domain| match domain.contains(':') {
+        // Whether the sign of the first is meant for a mechanism of its own nobody knows.
+        true => (has_sign(domain) || !has_sign(name)).then(|| domain.to_owned()),
+        false => Some(format!("{name}:{domain}")),
     });
-    let terms: Vec<String> = terms.collect();
-    terms.iter().all(|term| is_term(term)).then_some(terms)
+    let terms: Option<Vec<String>> = terms.collect();
+    terms.filter(|terms| terms.iter().all(|term| is_term(term)))
 }
 
-fn is_term(word: &str) -> bool {
+/// Whether a word can be read as a term.
+pub(super) fn is_term(word: &str) -> bool {
     Record::parse(format!("v=spf1 {word}").as_bytes()).is_ok()
 }
 
@@ -108,6 +111,10 @@ mod tests {
             ("?include:p.net,q.net,", "?include:p.net ?include:q.net"),
             ("include:p.net,include:q.net", "include:p.net include:q.net"),
             ("include:p.net", ""),
+            ("a:p.net,mx:q.net", "a:p.net mx:q.net"),
+            ("-mx:p.net,-mx:q.net/24", "-mx:p.net -mx:q.net/24"),
+            ("-mx:p.net,mx:q.net", ""),
+            ("exists:%{l1r,}.p.net", ""),
             ("include:p.net,q", ""),
             ("redirect=p.net,q.net", ""),
         ] {

@@ -9,6 +9,7 @@ use super::Sender;
 use super::cover::covers_most;
 use super::draft::{Draft, is_all, is_ptr, is_redirect};
 use super::mend::{Edit, Mends};
+use super::parts;
 use super::voids::{self, is_void};
 use super::{size, slips};
 use crate::dns::lookup::{DnsName, Pending};
@@ -36,12 +37,13 @@ pub(super) fn of_record(
 ) -> Result<Vec<Finding>, Pending> {
     let mut work = Mends::new(facts, texts, record, grown, senders);
     if let Err(error) = Record::parse(record) {
-        work.syntax(record, &error);
+        work.syntax(record, &error)?;
         return work.finish();
     }
+    work.find_parts(&Draft::of(&String::from_utf8_lossy(record)))?;
     let mut places = Vec::new();
     collect(&grown.root, &mut places);
-    work.leading_wrong(&places)?;
+    work.leading_wrong(&places);
     work.counts(grown, &places, senders);
     work.ends(&grown.root, &places)?;
     work.networks(grown);
@@ -68,21 +70,36 @@ pub(super) fn collect<'t>(node: &'t Node, places: &mut Vec<At<'t>>) {
 }
 
 impl Mends<'_> {
-    fn syntax(&mut self, record: &[u8], error: &RecordError) {
+    fn syntax(&mut self, record: &[u8], error: &RecordError) -> Result<(), Pending> {
         let text = String::from_utf8_lossy(record);
         // One instruction for what belongs together.
         let (mended, slips) = slips::mended(&text);
         let slips = slips.iter();
         let slips = slips.map(|slip| format!("write {} instead of “{}”", slip.right, slip.found));
+        let repaired = Draft::repaired(&text);
+        // What a term that is wrong hides: it comes into force with the mend.
+        let written = Draft::of(&text);
+        let bare = Draft::bare(&text);
+        self.hide(bare.terms());
+        let draft = repaired.clone().unwrap_or_else(|| Draft::bare(&mended));
+        self.find_parts(&draft)?;
+        let parts = self.parts.plain().map(|(term, meant)| {
+            let at = bare.terms().iter().position(|known| known == term);
+            let found = at.and_then(|at| written.terms().get(at));
+            (found.map_or(term, String::as_str), meant)
+        });
+        let parts: Vec<(&str, &[String])> = parts.collect();
         let left = match Record::parse(mended.as_bytes()) {
             Err(left) if mended != text => Some(left),
             Err(_) => Some(error.clone()),
             Ok(_) => None,
         };
         let left = left.iter().flat_map(RecordError::terms);
+        let left = left.filter(|term| parts.iter().all(|(found, _)| *found != term.text));
         let left = left.filter_map(|term| told(&term.text, &term.fault));
-        let mends: Vec<String> = slips.chain(left).collect();
-        let repaired = Draft::repaired(&text);
+        let parted = parts.iter();
+        let parted = parted.map(|(found, meant)| parts::written(found, meant));
+        let mends: Vec<String> = slips.chain(parted).chain(left).collect();
         let mend = match mends.is_empty() {
             true => {
                 "mend or remove the term; one that is wrong makes every check end with permerror"
@@ -97,13 +114,17 @@ impl Mends<'_> {
             mend,
         );
         match repaired {
-            Some(repaired) => self.mended(finding, move |draft| *draft = repaired),
+            Some(mut repaired) => {
+                self.parts.put_into(&mut repaired);
+                self.mended(finding, move |draft| *draft = repaired);
+            }
             None => self.find(finding),
         }
+        Ok(())
     }
 
     /// What the terms lead to.
-    fn leading_wrong(&mut self, places: &[At<'_>]) -> Result<(), Pending> {
+    fn leading_wrong(&mut self, places: &[At<'_>]) {
         for (domain, branch) in places.iter().filter(|(_, branch)| branch.reached) {
             let term = &branch.term;
             let target = branch.target.as_deref().unwrap_or(term);
@@ -128,45 +149,22 @@ impl Mends<'_> {
             let Some(trouble) = branch.trouble.as_ref().or(below) else {
                 continue;
             };
-            let (word, mend) = match trouble {
-                Reason::NoDomain { .. } | Reason::NoRecord { .. } | Reason::NothingThere { .. } => {
-                    (
-                        "spf-include-missing",
-                        format!("take {term} out, or name where the record stands now"),
-                    )
-                }
-                Reason::SeveralRecords { .. } => (
-                    "spf-several",
-                    format!(
-                        "let the owner of {target} publish one record alone, or take {term} out"
-                    ),
-                ),
-                Reason::Syntax { .. } | Reason::Malformed { .. } | Reason::RecordTooLong { .. } => {
-                    (
-                        "spf-syntax",
-                        format!("let the owner of {target} mend it, or take {term} out"),
-                    )
-                }
-                Reason::TooManyExchanges { .. } => (
-                    "spf-too-many-mx",
-                    format!("name the hosts or networks that send in the place of {term}"),
-                ),
-                Reason::LookupFailed { question, cause } => {
-                    self.find(Finding::no_answer(question, *cause));
-                    continue;
-                }
-                _ => continue,
+            if let Reason::LookupFailed { question, cause } = trouble {
+                self.find(Finding::no_answer(question, *cause));
+                continue;
+            }
+            let Some((word, mend)) = leading_wrong(branch, trouble) else {
+                continue;
             };
             let finding = Finding::new(word, target, format!("{of}: {trouble}"), mend);
             match word {
                 "spf-include-missing" if *domain == self.domain && target.contains(',') => {
-                    self.parted(finding, term)?;
+                    self.parted(finding, term);
                 }
                 "spf-include-missing" => self.without_term(finding, domain, term),
                 _ => self.find(finding),
             }
         }
-        Ok(())
     }
 
     /// RFC 7208 §4.6.4.
@@ -214,22 +212,25 @@ impl Mends<'_> {
             .filter(|(domain, _)| *domain == self.domain)
             .map(|(_, branch)| branch.term.as_str())
             .collect();
+        // What names several is a slip, and what is meant by it stays.
+        let is_slip = |term: &&str| self.parts.told(term).is_some();
+        let (slips, gone): (Vec<&str>, Vec<&str>) = ours.into_iter().partition(is_slip);
         // A name without addresses of a family counts for those who send over that, and they are known.
         let voided: Vec<&Sender> = senders.iter().filter(|sender| sender.is_voided).collect();
-        // Without ours there may be few enough.
+        // Without those that go there may be few enough.
         let meets = |sender: &&&Sender| {
             let all = match sender.address.is_ipv4() {
                 true => grown.voids.v4,
                 false => grown.voids.v6,
             };
-            all.saturating_sub(ours.len()) > MAX_VOIDS
+            all.saturating_sub(gone.len()) > MAX_VOIDS
         };
         let first: Vec<IpAddr> = voided
             .iter()
             .filter(meets)
             .map(|sender| sender.address)
             .collect();
-        let finding = if voids > MAX_VOIDS && (void.len() > MAX_VOIDS || !missing) {
+        let mut finding = if voids > MAX_VOIDS && (void.len() > MAX_VOIDS || !missing) {
             let what = if told.is_empty() {
                 String::new()
             } else {
@@ -260,11 +261,28 @@ impl Mends<'_> {
         } else {
             return;
         };
-        let ours: Vec<String> = ours.into_iter().map(str::to_owned).collect();
-        match ours.is_empty() && first.is_empty() {
+        let mut told: Vec<String> = slips
+            .iter()
+            .filter_map(|term| self.parts.told(term))
+            .collect();
+        let only_slips = slips.len() == void.len() && voided.is_empty();
+        if !only_slips {
+            told.push(finding.mend);
+        }
+        finding.mend = told.join("; ");
+        let plain = slips.iter().filter_map(|term| {
+            let meant = self.parts.meant(term)?;
+            Some(((*term).to_owned(), meant.to_vec()))
+        });
+        let plain: Vec<(String, Vec<String>)> = plain.collect();
+        let gone: Vec<String> = gone.into_iter().map(str::to_owned).collect();
+        match gone.is_empty() && plain.is_empty() && first.is_empty() {
             true => self.find(finding),
             false => self.mended(finding, move |draft| {
-                ours.iter().for_each(|term| draft.without(term));
+                for (term, meant) in &plain {
+                    draft.part(term, meant);
+                }
+                gone.iter().for_each(|term| draft.without(term));
                 draft.allow_first(&first);
             }),
         }
@@ -511,6 +529,31 @@ impl Mends<'_> {
         let address = *address;
         self.mended(finding, move |draft| draft.allow(address));
     }
+}
+
+/// The word for the trouble of a term, and what mends it.
+pub(super) fn leading_wrong(branch: &Branch, trouble: &Reason) -> Option<(&'static str, String)> {
+    let term = &branch.term;
+    let target = branch.target.as_deref().unwrap_or(term);
+    Some(match trouble {
+        Reason::NoDomain { .. } | Reason::NoRecord { .. } | Reason::NothingThere { .. } => (
+            "spf-include-missing",
+            format!("take {term} out, or name where the record stands now"),
+        ),
+        Reason::SeveralRecords { .. } => (
+            "spf-several",
+            format!("let the owner of {target} publish one record alone, or take {term} out"),
+        ),
+        Reason::Syntax { .. } | Reason::Malformed { .. } | Reason::RecordTooLong { .. } => (
+            "spf-syntax",
+            format!("let the owner of {target} mend it, or take {term} out"),
+        ),
+        Reason::TooManyExchanges { .. } => (
+            "spf-too-many-mx",
+            format!("name the hosts or networks that send in the place of {term}"),
+        ),
+        _ => return None,
+    })
 }
 
 /// What is to be written in the place of a term that is wrong.

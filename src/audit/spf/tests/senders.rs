@@ -300,3 +300,133 @@ fn an_include_of_two_names_with_a_comma_between_becomes_two() {
     assert_eq!(words(&report), ["spf-include-missing"]);
     assert_eq!(report.findings[0].publish, []);
 }
+
+const NAMES: &str = "p.example.net. A 192.88.1.9\nq.example.net. AAAA 2a01::9\np.example.net. MX 10 q.example.net.\nq.example.net. MX 10 p.example.net.\ni.example.net. TXT \"v=spf1 ip4:192.88.1.7 -all\"\nj.example.net. TXT \"v=spf1 ip4:192.88.1.6 -all\"\n";
+
+#[test]
+fn an_a_or_mx_of_two_names_with_a_comma_between_becomes_two() {
+    let a = "a:p.example.net,q.example.net";
+    let mx = "mx:q.example.net,p.example.net";
+    let found = "a:p.example.net a:q.example.net mx:q.example.net mx:p.example.net";
+    let instead_a =
+        "write a:p.example.net a:q.example.net instead of “a:p.example.net,q.example.net”";
+    for (record, word, after, mend) in [
+        (
+            format!("v=spf1 {a} {mx} -all"),
+            "spf-void",
+            format!("v=spf1 {found} ip4:192.88.1.1 -all"),
+            format!("{instead_a}; write mx:q.example.net mx:p.example.net instead of “{mx}”"),
+        ),
+        // What is void and no slip goes.
+        (
+            format!("v=spf1 a:gone.example.net {a} {mx} ip4:192.88.1.1 -all"),
+            "spf-too-many-voids",
+            format!("v=spf1 {found} ip4:192.88.1.1 -all"),
+            format!(
+                "{instead_a}; write mx:q.example.net mx:p.example.net instead of “{mx}”; take out the names that have no address, or give them one"
+            ),
+        ),
+        // What names another mechanism is that.
+        (
+            "v=spf1 ip4:192.88.1.1 ?a:p.example.net,+mx:p.example.net,q.example.net/24 -all".to_owned(),
+            "spf-void",
+            "v=spf1 ip4:192.88.1.1 ?a:p.example.net +mx:p.example.net ?a:q.example.net/24 -all".to_owned(),
+            "write ?a:p.example.net +mx:p.example.net ?a:q.example.net/24 instead of “?a:p.example.net,+mx:p.example.net,q.example.net/24”".to_owned(),
+        ),
+        // Where nothing is at one of the names nobody knows what is meant.
+        (
+            "v=spf1 ip4:192.88.1.1 a:p.example.net,gone.example.net -all".to_owned(),
+            "spf-void",
+            String::new(),
+            "each name needs a term of its own, without commas: let each that stands in a:p.example.net,gone.example.net have one, if it is there".to_owned(),
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 mx:p.example.net,i.example.net -all".to_owned(),
+            "spf-void",
+            String::new(),
+            "each name needs a term of its own, without commas: let each that stands in mx:p.example.net,i.example.net have one, if it is there".to_owned(),
+        ),
+    ] {
+        let zone = format!("{NAMES}example.org. TXT \"{record}\"");
+        let report = sending(&zone, &["192.88.1.1"]);
+        let told = report.findings.iter().find(|one| one.finding == word);
+        let told = told.unwrap_or_else(|| panic!("{record}: {report:?}"));
+        assert!(told.mend.starts_with(&mend), "{record}: {}", told.mend);
+        let published = report.together.publish.first();
+        let published = published.map_or("", |record| &record.value);
+        assert_eq!(published, after, "{record}");
+        if !after.is_empty() {
+            let report = sending(&apply(&zone, &report), &["192.88.1.1"]);
+            assert_eq!(words(&report), [""; 0], "{record}");
+        }
+    }
+}
+
+#[test]
+fn names_with_a_comma_between_are_parted_beside_other_slips() {
+    let both = "include:i.example.net,j.example.net";
+    let parted = "include:i.example.net include:j.example.net";
+    let hosts = "a:p.example.net a:q.example.net";
+    let instead = format!("write {parted} instead of “{both}”");
+    for (record, word, after, mend) in [
+        (
+            format!("v=spf1 {both} ip4:192.88.1.1;"),
+            "spf-syntax",
+            format!("v=spf1 {parted} ip4:192.88.1.1"),
+            instead.clone(),
+        ),
+        (
+            format!("v=spf1 a:p.example.net,q.example.net {both}, ip4:192.88.1.1; -all"),
+            "spf-syntax",
+            format!("v=spf1 {hosts} {parted} ip4:192.88.1.1 -all"),
+            format!("write {hosts} instead of “a:p.example.net,q.example.net”; write {parted} instead of “{both},”"),
+        ),
+        // Told also where there is no record, and once.
+        (
+            format!("v=spf1 {both}; ip4:192.88.1 -all"),
+            "spf-syntax",
+            String::new(),
+            format!("write {parted} instead of “{both};”"),
+        ),
+        (
+            format!("spf1 {both} ip4:192.88.1.1 -all"),
+            "spf-syntax",
+            format!("v=spf1 {parted} ip4:192.88.1.1 -all"),
+            instead.clone(),
+        ),
+        (
+            format!("v=spf1 {both} -all\"\nexample.org. TXT \"v=spf1 ip4:192.88.1.1 -all"),
+            "spf-several",
+            format!("v=spf1 {parted} ip4:192.88.1.1 -all"),
+            instead.clone(),
+        ),
+        // What stands behind all does not count, and goes.
+        (
+            format!("v=spf1 ip4:192.88.1.1; -all {both}"),
+            "spf-syntax",
+            String::new(),
+            format!("mend this first, which stands in the record already: {both} in the record of example.org stands behind all, where nothing counts; take it out, or put what is to count before all"),
+        ),
+        (
+            "v=spf1 include:i.example.net,none.example.net ip4:192.88.1.1;".to_owned(),
+            "spf-syntax",
+            String::new(),
+            "mend this first, which stands in the record already: include:i.example.net,none.example.net in the record of example.org does not work: i.example.net,none.example.net does not exist; each name needs a term of its own, without commas: let each that stands in include:i.example.net,none.example.net have one, if it is there".to_owned(),
+        ),
+    ] {
+        let zone = format!("{NAMES}example.org. TXT \"{record}\"");
+        let report = sending(&zone, &["192.88.1.1"]);
+        assert_eq!(words(&report), [word], "{record}");
+        let told = &report.findings[0].mend;
+        assert!(told.contains(&mend), "{record}: {told}");
+        assert_eq!(told.matches("j.example.net instead").count(), usize::from(mend.contains("include:j")), "{told}");
+        let published = report.findings[0].publish.first();
+        let published = published.map_or("", |record| &record.value);
+        assert_eq!(published, after, "{record}");
+        if !after.is_empty() {
+            let after = sending(&apply(&zone, &report), &["192.88.1.1"]);
+            assert!(!words(&after).contains(&"spf-include-missing"), "{record}");
+            assert!(!words(&after).contains(&"spf-void"), "{record}");
+        }
+    }
+}
