@@ -29,8 +29,7 @@ impl Draft {
     pub(super) fn bare(text: &str) -> Draft {
         let mut draft = Draft::of(text);
         for term in &mut draft.terms {
-            let bare = term.trim_end_matches(AT_END);
-            if bare.len() < term.len() && !slips::is_term(term) && slips::is_term(bare) {
+            if let Some(bare) = bare(term) {
                 *term = bare.to_owned();
             }
         }
@@ -224,6 +223,13 @@ impl fmt::Display for Draft {
         }
         Ok(())
     }
+}
+
+/// What is left of a term that is wrong, where only what some write at its end is wrong with it.
+pub(super) fn bare(term: &str) -> Option<&str> {
+    let bare = term.trim_end_matches(AT_END);
+    let is_right = bare.len() < term.len() && !slips::is_term(term) && slips::is_term(bare);
+    is_right.then_some(bare)
 }
 
 /// The term for an address.

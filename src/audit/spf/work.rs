@@ -7,7 +7,7 @@ use super::super::finding::Finding;
 use super::super::text::Texts;
 use super::Sender;
 use super::cover::covers_most;
-use super::draft::{Draft, is_all, is_ptr, is_redirect};
+use super::draft::{Draft, bare, is_all, is_ptr, is_redirect};
 use super::mend::{Edit, Mends};
 use super::parts;
 use super::voids::{self, is_void};
@@ -79,12 +79,12 @@ impl Mends<'_> {
         let repaired = Draft::repaired(&text);
         // What a term that is wrong hides: it comes into force with the mend.
         let written = Draft::of(&text);
-        let bare = Draft::bare(&text);
-        self.hide(bare.terms());
+        let clean = Draft::bare(&text);
+        self.hide(clean.terms());
         let draft = repaired.clone().unwrap_or_else(|| Draft::bare(&mended));
         self.find_parts(&draft)?;
         let parts = self.parts.plain().map(|(term, meant)| {
-            let at = bare.terms().iter().position(|known| known == term);
+            let at = clean.terms().iter().position(|known| known == term);
             let found = at.and_then(|at| written.terms().get(at));
             (found.map_or(term, String::as_str), meant)
         });
@@ -558,6 +558,14 @@ pub(super) fn leading_wrong(branch: &Branch, trouble: &Reason) -> Option<(&'stat
 
 /// What is to be written in the place of a term that is wrong.
 fn told(text: &str, fault: &TermFault) -> Option<String> {
+    if let Some(bare) = bare(text) {
+        // Nobody is let in by what is only likely to be meant.
+        let right = match is_all(bare) && !bare.starts_with(['-', '~']) {
+            true => "~all",
+            false => bare,
+        };
+        return Some(format!("write {right} instead of “{text}”"));
+    }
     let mend = match fault {
         // The number alone is no term.
         TermFault::Prefix { max, .. } => {

@@ -181,6 +181,29 @@ fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
 }
 
 #[test]
+fn what_a_term_ends_with_goes() {
+    for (record, mend, after) in [
+        (
+            "v=spf1 a:p.example.net, ip4:192.88.1.1; -all.",
+            "write a:p.example.net instead of “a:p.example.net,”; write ip4:192.88.1.1 instead of “ip4:192.88.1.1;”; write -all instead of “-all.”",
+            "v=spf1 a:p.example.net ip4:192.88.1.1 -all",
+        ),
+        // That everybody may send is only likely to be meant.
+        (
+            "v=spf1 ip4:192.88.1.1 all;",
+            "write ~all instead of “all;”",
+            "v=spf1 ip4:192.88.1.1 ~all",
+        ),
+    ] {
+        let zone = format!("{NAMES}example.org. TXT \"{record}\"");
+        let report = sending(&zone, &["192.88.1.1"]);
+        assert_eq!(words(&report), ["spf-syntax"], "{record}");
+        assert_eq!(report.findings[0].mend, mend);
+        assert_eq!(report.findings[0].publish[0].value, after);
+    }
+}
+
+#[test]
 fn each_slip_has_one_instruction_and_a_record_where_it_is_plain() {
     let one = "write ip4:192.88.1.1 instead of “ip4: 192.88.1.1”";
     let two = "write ip4:192.88.1.1 ip4:192.88.1.2 instead of “ip4:192.88.1.1,192.88.1.2”";
