@@ -138,15 +138,18 @@ fn without(facts: &Facts<'_>, texts: &Texts, senders: &[Sender]) -> Result<Findi
             finding.mend.push_str("; ");
             finding.mend.push_str(&told);
         }
-        let lost = stay::keep(facts, senders, &mut repaired)?;
+        let kept = stay::keep(facts, senders, &mut repaired)?;
         let repaired = repaired.to_string();
         let health = Health::of(&grown_with(facts, &repaired)?);
-        let against = lost.map(stay::first);
+        let against = kept.lost.map(stay::first);
         let hidden = Draft::bare(&clean);
         let worse = health.worse_than(&Health::default());
         let against = against.or(worse.map(|why| why.first(hidden.terms())));
         return Ok(match against {
-            None => texts.replace(finding, &[text], repaired),
+            None => {
+                finding.mend.push_str(&kept.told());
+                texts.replace(finding, &[text], repaired)
+            }
             Some(why) => {
                 finding.mend.push_str(&why);
                 finding
@@ -211,7 +214,7 @@ fn of_several(
         finding.mend.push_str("; ");
         finding.mend.push_str(&told);
     }
-    let lost = stay::keep(facts, senders, &mut merged)?;
+    let kept = stay::keep(facts, senders, &mut merged)?;
     let merged = merged.to_string();
     let grown = grown_with(facts, &merged)?;
     if grown.has_too_many_lookups() {
@@ -229,10 +232,11 @@ fn of_several(
         finding.mend.push_str(&why.first(&hidden));
         return Ok(finding);
     }
-    if let Some(address) = lost {
+    if let Some(address) = kept.lost {
         finding.mend.push_str(&stay::first(address));
         return Ok(finding);
     }
+    finding.mend.push_str(&kept.told());
     let before: usize = records.iter().map(|text| text.len()).sum();
     if let Some(long) = size::outgrown(texts, Some(before), merged.len()) {
         finding.mend.push_str(&long);

@@ -8,6 +8,7 @@ use super::super::text::{Change, Texts};
 use super::draft::{Draft, is_all};
 use super::health::{Health, Worse};
 use super::parts::{self, Parts};
+use super::stay::Kept;
 use super::{Sender, grown_with, results_with, size, stay};
 use crate::dns::lookup::{DnsName, Pending};
 use crate::spf::{Reason, SpfResult, Tree};
@@ -135,10 +136,12 @@ impl<'a> Mends<'a> {
                     continue;
                 }
             };
+            let (next, kept) = next;
             if let Some(why) = against {
                 finding.mend.push_str(&why.without_it());
             }
             finding.mend.push_str(&with_record);
+            finding.mend.push_str(&kept.told());
             let (before, text) = (self.draft.to_string(), next.to_string());
             if let Some(long) = size::outgrown(self.texts, Some(before.len()), text.len()) {
                 finding.mend.push_str(&long);
@@ -154,7 +157,7 @@ impl<'a> Mends<'a> {
 
     /// The record as a mend leaves it, or what is to be done first. A record by which nobody may send any more is none:
     /// who sends takes the place of what goes, and where that is not known it is said in words alone.
-    fn tried(&mut self, edit: Edit) -> Result<Result<Draft, Against>, Pending> {
+    fn tried(&mut self, edit: Edit) -> Result<Result<(Draft, Kept), Against>, Pending> {
         let mut next = self.draft.clone();
         edit(&mut next);
         if self.draft.is_stopped_by(&next) {
@@ -168,7 +171,8 @@ impl<'a> Mends<'a> {
         if self.checked > MAX_CHECKED {
             return Ok(Err(Against::Enough));
         }
-        if let Some(address) = stay::keep(self.facts, self.senders, &mut next)? {
+        let kept = stay::keep(self.facts, self.senders, &mut next)?;
+        if let Some(address) = kept.lost {
             return Ok(Err(Against::Sender(address)));
         }
         let health = Health::of(&grown_with(self.facts, &next.to_string())?);
@@ -176,7 +180,7 @@ impl<'a> Mends<'a> {
             return Ok(Err(Against::Worse(why)));
         }
         self.health = health;
-        Ok(Ok(next))
+        Ok(Ok((next, kept)))
     }
 
     /// These are words of a record that nobody can evaluate.

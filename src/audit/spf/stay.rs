@@ -8,17 +8,47 @@ use super::{Sender, results_with};
 use crate::dns::lookup::Pending;
 use crate::spf::{Outcome, Reason, SpfResult};
 
+/// Who is named in a changed record, and who does not pass even so.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Each with what SPF would say otherwise.
+    named: Vec<(IpAddr, String)>,
+    /// The first who passes now and would not.
+    pub(super) lost: Option<IpAddr>,
+}
+
+impl Kept {
+    /// What is said where the record is published: it lets them send, and without them it would not.
+    pub(super) fn told(&self) -> String {
+        let mut whys: Vec<&str> = Vec::new();
+        for (_, why) in &self.named {
+            if !whys.contains(&why.as_str()) {
+                whys.push(why);
+            }
+        }
+        let told = whys.into_iter().map(|why| {
+            let named = self.named.iter().filter(|(_, known)| known == why);
+            let named: Vec<String> = named.map(|(address, _)| address.to_string()).collect();
+            format!(
+                "; the record below also names {}: otherwise SPF says {why}",
+                named.join(", ")
+            )
+        });
+        told.collect()
+    }
+}
+
 /// Names those in a changed record whom it would refuse, or whose check it would end with too many terms that find
-/// nothing: who passes now, or would if the record could be read. Told is the first who passes now and even so would not.
+/// nothing: who passes now, or would if the record could be read.
 pub(super) fn keep(
     facts: &Facts<'_>,
     senders: &[Sender],
     draft: &mut Draft,
-) -> Result<Option<IpAddr>, Pending> {
+) -> Result<Kept, Pending> {
     // Those whom the record refuses have a finding of their own.
     let senders: Vec<&Sender> = senders.iter().filter(|one| !one.is_refused()).collect();
     if senders.is_empty() {
-        return Ok(None);
+        return Ok(Kept::default());
     }
     let addresses: Vec<IpAddr> = senders.iter().map(|one| one.address).collect();
     let mut outcomes = results_with(facts, draft, &addresses)?;
@@ -32,7 +62,14 @@ pub(super) fn keep(
         |(sender, outcome): &(&&Sender, &Outcome)| is_voided(outcome) && !sender.is_voided;
     let voided = senders.iter().zip(&outcomes).filter(becomes_voided);
     let voided: Vec<IpAddr> = voided.map(|(sender, _)| sender.address).collect();
-    if !refused.is_empty() || !voided.is_empty() {
+    let named = addresses.iter().zip(&outcomes);
+    let named = named.filter(|(address, _)| refused.contains(address) || voided.contains(address));
+    let named = named.map(|(address, Outcome { result, reason, .. })| {
+        let why = format!("{result} of mail from there, because {reason}");
+        (*address, why)
+    });
+    let named: Vec<(IpAddr, String)> = named.collect();
+    if !named.is_empty() {
         refused.iter().for_each(|address| draft.allow(*address));
         draft.allow_first(&voided);
         outcomes = results_with(facts, draft, &addresses)?;
@@ -44,7 +81,8 @@ pub(super) fn keep(
         let loses = sender.result == SpfResult::Pass && !passes;
         loses || is_refusal(outcome.result) || becomes_voided(both)
     });
-    Ok(lost.next().map(|(sender, _)| sender.address))
+    let lost = lost.next().map(|(sender, _)| sender.address);
+    Ok(Kept { named, lost })
 }
 
 /// What is to be done first where such a record is not published.

@@ -181,6 +181,53 @@ fn a_record_that_comes_into_force_lets_those_send_who_are_named() {
 }
 
 #[test]
+fn who_is_named_beside_what_a_record_refuses_is_told() {
+    let refused = "; the record below also names 192.88.1.9: otherwise SPF says fail of mail from there, because -ip4:192.88.1.9 in the record of example.org matched";
+    let unnamed = "; the record below also names 192.88.1.8, 192.88.1.9: otherwise SPF says fail of mail from there, because -all in the record of example.org matched";
+    for (record, addresses, after, told) in [
+        (
+            "v=spf1 -ip4:192.88.1.9 ip4:192.88.1.1, ~all;",
+            &["192.88.1.9"][..],
+            "v=spf1 ip4:192.88.1.9 -ip4:192.88.1.9 ip4:192.88.1.1 ~all",
+            refused,
+        ),
+        (
+            "spf1 -ip4:192.88.1.9 ip4:192.88.1.1 ~all",
+            &["192.88.1.9"],
+            "v=spf1 ip4:192.88.1.9 -ip4:192.88.1.9 ip4:192.88.1.1 ~all",
+            refused,
+        ),
+        (
+            "v=spf1 -ip4:192.88.1.9 ~all\"\nexample.org. TXT \"v=spf1 ip4:192.88.1.1 ~all",
+            &["192.88.1.9"],
+            "v=spf1 ip4:192.88.1.9 -ip4:192.88.1.9 ip4:192.88.1.1 ~all",
+            refused,
+        ),
+        (
+            "v=spf1 ip4:192.88.1.1 -all;",
+            &["192.88.1.8", "192.88.1.9"],
+            "v=spf1 ip4:192.88.1.1 ip4:192.88.1.8 ip4:192.88.1.9 -all",
+            unnamed,
+        ),
+        // Nobody is named who passes.
+        (
+            "v=spf1 ip4:192.88.1.1 -all;",
+            &["192.88.1.1"],
+            "v=spf1 ip4:192.88.1.1 -all",
+            "",
+        ),
+    ] {
+        let zone = format!("example.org. TXT \"{record}\"");
+        let report = sending(&zone, addresses);
+        let finding = &report.findings[0];
+        assert_eq!(finding.publish[0].value, after, "{record}");
+        let mend = &finding.mend;
+        assert!(mend.ends_with(told), "{mend}");
+        assert_eq!(mend.contains("also names"), !told.is_empty(), "{mend}");
+    }
+}
+
+#[test]
 fn what_a_term_ends_with_goes() {
     for (record, mend, after) in [
         (
