@@ -107,6 +107,11 @@ impl<'a> Change<'a> {
         Change { texts, old }
     }
 
+    /// How much a finding tells that publishes a text of so many octets.
+    pub(super) fn octets(&self, new: usize) -> usize {
+        self.old.iter().map(Vec::len).sum::<usize>() + new
+    }
+
     /// The finding, with `new` published in the place of all that was there before.
     pub(super) fn to(&mut self, finding: Finding, new: String) -> Finding {
         let new = new.into_bytes();

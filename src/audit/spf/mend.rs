@@ -31,6 +31,8 @@ pub(super) struct Mends<'a> {
     /// The terms that name several domains, and lead nowhere.
     pub(super) parts: Parts,
     checked: usize,
+    /// How many octets of records are told so far.
+    told: usize,
     findings: Vec<Mend>,
 }
 
@@ -45,6 +47,9 @@ struct Mend {
 
 /// So many changed records are looked at: each leads to all to which the record leads.
 const MAX_CHECKED: usize = 32;
+
+/// So many octets of records are told: each mend takes away all that those before it have published.
+const MAX_TOLD: usize = 256 * 1024;
 
 /// What a mend changes in the record.
 pub(super) type Edit = Box<dyn FnOnce(&mut Draft)>;
@@ -108,6 +113,7 @@ impl<'a> Mends<'a> {
             hidden: Vec::new(),
             parts: Parts::default(),
             checked: 0,
+            told: 0,
             findings: Vec::new(),
         }
     }
@@ -147,6 +153,7 @@ impl<'a> Mends<'a> {
                 finding.mend.push_str(&long);
             }
             self.draft = next;
+            self.told = self.told.saturating_add(self.change.octets(text.len()));
             return Ok(self.change.to(finding, text));
         }
         if let Some(why) = against {
@@ -168,7 +175,12 @@ impl<'a> Mends<'a> {
             return Ok(Err(Against::Nobody));
         }
         self.checked += 1;
-        if self.checked > MAX_CHECKED {
+        // The first is told in any case.
+        let is_long = self.told > 0 && {
+            let more = self.change.octets(next.to_string().len());
+            self.told.saturating_add(more) > MAX_TOLD
+        };
+        if is_long || self.checked > MAX_CHECKED {
             return Ok(Err(Against::Enough));
         }
         let kept = stay::keep(self.facts, self.senders, &mut next)?;

@@ -1,6 +1,7 @@
 mod first;
 mod senders;
 mod several;
+mod size;
 
 use super::super::testing::{apply, judge, judge_with, options, words};
 

@@ -1,10 +1,11 @@
 //! What is wrong with a record, and with those to which it leads.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::super::facts::Facts;
 use super::super::finding::Finding;
-use super::super::text::Texts;
+use super::super::text::{Texts, excerpt};
 use super::Sender;
 use super::cover::covers_most;
 use super::draft::{Draft, bare, is_all, is_ptr, is_redirect};
@@ -20,6 +21,8 @@ use crate::spf::{Authorised, Branch, MAX_LOOKUPS, MAX_VOIDS, Node, Place, Reason
 const NEAR_LIMIT: usize = 9;
 /// Those of RFC 7208 §6 and of RFC 6652 §3.
 const KNOWN_MODIFIERS: [&str; 5] = ["redirect", "exp", "ra", "rp", "rr"];
+/// So many unknown modifiers have a finding each; of more the first are named, in one.
+const MANY: usize = 8;
 /// Networks with shorter prefixes than these hold more than a sender has.
 const WIDE: (u8, u8) = (16, 32);
 /// Those of somebody whom the record includes are theirs to judge, and large providers have large ones: only what no
@@ -68,6 +71,9 @@ pub(super) fn collect<'t>(node: &'t Node, places: &mut Vec<At<'t>>) {
         }
     }
 }
+
+/// A modifier that nobody knows, and the mechanism that is meant by it.
+type Unknown<'t> = (&'t str, Option<String>);
 
 impl Mends<'_> {
     fn syntax(&mut self, record: &[u8], error: &RecordError) -> Result<(), Pending> {
@@ -389,30 +395,64 @@ impl Mends<'_> {
 
     /// RFC 7208 §6: who does not know a modifier passes over it, though its author may have meant a mechanism.
     fn modifiers(&mut self, root: &Node) {
-        for branch in &root.terms {
-            let Some((name, _)) = branch.term.split_once('=') else {
-                continue;
-            };
-            let name = name.to_ascii_lowercase();
-            if KNOWN_MODIFIERS.contains(&name.as_str()) || name.contains([':', '/']) {
-                continue;
+        let mut seen = HashSet::new();
+        let unknown = root.terms.iter().map(|branch| branch.term.as_str());
+        let unknown = unknown.filter(|term| is_unknown(term) && seen.insert(*term));
+        let unknown = unknown.map(|term| (term, Draft::colon(term)));
+        let (meant, rest): (Vec<Unknown<'_>>, Vec<Unknown<'_>>) =
+            unknown.partition(|(_, right)| right.is_some());
+        for alike in [meant, rest] {
+            match alike.len() > MANY {
+                true => self.modifiers_of(&alike),
+                false => alike.chunks(1).for_each(|one| self.modifiers_of(one)),
             }
-            let term = &branch.term;
-            let (mend, right) = match Draft::colon(term) {
-                Some(right) => (format!("write {right}"), right),
-                None => (format!("take {term} out"), String::new()),
-            };
-            let finding = Finding::new(
-                "spf-unknown-modifier",
-                &self.about,
-                format!(
-                    "{term} in the SPF record is a modifier that nobody knows, and is passed over"
-                ),
-                mend,
-            );
-            let term = term.clone();
-            self.mended(finding, move |draft| draft.replace(&term, &right));
         }
+    }
+
+    /// The finding about some of them.
+    fn modifiers_of(&mut self, unknown: &[Unknown<'_>]) {
+        let more = unknown.len().saturating_sub(MANY);
+        let first = || unknown.iter().take(MANY);
+        let shown = |term: &str| match unknown.len() {
+            1 => term.to_owned(),
+            _ => excerpt(term),
+        };
+        let names: Vec<String> = first().map(|(term, _)| shown(term)).collect();
+        let mends = first().map(|(term, right)| match right {
+            Some(right) if unknown.len() == 1 => format!("write {right}"),
+            Some(right) => format!("write {} instead of “{}”", shown(right), shown(term)),
+            None => format!("take {} out", shown(term)),
+        });
+        let mut mends: Vec<String> = mends.collect();
+        if more > 0 {
+            mends.push(format!("do the same with the {more} more"));
+        }
+        let sentence = match names.as_slice() {
+            [one] => format!(
+                "{one} in the SPF record is a modifier that nobody knows, and is passed over"
+            ),
+            names => format!(
+                "{} and {more} more in the SPF record are modifiers that nobody knows, and are passed over",
+                names.join(", ")
+            ),
+        };
+        let finding = Finding::new(
+            "spf-unknown-modifier",
+            &self.about,
+            sentence,
+            mends.join("; "),
+        );
+        let changes = unknown.iter();
+        let changes = changes.map(|(term, right)| {
+            let right = right.clone().unwrap_or_default();
+            ((*term).to_owned(), right)
+        });
+        let changes: Vec<(String, String)> = changes.collect();
+        self.mended(finding, move |draft| {
+            for (term, right) in &changes {
+                draft.replace(term, right);
+            }
+        });
     }
 
     /// Who may send: everybody, or very many.
@@ -554,6 +594,15 @@ pub(super) fn leading_wrong(branch: &Branch, trouble: &Reason) -> Option<(&'stat
         ),
         _ => return None,
     })
+}
+
+/// Whether a term is a modifier that nobody knows.
+fn is_unknown(term: &str) -> bool {
+    let Some((name, _)) = term.split_once('=') else {
+        return false;
+    };
+    let name = name.to_ascii_lowercase();
+    !KNOWN_MODIFIERS.contains(&name.as_str()) && !name.contains([':', '/'])
 }
 
 /// What is to be written in the place of a term that is wrong.
