@@ -275,9 +275,7 @@ fn why_a_record_is_not_changed_so_is_a_sentence() {
     for (record, expected) in [
         (
             "v=spf1; mx include:none.example.net -all",
-            format!(
-                "; mend this first, which stands in the record already: include:none.example.net in the record of example.org does not work: none.example.net does not exist; take include:none.example.net out, or name where the record stands now"
-            ),
+            "; mend this first, which stands in the record already: include:none.example.net in the record of example.org does not work: none.example.net does not exist; take include:none.example.net out, or name where the record stands now".to_owned(),
         ),
         (
             "v=spf1 mx include=none.example.net -all",
