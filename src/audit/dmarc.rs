@@ -84,7 +84,11 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             _ if told => {}
             Authorization::NotAuthorized => {
                 let mut finding = destination(facts, one)?;
-                if domain != holder && reading.record.psd == Psd::Yes {
+                let within = one
+                    .host
+                    .as_ref()
+                    .is_some_and(|host| DnsName::from(host).is_within(&DnsName::from(holder)));
+                if within && domain != holder && reading.record.psd == Psd::Yes {
                     finding.mend.push_str(&format!(
                         "; or, where {holder} and the names below it are one organization, take psd=y out of its record: that says that they are not"
                     ));

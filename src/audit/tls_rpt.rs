@@ -39,6 +39,7 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
     let is_unclear = judged.iter().any(|(_, reading)| reading.is_unclear);
     let better =
         (!uris.is_empty() && !is_unclear).then(|| format!("v=TLSRPTv1; rua={}", uris.join(",")));
+    let is_published = better.is_some();
     let old: Vec<&[u8]> = judged.iter().map(|(text, _)| *text).collect();
     let mended = |finding| match better {
         Some(better) => texts.replace(finding, &old, better),
@@ -59,12 +60,12 @@ pub(super) fn judge(facts: &Facts<'_>) -> Result<CheckReport, Pending> {
             "publish one record alone",
         ))),
         _ => {
-            let wrong = judged
-                .iter()
-                .find_map(|(_, reading)| reading.fault.as_ref());
-            let mend = match uris.is_empty() {
-                false => "publish the record as it stands below".to_owned(),
-                true => {
+            let unclear = judged.iter().find(|(_, reading)| reading.is_unclear);
+            let mut told = unclear.into_iter().chain(&judged);
+            let wrong = told.find_map(|(_, reading)| reading.fault.as_ref());
+            let mend = match is_published {
+                true => "publish the record as it stands below".to_owned(),
+                false => {
                     format!("name an address in rua=, such as rua=mailto:tls-reports@{domain}")
                 }
             };
@@ -130,6 +131,8 @@ struct Reading {
     fault: Option<String>,
     /// Whether it is not known where an address ends; a guess could send reports to somebody else.
     is_unclear: bool,
+    /// What begins like the address of a mailbox and has no domain: that may stand behind the next comma or semicolon.
+    open: Option<String>,
 }
 
 impl Reading {
@@ -140,6 +143,7 @@ impl Reading {
             uris: Vec::new(),
             fault: None,
             is_unclear: false,
+            open: None,
         };
         let clean = text::unpasted(text);
         if clean.as_bytes() != text {
@@ -161,24 +165,20 @@ impl Reading {
             if field.is_empty() {
                 continue;
             }
+            let parts = field.split_once('=');
+            if in_list && reading.may_go_on(piece) {
+                let shown = text::excerpt(field);
+                reading.unclear(format!(
+                    "\"{shown}\" stands behind a semicolon, which ends the address before it: where it belongs to that, the semicolon must be written %3B, and a comma %2C"
+                ));
+                continue;
+            }
             if in_list && is_of_list(field) {
                 let shown = text::excerpt(field);
                 reading.fault(format!(
                     "a semicolon stands before \"{shown}\" where a comma must stand"
                 ));
                 reading.addresses(field);
-                continue;
-            }
-            let parts = field.split_once('=');
-            if in_list
-                && parts.is_none()
-                && !piece.starts_with([' ', '\t'])
-                && reading.ends_in_web()
-            {
-                let shown = text::excerpt(field);
-                reading.unclear(format!(
-                    "\"{shown}\" stands behind a semicolon, which ends the address before it: where it belongs to that, write the semicolon %3B"
-                ));
                 continue;
             }
             in_list = parts.is_some_and(|(tag, _)| tag.trim().eq_ignore_ascii_case("rua"));
@@ -219,8 +219,14 @@ impl Reading {
         self.is_unclear = true;
     }
 
-    fn ends_in_web(&self) -> bool {
-        self.uris.last().is_some_and(|uri| is_web(uri))
+    /// Whether what stands behind a semicolon may belong to the address before it.
+    fn may_go_on(&self, piece: &str) -> bool {
+        let field = piece.trim();
+        if has_scheme(field) || field.contains('=') {
+            return false;
+        }
+        let is_web = self.uris.last().is_some_and(|uri| is_web(uri));
+        self.open.is_some() || is_web && !piece.starts_with([' ', '\t'])
     }
 
     /// URIs of RFC 3986, with commas between.
@@ -232,12 +238,15 @@ impl Reading {
                 uri = format!("{uri},{next}");
             }
             let uri = uri.trim();
-            if let Some(next) = pieces.next_if(|next| may_continue(uri, next)) {
+            if let Some(open) = self.open.as_ref().filter(|_| !has_scheme(uri)) {
+                let shown = text::excerpt(&format!("{open},{uri}"));
                 self.unclear(format!(
-                    "in \"{}\" a comma stands within an address, where it must be written %2C, or the address before it is not whole",
-                    text::excerpt(&format!("{uri},{next}"))
+                    "in \"{shown}\" a comma stands within an address, where it must be written %2C, or the address before it is not whole"
                 ));
                 continue;
+            }
+            if is_open(uri) {
+                self.open = Some(uri.to_owned());
             }
             self.address(uri);
         }
@@ -293,13 +302,11 @@ fn continues(uri: &str, next: &str) -> bool {
     !is_apart && is_web(uri.trim_start()) && is_usable(&joined)
 }
 
-/// Whether a comma may stand within the address of a mailbox: what is before it has no domain, and what is behind it no
-/// scheme.
-fn may_continue(uri: &str, next: &str) -> bool {
-    let is_mail = ReportUri::parse(uri.as_bytes()).is_ok_and(|read| read.mailbox.is_some());
+/// Whether it begins like the address of a mailbox, and has no domain.
+fn is_open(uri: &str) -> bool {
     let scheme = uri.get(.."mailto:".len());
     let begins = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("mailto:"));
-    begins && !is_mail && !uri.contains('@') && next.contains('@') && !next.contains(':')
+    begins && !uri.contains('@')
 }
 
 /// Whether a field is an address for reports, and no tag with its value.
@@ -483,7 +490,11 @@ mod tests {
             // Where an address ends is not known, and b is another mailbox.
             ("mailto:a,b@example.org", None),
             ("mailto:\\\"a,b\\\"@example.org,mailto:c@example.org", None),
+            ("mailto:a;b@example.org", None),
+            ("mailto:a,b,c@example.org", None),
+            ("mailto:a;b,c@example.org,mailto:d@example.org", None),
             ("https://example.org/a;b", None),
+            ("https://example.org/a;b@example.org", None),
             (
                 "mailto:a@example.org;mailto:b@example.org",
                 Some("mailto:a@example.org,mailto:b@example.org"),
@@ -549,6 +560,17 @@ mod tests {
         let report = judge("tls-rpt", &unclear);
         assert_eq!(words(&report), ["tls-rpt-several"]);
         assert_eq!(report.findings[0].publish, []);
+        // Nor where none of them counts.
+        let report = judge("tls-rpt", &unclear.replace("v=TLSRPTv1;", "v=TLSRPTv1"));
+        assert_eq!(words(&report), ["tls-rpt-syntax"]);
+        let finding = &report.findings[0];
+        assert_eq!(finding.publish, []);
+        assert!(finding.sentence.contains("%2C"), "{}", finding.sentence);
+        assert!(
+            finding.mend.starts_with("name an address"),
+            "{}",
+            finding.mend
+        );
     }
 
     #[test]

@@ -673,6 +673,11 @@ fn a_domain_with_mail_is_no_public_suffix() {
     assert_eq!(words(&below), ["dmarc-destination-refused"]);
     let mend = &below.findings[0].mend;
     assert!(mend.ends_with("take psd=y out of its record: that says that they are not"));
+    // Others have nothing to do with it.
+    let record = record.replace("@r.example.org", "@example.net");
+    let below = judge_with("dmarc", &record, &news, |_| None);
+    assert_eq!(words(&below), ["dmarc-destination-refused"]);
+    assert!(!below.findings[0].mend.contains("psd=y"));
     // A registry has names of one label.
     let mut options = options();
     options.domain = crate::name::Domain::new("example").unwrap();
@@ -845,6 +850,24 @@ fn a_record_that_comes_into_force_leaves_the_organization_as_it_is() {
         assert_eq!(told, own_psd && !after.contains("psd="), "{}", finding.mend);
         let after = judge_with("dmarc", &apply(&zone, &report), &news, |_| None);
         assert_eq!(words(&after), [""; 0], "{zone}");
+    }
+}
+
+#[test]
+fn a_record_below_a_registry_keeps_what_it_says_of_the_organization() {
+    let mut news = options();
+    news.domain = crate::name::Domain::new("news.example.org").unwrap();
+    for (psd, mail) in [("n", "MX 1 mx.example.org."), ("y", "MX 0 .")] {
+        let record = format!("p=reject; psd={psd}; rua=mailto:b@news.example.org");
+        let zone = format!(
+            "news.example.org. {mail}\n_dmarc.example.org. TXT \"v=DMARC1; p=quarantine; psd=y; {RUA}\"\n\
+             _dmarc.news.example.org. TXT \"v=DMARC1 {record}\""
+        );
+        let report = judge_with("dmarc", &zone, &news, |_| None);
+        assert_eq!(words(&report), ["dmarc-syntax"], "{zone}");
+        let finding = &report.findings[0];
+        assert_eq!(finding.publish[0].value, format!("v=DMARC1; {record}"));
+        assert!(!finding.mend.contains("left out"), "{}", finding.mend);
     }
 }
 

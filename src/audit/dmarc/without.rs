@@ -92,17 +92,18 @@ impl<'a> Above<'a> {
 /// together: then mail that passes by another name of the organization would fail. What is said of it.
 fn without_psd(
     facts: &Facts<'_>,
+    walk: &Walk,
     draft: &mut Draft,
-    above: Option<&Above<'_>>,
 ) -> Result<Option<String>, Pending> {
     let domain = &facts.options.domain;
+    let organization = walk.organization().ok().map(|(own, _)| own);
+    let above = organization.filter(|own| own != domain);
     let psd = draft.get("psd").unwrap_or_default().to_ascii_lowercase();
     let (goes, why) = match (above, psd.as_str()) {
         (Some(above), "n") => (
             true,
             format!(
-                "names above it would vouch for {domain} no more, and it belongs to {} now",
-                above.holder
+                "names above it would vouch for {domain} no more, and it belongs to {above} now"
             ),
         ),
         (Some(_), "y") => (
@@ -189,7 +190,7 @@ pub(super) fn without(
             Finding::new("dmarc-several", &texts.name, sentence, mend)
         };
         let one = "publish one record alone; the one below asks for no more than the mildest of all, and sends reports to all";
-        let suffix = without_psd(facts, &mut merged, above)?.unwrap_or_default();
+        let suffix = without_psd(facts, walk, &mut merged)?.unwrap_or_default();
         return Ok(match above {
             None => {
                 let mend = format!("{one}, since nothing is asked for now{suffix}");
@@ -225,7 +226,7 @@ pub(super) fn without(
     let in_words = "let the record begin with v=DMARC1; and write the tags as tag=value with semicolons between";
     let mut repaired = draft::with_version(text);
     let suffix = match &mut repaired {
-        Some(repaired) => without_psd(facts, repaired, above)?,
+        Some(repaired) => without_psd(facts, walk, repaired)?,
         None => None,
     };
     let suffix = suffix.unwrap_or_default();

@@ -28,6 +28,8 @@ pub(super) struct Origin {
     pub(super) term: String,
     /// What mends it.
     pub(super) mend: String,
+    /// Whether it is in the record of another domain, to which the term leads.
+    pub(super) is_below: bool,
 }
 
 impl Health {
@@ -44,9 +46,19 @@ impl Health {
                 collect(below, &mut places);
             }
             for place in places {
+                let (domain, branch) = place;
+                let is_below = !std::ptr::eq(branch, leading);
                 for (fault, mend) in of_term(place) {
                     let term = leading.term.clone();
-                    faults.entry(fault).or_insert(Origin { term, mend });
+                    let mend = match is_below {
+                        true => format!("let the owner of {domain} mend it, or take {term} out"),
+                        false => mend,
+                    };
+                    faults.entry(fault).or_insert(Origin {
+                        term,
+                        mend,
+                        is_below,
+                    });
                 }
             }
         }
@@ -151,7 +163,11 @@ impl Worse {
     pub(super) fn first(&self, hidden: &[String]) -> String {
         match self {
             Worse::Fault(_, origin) if hidden.contains(&origin.term) => format!(
-                "; mend this first, which stands in the record already: {self}; {}",
+                "; mend this first, {}: {self}; {}",
+                match origin.is_below {
+                    true => "to which the record leads already",
+                    false => "which stands in the record already",
+                },
                 origin.mend
             ),
             _ => format!("; mend this first, which the change brings with it: {self}"),

@@ -270,12 +270,29 @@ fn without_ptr_who_passes_by_it_alone_is_named_first() {
 }
 
 #[test]
+fn a_redirect_to_two_names_becomes_no_two() {
+    let report = judge(
+        "spf",
+        &zone("v=spf1 mx redirect=a.example.net,b.example.net"),
+    );
+    assert_eq!(words(&report), ["spf-include-missing"]);
+    let finding = &report.findings[0];
+    let mend = "take redirect=a.example.net,b.example.net out";
+    assert!(finding.mend.starts_with(mend), "{}", finding.mend);
+    assert_eq!(finding.publish[0].value, "v=spf1 mx ~all");
+}
+
+#[test]
 fn why_a_record_is_not_changed_so_is_a_sentence() {
     let first = "; mend this first, which the change brings with it:";
     for (record, expected) in [
         (
             "v=spf1; mx include:none.example.net -all",
             "; mend this first, which stands in the record already: include:none.example.net in the record of example.org does not work: none.example.net does not exist; take include:none.example.net out, or name where the record stands now".to_owned(),
+        ),
+        (
+            "v=spf1; mx include:v.example.net -all",
+            "; mend this first, to which the record leads already: include:gone.example.net in the record of v.example.net does not work: gone.example.net does not exist; let the owner of v.example.net mend it, or take include:v.example.net out".to_owned(),
         ),
         (
             "v=spf1 mx include=none.example.net -all",
@@ -292,7 +309,8 @@ fn why_a_record_is_not_changed_so_is_a_sentence() {
             format!("{first} the record lets everybody send, or nearly so"),
         ),
     ] {
-        let report = judge("spf", &format!("{}\n{}", zone(record), chain(10)));
+        let below = "v.example.net. TXT \"v=spf1 include:gone.example.net -all\"";
+        let report = judge("spf", &format!("{}\n{below}\n{}", zone(record), chain(10)));
         let mend = &report.findings[0].mend;
         assert!(mend.ends_with(&expected), "{mend}");
     }

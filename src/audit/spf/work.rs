@@ -80,8 +80,6 @@ impl Mends<'_> {
         let text = String::from_utf8_lossy(record);
         // One instruction for what belongs together.
         let (mended, slips) = slips::mended(&text);
-        let slips = slips.iter();
-        let slips = slips.map(|slip| format!("write {} instead of “{}”", slip.right, slip.found));
         let repaired = Draft::repaired(&text);
         // What a term that is wrong hides: it comes into force with the mend.
         let written = Draft::of(&text);
@@ -89,7 +87,16 @@ impl Mends<'_> {
         self.hide(clean.terms());
         let draft = repaired.clone().unwrap_or_else(|| Draft::bare(&mended));
         self.find_parts(&draft)?;
-        let parts = self.parts.plain().map(|(term, meant)| {
+        // What is put together of two words may name several domains.
+        let is_slip = |term: &str| slips.iter().any(|slip| slip.right == term);
+        let told_slips = slips
+            .iter()
+            .map(|slip| match self.parts.meant(&slip.right) {
+                Some(meant) => parts::written(&slip.found, meant),
+                None => format!("write {} instead of “{}”", slip.right, slip.found),
+            });
+        let parts = self.parts.plain().filter(|(term, _)| !is_slip(term));
+        let parts = parts.map(|(term, meant)| {
             let at = clean.terms().iter().position(|known| known == term);
             let found = at.and_then(|at| written.terms().get(at));
             (found.map_or(term, String::as_str), meant)
@@ -105,7 +112,7 @@ impl Mends<'_> {
         let left = left.filter_map(|term| told(&term.text, &term.fault));
         let parted = parts.iter();
         let parted = parted.map(|(found, meant)| parts::written(found, meant));
-        let mends: Vec<String> = slips.chain(parted).chain(left).collect();
+        let mends: Vec<String> = told_slips.chain(parted).chain(left).collect();
         let mend = match mends.is_empty() {
             true => {
                 "mend or remove the term; one that is wrong makes every check end with permerror"
@@ -164,7 +171,9 @@ impl Mends<'_> {
             };
             let finding = Finding::new(word, target, format!("{of}: {trouble}"), mend);
             match word {
-                "spf-include-missing" if *domain == self.domain && target.contains(',') => {
+                "spf-include-missing"
+                    if *domain == self.domain && slips::several(term).is_some() =>
+                {
                     self.parted(finding, term);
                 }
                 "spf-include-missing" => self.without_term(finding, domain, term),
@@ -401,6 +410,13 @@ impl Mends<'_> {
         let unknown = unknown.map(|term| (term, Draft::colon(term)));
         let (meant, rest): (Vec<Unknown<'_>>, Vec<Unknown<'_>>) =
             unknown.partition(|(_, right)| right.is_some());
+        // One that does harm keeps none of the others from being mended.
+        let (alone, meant): (Vec<Unknown<'_>>, Vec<Unknown<'_>>) =
+            meant.into_iter().partition(|(_, right)| {
+                let right = right.as_deref().unwrap_or_default();
+                is_ptr(right) || right.starts_with("include:")
+            });
+        alone.chunks(1).for_each(|one| self.modifiers_of(one));
         for alike in [meant, rest] {
             match alike.len() > MANY {
                 true => self.modifiers_of(&alike),

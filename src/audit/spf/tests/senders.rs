@@ -470,7 +470,13 @@ fn names_with_a_comma_between_are_parted_beside_other_slips() {
             format!("v=spf1 {parted} ip4:192.88.1.1 -all"),
             instead.clone(),
         ),
-        // What stands behind all does not count, and goes.
+        (
+            format!("v=spf1 {} ip4:192.88.1.1 -all", both.replacen(':', ": ", 1)),
+            "spf-syntax",
+            format!("v=spf1 {parted} ip4:192.88.1.1 -all"),
+            format!("write {parted} instead of “{}”", both.replacen(':', ": ", 1)),
+        ),
+        // What stands behind all does not count.
         (
             format!("v=spf1 ip4:192.88.1.1; -all {both}"),
             "spf-syntax",

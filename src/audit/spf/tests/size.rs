@@ -55,6 +55,15 @@ fn many_unknown_modifiers_are_one_finding() {
     assert!(mend.ends_with(end), "{mend}");
     let after = format!("v=spf1 mx {} -all", meant.replace('=', ":"));
     assert_eq!(report.together.publish[0].value, after);
+    // Where one does harm, the others are mended all the same.
+    let report = judge(
+        "spf",
+        &zone(&format!("v=spf1 mx {meant} ptr=example.net -all")),
+    );
+    assert_eq!(words(&report), ["spf-unknown-modifier"; 2]);
+    assert_eq!(report.findings[0].publish, []);
+    let after = format!("v=spf1 mx {} ptr=example.net -all", meant.replace('=', ":"));
+    assert_eq!(report.together.publish[0].value, after);
 }
 
 #[test]
